@@ -1,0 +1,1 @@
+"""The front door for authors, and the command line."""

@@ -1,0 +1,143 @@
+"""What the conductor asks of the answering services, and how they answer.
+
+Every command names its run and its call; ids are functions of the run, so a repeat is recognised.
+One reply type carries the outcome, which is the event that the conductor will append.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from actalog_contracts.base import CallId, Count, Digest, Message, TextRef
+from actalog_contracts.runs import (
+    ContextBuilt,
+    InputChecked,
+    MemoryUpdated,
+    ModelFailed,
+    ModelNeeded,
+    ModelReplied,
+    OutputReviewed,
+    RememberFailed,
+    SessionSummarised,
+    ToolFailed,
+    ToolInDoubt,
+    ToolReturned,
+)  # fmt: skip
+
+
+class Command(Message):
+    """A request of the conductor about one call of one run. `deadline` is RFC 3339 UTC."""
+
+    tenant_id: str
+    run_no: Count
+    run_id: str
+    session_id: str
+    user_id: str | None = None
+    call_id: CallId
+    definition: Digest
+    deadline: str
+
+
+class CheckText(Command):
+    """Check the input or the answer by the definition's rules; `text` or `held` has it."""
+
+    type: Literal["text.check.v1"] = "text.check.v1"
+    stage: Literal["input", "output"]
+    text: str | None = None
+    held: TextRef | None = None
+
+
+class GatherContext(Command):
+    type: Literal["context.gather.v1"] = "context.gather.v1"
+    turn: Count
+
+
+class CallModel(Command):
+    """Call the model. The prompt is a projection of the log up to `seq`: it is not carried."""
+
+    type: Literal["model.call.v1"] = "model.call.v1"
+    purpose: str = "answer"
+    seq: Count
+    stream: bool = True  # False where an output check may block: no delta may leave
+
+
+class RunTool(Command):
+    """Run one callable. `arguments` is JSON text; the name and path are the definition's."""
+
+    type: Literal["tool.run.v1"] = "tool.run.v1"
+    name: str
+    path: str
+    arguments: str
+    effect: str
+    timeout_ms: Count
+    output_limit: Count
+
+
+class Remember(Command):
+    """Ask the memory service for the next step of remembering run `about`.
+
+    The first time `continuation` is None; then it is what ModelNeeded said, with the reply.
+    """
+
+    type: Literal["remember.v1"] = "remember.v1"
+    step: Literal["memories", "summary"]
+    about_run_no: Count
+    about_seq: Count
+    continuation: str | None = None
+    reply: str | None = None
+
+
+AnyCommand = Annotated[
+    CheckText | GatherContext | CallModel | RunTool | Remember, Field(discriminator="type")
+]
+
+Outcome = (
+    InputChecked | OutputReviewed | ContextBuilt | ModelNeeded | ModelReplied | ModelFailed
+    | ToolReturned | ToolFailed | ToolInDoubt | MemoryUpdated | SessionSummarised | RememberFailed
+)  # fmt: skip
+
+
+class CallAnswered(Message):
+    """The answer to one command."""
+
+    type: Literal["call.answered.v1"] = "call.answered.v1"
+    tenant_id: str
+    run_no: Count
+    run_id: str
+    session_id: str
+    outcome: Annotated[Outcome, Field(discriminator="type")]
+
+
+class TurnFree(Message):
+    """The session's turn may have come for this run (protocol 3.3)."""
+
+    type: Literal["turn.free.v1"] = "turn.free.v1"
+    tenant_id: str
+    run_no: Count
+    run_id: str
+    session_id: str
+
+
+class TimePassed(Message):
+    """The only way a run learns of time. `now` is RFC 3339 UTC."""
+
+    type: Literal["time.passed.v1"] = "time.passed.v1"
+    tenant_id: str
+    run_no: Count
+    run_id: str
+    session_id: str
+    now: str
+
+
+AnyReply = Annotated[CallAnswered | TurnFree | TimePassed, Field(discriminator="type")]
+
+
+def answer(command: Command, outcome: Outcome) -> CallAnswered:
+    """The reply to `command`."""
+    return CallAnswered(
+        tenant_id=command.tenant_id,
+        run_no=command.run_no,
+        run_id=command.run_id,
+        session_id=command.session_id,
+        outcome=outcome,
+    )

@@ -1,0 +1,103 @@
+"""CloudEvents 1.0 in binary mode: what the platform writes (interface.md, section 1)."""
+
+import uuid
+from collections.abc import Mapping
+from datetime import datetime
+
+from actalog_bus.ports import Bus, Headers, Record
+from actalog_contracts import topics
+from actalog_contracts.base import Message
+from actalog_contracts.calls import AnyReply, Command
+from actalog_core import homes
+from actalog_core.clock import rfc3339, system_clock
+
+JSON = b"application/json"
+NAMESPACE = uuid.UUID("6f0a3c1e-5a57-4d5a-9a0e-2f6f3d2c9b11")
+
+
+def stable_id(*parts: object) -> str:
+    """An id that is a function of its parts, so that a repeat has the same one."""
+    return str(uuid.uuid5(NAMESPACE, "\x1f".join(map(str, parts))))
+
+
+def headers(
+    *,
+    type: str,
+    id: str,
+    tenant_id: str,
+    run_id: str | None = None,
+    causation_id: str | None = None,
+    correlation_id: str | None = None,
+    traceparent: str | None = None,
+    at: datetime | None = None,
+    service: str = "conductor",
+    extra: Mapping[str, str] | None = None,
+) -> Headers:
+    """The `ce_*` headers of a message."""
+    said = {
+        "ce_specversion": "1.0",
+        "ce_id": id,
+        "ce_type": type,
+        "ce_source": f"/actalog/{tenant_id}/{service}",
+        "ce_subject": run_id,
+        "ce_time": rfc3339(at or system_clock()),
+        "ce_dataschema": f"/schemas/{type}.json",
+        "ce_correlationid": correlation_id,
+        "ce_causationid": causation_id,
+        "traceparent": traceparent,
+        **(extra or {}),
+    }
+    told = tuple((name, value.encode()) for name, value in said.items() if value is not None)
+    return (*told, ("content-type", JSON))
+
+
+def body(message: Message) -> bytes:
+    """The JSON of a message, without fields that are None."""
+    return message.model_dump_json(exclude_none=True).encode()
+
+
+class Postman:
+    """Sends the platform's own messages to where they belong."""
+
+    def __init__(self, bus: Bus, *, prefix: str, service: str) -> None:
+        self.bus, self.prefix, self.service = bus, prefix, service
+
+    async def command(self, command: Command, *, traceparent: str | None = None) -> None:
+        """Ask a service. Tool commands are keyed by call, the others by run."""
+        topic = topics.COMMAND_TOPICS[type(command)]
+        key = command.call_id if topic.key == "call" else command.run_id
+        message_id = stable_id(command.tenant_id, command.call_id, getattr(command, "reply", None))
+        await self.bus.publish(
+            topics.full_name(topic, self.prefix),
+            value=body(command),
+            key=key.encode(),
+            headers=headers(
+                type=getattr(command, "type"), id=message_id, tenant_id=command.tenant_id,  # noqa: B009
+                run_id=command.run_id, traceparent=traceparent, service=self.service,
+            ),
+        )  # fmt: skip
+
+    async def reply(self, reply: AnyReply, *, causation: Record | None = None) -> None:
+        """Answer the conductor, at the session's home."""
+        topic = topics.full_name(topics.REPLIES, self.prefix)
+        trace = causation.header("traceparent") if causation else None
+        cause = causation.header("ce_id") if causation else None
+        await self.bus.publish(
+            topic,
+            value=body(reply),
+            key=reply.session_id.encode(),
+            partition=homes.home(reply.session_id, self.bus.partitions(topic)),
+            headers=headers(
+                type=reply.type, id=str(uuid.uuid4()), tenant_id=reply.tenant_id,
+                run_id=reply.run_id, causation_id=cause.decode() if cause else None,
+                traceparent=trace.decode() if trace else None, service=self.service,
+            ),
+        )  # fmt: skip
+
+    async def stream(self, message: Message, *, session_id: str) -> None:
+        """A delta for people. The caller does not care whether it arrives."""
+        await self.bus.publish(
+            topics.full_name(topics.STREAM, self.prefix),
+            value=body(message),
+            key=session_id.encode(),
+        )

@@ -1,0 +1,101 @@
+"""The bus as services see it. Topic names are full names (`actalog.tasks`)."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+Headers = tuple[tuple[str, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record as it came: bytes, whatever its producer made of them. `timestamp_ms` is Kafka's."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+    def header(self, name: str) -> bytes | None:
+        """The last header of that name."""
+        for key, value in reversed(self.headers):
+            if key == name:
+                return value
+        return None
+
+
+class Delivery(Protocol):
+    """One hearing of a record."""
+
+    @property
+    def record(self) -> Record: ...
+
+    def settle(self) -> None:
+        """The record counts as heard for its offset from now on, although the work goes on:
+        a claim stands, so the lease recovers it (protocol 6.1)."""
+        ...
+
+
+Hear = Callable[[Delivery], Awaitable[None]]
+Lane = Callable[[Record], str]
+
+
+@dataclass(frozen=True)
+class Listen:
+    """A subscription. Records of one lane are heard one after the other, lanes side by side.
+
+    A Transient raised by `hear` is retried with backoff without holding up other lanes; a
+    Permanent (or anything else, after some tries) sends the record to `<topic>.dlq`.
+    `broadcast` reads every partition from the end, without a group (the gateway's stream).
+    """
+
+    topics: Sequence[str]
+    group: str
+    hear: Hear
+    lane: Lane
+    limit: int = 256  # how many are heard at once
+    broadcast: bool = False
+
+
+class Bus(Protocol):
+    """Publishes with acknowledgement and hears at least once."""
+
+    async def publish(
+        self,
+        topic: str,
+        *,
+        value: bytes | None,
+        key: bytes | None = None,
+        headers: Headers = (),
+        partition: int | None = None,
+    ) -> None:
+        """Returns when the broker has acknowledged.
+
+        Raises:
+            Transient: the broker did not acknowledge in time.
+            Permanent: the broker will never take it (too large).
+        """
+        ...
+
+    def listen(self, listen: Listen) -> None:
+        """Declare a subscription, before `start`."""
+        ...
+
+    def partitions(self, topic: str) -> int:
+        """How many partitions the topic has, after `start`."""
+        ...
+
+    async def start(self) -> None:
+        """Connect (waiting for a broker that is not there, 16.2) and begin to hear."""
+        ...
+
+    async def stop(self, grace_s: float = 10.0) -> None:
+        """Hear nothing new, finish what is being heard within the grace, commit, disconnect."""
+        ...
+
+    def ready(self) -> str | None:
+        """None when consumers are assigned and polling; else what is missing."""
+        ...

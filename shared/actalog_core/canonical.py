@@ -1,0 +1,71 @@
+"""Canonical bytes and hashes (protocol 11): RFC 8785, length-prefixed hashing, keyed digests."""
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+
+import orjson
+
+MAX_INTEGER = 2**53 - 1
+
+
+def canonical(value: object) -> bytes:
+    """RFC 8785 bytes of plain JSON data.
+
+    Our keys are ASCII and our numbers integers within 2^53 - 1, for which orjson's sorted
+    output is what RFC 8785 asks for (a test compares it with an independent implementation).
+
+    Raises:
+        TypeError: floats, integers out of range, lone surrogates, or keys beyond ASCII.
+    """
+    _check(value)
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
+def _check(value: object) -> None:
+    match value:
+        case bool() | None:
+            return
+        case int():
+            if abs(value) > MAX_INTEGER:
+                raise TypeError(f"{value} is not within 2^53 - 1")
+        case float():
+            raise TypeError("own numbers are integers; carry foreign JSON as text")
+        case Mapping():
+            for key, item in value.items():  # pyright: ignore[reportUnknownVariableType]
+                if not isinstance(key, str) or not key.isascii():
+                    raise TypeError(f"key {key!r} is not ASCII text")
+                _check(item)  # pyright: ignore[reportUnknownArgumentType]
+        case list() | tuple():
+            for item in value:  # pyright: ignore[reportUnknownVariableType]
+                _check(item)  # pyright: ignore[reportUnknownArgumentType]
+        case _:
+            return
+
+
+def sha256_parts(*parts: bytes) -> bytes:
+    """sha256 over length-prefixed parts, so that no two lists of parts have the same input."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "big"))
+        digest.update(part)
+    return digest.digest()
+
+
+def content_digest(data: bytes) -> str:
+    """`sha256:<hex>`, for our own text (prompt parts, definitions)."""
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def keyed_digest(key: bytes, data: bytes) -> str:
+    """`hmac:<hex>`, for outside content: a plain hash of a card number can be guessed."""
+    return "hmac:" + hmac.new(key, data, hashlib.sha256).hexdigest()
+
+
+def clean_text(text: str) -> str:
+    """Text of models and tools: NUL and lone surrogates become U+FFFD (protocol 11.1)."""
+    if text.isascii() and "\x00" not in text:
+        return text
+    return (
+        text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\x00", "\ufffd")
+    )

@@ -1,0 +1,33 @@
+"""Time, as a port: order never depends on it (protocol 4.6)."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+Clock = Callable[[], datetime]
+
+
+def system_clock() -> datetime:
+    """Now, in UTC."""
+    return datetime.now(UTC)
+
+
+def rfc3339(moment: datetime) -> str:
+    """`2026-11-24T16:00:00.123456Z`: always six digits, so that texts sort as times do."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def parse_time(text: str) -> datetime:
+    """The moment an RFC 3339 text names.
+
+    Raises:
+        ValueError: the text is no such time, or has no zone.
+    """
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r} has no time zone; write it with Z")
+    return moment.astimezone(UTC)
+
+
+def later(text: str, milliseconds: int) -> str:
+    """The RFC 3339 time that many milliseconds after `text`."""
+    return rfc3339(parse_time(text) + timedelta(milliseconds=milliseconds))

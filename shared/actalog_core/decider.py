@@ -1,0 +1,34 @@
+"""Decisions are pure: `decide`, `evolve`, `due`. No clock, no randomness, no I/O inside."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import Protocol, TypeVar
+
+S = TypeVar("S")
+M = TypeVar("M", contravariant=True)
+E = TypeVar("E")
+
+S_co = TypeVar("S_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What a run waits for: a command, not before a time (RFC 3339; None: now)."""
+
+    command: object
+    not_before: str | None = None
+
+
+class Decider(Protocol[S, M, E]):
+    """A kind of run: a module with these names satisfies it."""
+
+    def initial(self) -> S: ...
+    def decide(self, state: S, message: M, /) -> Sequence[E]: ...
+    def evolve(self, state: S, event: E, /) -> S: ...
+    def due(self, state: S, /) -> Sequence[Due]: ...
+
+
+def fold(decider: Decider[S, M, E], events: Iterable[E], state: S | None = None) -> S:
+    """The state after these events."""
+    return reduce(decider.evolve, events, decider.initial() if state is None else state)

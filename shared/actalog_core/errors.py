@@ -1,0 +1,57 @@
+"""Failures are of three kinds: refused is an event, transient is retried, permanent is a dead letter.
+
+An error's docstring is its message; its data are attributes.
+"""
+
+
+class ActalogError(Exception):
+    """Something went wrong."""
+
+    def __init__(self, detail: str = "", **data: object) -> None:
+        self.detail = detail
+        self.data = data
+        super().__init__(detail)
+
+    def __str__(self) -> str:
+        said = (type(self).__doc__ or "").strip()
+        return f"{said} {self.detail}".strip()
+
+
+class Transient(ActalogError):
+    """May succeed when tried again."""
+
+
+class Permanent(ActalogError):
+    """Can never succeed."""
+
+
+class SequenceTaken(Transient):
+    """Somebody appended first. Read again and decide again."""
+
+
+class TurnTaken(Transient):
+    """Another run took the session's turn. Take the next one."""
+
+
+class RunExists(Transient):
+    """A run with this id exists. Read it."""
+
+
+class Archived(Permanent):
+    """The run is in a range that was detached."""
+
+
+class DataRefused(Permanent):
+    """PostgreSQL refuses this run's data."""
+
+
+class SettingMissing(Permanent):
+    """A setting is missing or wrong."""
+
+
+class ChainBroken(Permanent):
+    """The log was changed: a hash does not follow from the one before."""
+
+
+class Undecodable(Permanent):
+    """The message cannot be read."""

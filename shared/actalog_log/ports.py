@@ -1,0 +1,332 @@
+"""The event store as services see it. Memory and PostgreSQL satisfy it; one suite runs over both."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, Protocol
+
+Standing = Literal["active", "waiting", "paused", "ended"]
+# active and waiting runs hold the session's turn; paused and ended ones do not (protocol 3.2)
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """The immutable row of a run. Its digest is the previous hash of seq 1 (protocol 11.2)."""
+
+    run_no: int
+    tenant_id: str
+    run_id: str
+    session_id: str
+    turn: int | None  # None: a child or fork, which has none of its parent's session
+    kind: str
+    target: str
+    definition: str
+    body_digest: str
+    accepted_at: datetime
+    user_id: str | None = None  # kept in `subjects`; the row has its number (protocol 1.4)
+    parent_run_no: int | None = None
+    parent_run_id: str | None = None
+    fork_seq: int | None = None
+    fork_hash: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """An event to append. `payload` is canonical JSON; the store puts it into the envelope."""
+
+    type: str
+    payload: bytes
+    recorded_at: datetime
+    causation_id: str | None = None
+    rules_version: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where a run's log ends: `seq` 0 and the row's digest before the first event."""
+
+    seq: int
+    hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    run_no: int
+    seq: int
+    type: str
+    payload: bytes
+    rules_version: int
+    causation_id: str | None
+    recorded_at: datetime
+    previous_hash: bytes
+    hash: bytes
+    position: int = 0
+    xid: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """Events for one run at an expected head. `row` is given with a new run's first events."""
+
+    run_no: int
+    expected: Head
+    events: tuple[NewEvent, ...]
+    row: RunRow | None = None
+    standing: Standing | None = None  # a change of `open_runs`, None: as it was
+    wake_at: datetime | None = None  # with `standing`: when the supervisor looks
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOp:
+    """Operations on a session's state, JSON text, made by (run_no, seq) (protocol 10)."""
+
+    tenant_id: str
+    session_id: str
+    state_version: int
+    run_no: int
+    seq: int
+    ops: str
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Unchecked text beside the log (protocol 9)."""
+
+    tenant_id: str
+    held_id: str
+    run_no: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What one hearing produced, of however many runs: committed whole or not at all (4.1)."""
+
+    appends: tuple[Append, ...] = ()
+    session_ops: tuple[SessionOp, ...] = ()
+    hold: tuple[Held, ...] = ()
+    release: tuple[tuple[str, str], ...] = ()  # (tenant, held_id) whose text is no longer needed
+    inbox_done: tuple[tuple[str, str], ...] = ()  # (tenant, inbox id)
+    clear_calls: tuple[str, ...] = ()  # call ids whose stored outcome the log now has (6.6)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundRun:
+    row: RunRow
+    head: Head
+    standing: Standing  # "ended" when it has left `open_runs`
+    published_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRun:
+    row: RunRow
+    standing: Standing
+    wake_at: datetime | None
+    published_seq: int
+    wakes: int  # how often the supervisor has woken it since its last event
+
+
+@dataclass(frozen=True, slots=True)
+class SessionHead:
+    """The last turn taken, and whether a run of the session is active or waiting."""
+
+    turn: int
+    busy: bool
+
+
+@dataclass(frozen=True, slots=True)
+class InboxRow:
+    tenant_id: str
+    inbox_id: str  # the run id of a task; else an id of the message
+    body: bytes  # the message, JSON
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    received_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """A cancel that came before its run (protocol 2.3)."""
+
+    tenant_id: str
+    run_id: str
+    reason: str | None
+    by: str | None
+
+
+class RunLog(Protocol):
+    """The log. Raises Transient when the database cannot be reached.
+
+    `append` is grouped with others as they come (4.2); when it returns the commit stands.
+    """
+
+    async def reserve_run_no(self) -> int:
+        """A run number nobody else has."""
+        ...
+
+    async def append(self, decision: Decision) -> tuple[Head, ...]:
+        """Commit a decision; the new head of each of its appends, in order.
+
+        Raises:
+            SequenceTaken: an expected head was not the head: reload and decide again.
+            TurnTaken: the session's turn is taken: take the next one.
+            RunExists: (tenant, run_id) exists.
+            DataRefused: PostgreSQL refuses the data; only this decision is lost.
+        """
+        ...
+
+    async def find_run(self, tenant_id: str, run_id: str) -> FoundRun | None: ...
+
+    async def find_run_no(self, run_no: int) -> FoundRun | None: ...
+
+    async def read(
+        self, run_no: int, *, after: int = 0, upto: int | None = None
+    ) -> Sequence[StoredEvent]:
+        """Events with after < seq <= upto, in order. The chain is verified on read:
+
+        Raises:
+            ChainBroken: a hash does not follow from the one before.
+        """
+        ...
+
+    async def last_seq(self, run_no: int) -> int:
+        """The last seq: confirms a decision of "nothing" (law 13)."""
+        ...
+
+    async def session_head(self, tenant_id: str, session_id: str) -> SessionHead: ...
+
+    async def session_runs(
+        self, tenant_id: str, session_id: str, *, before_turn: int | None = None, limit: int = 1000
+    ) -> Sequence[FoundRun]:
+        """Runs of the session that have a turn, newest first."""
+        ...
+
+    async def first_waiting(self, tenant_id: str, session_id: str) -> FoundRun | None:
+        """The waiting run with the lowest turn, if no earlier turn is active (3.2)."""
+        ...
+
+    async def children(self, run_no: int) -> Sequence[FoundRun]: ...
+
+    async def list_runs(
+        self,
+        tenant_id: str,
+        *,
+        session_id: str | None = None,
+        standing: Standing | None = None,
+        limit: int = 100,
+        before_run_no: int | None = None,
+    ) -> Sequence[FoundRun]:
+        """Newest first."""
+        ...
+
+    async def list_sessions(
+        self, tenant_id: str, *, user_id: str | None = None, target: str | None = None,
+        limit: int = 100, offset: int = 0,
+    ) -> Sequence[tuple[str, datetime, datetime, str | None, str]]:  # fmt: skip
+        """(session_id, first and last accepted_at, user_id, last target), newest first."""
+        ...
+
+    async def session_ops(self, tenant_id: str, session_id: str) -> Sequence[SessionOp]:
+        """In the order of their versions."""
+        ...
+
+    # --- publishing (protocol 7) and the supervisor (protocol 5)
+
+    def published(self, run_no: int, seq: int) -> None:
+        """Raise `published_seq` lazily, by greatest; an ended and published run leaves
+        `open_runs`. Returns at once; written in the background without waiting for fsync."""
+        ...
+
+    async def due_runs(self, now: datetime, limit: int) -> Sequence[OpenRun]:
+        """Open runs whose `wake_at` has come, locked with SKIP LOCKED and moved to a later
+        `wake_at` (backoff by `wakes`) so that several supervisors share the work."""
+        ...
+
+    async def expired_calls(self, limit: int) -> Sequence[tuple[str, int]]:
+        """(call_id, run_no) of calls without outcome whose lease has run out; its runs wake."""
+        ...
+
+    # --- inbox, tombstones, held text
+
+    async def put_inbox(self, row: InboxRow) -> bool:
+        """False when (tenant, id) is there already. When it returns the message is accepted."""
+        ...
+
+    async def get_inbox(self, tenant_id: str, inbox_id: str) -> InboxRow | None: ...
+
+    async def drop_inbox(self, tenant_id: str, inbox_id: str) -> None: ...
+
+    async def due_inbox(self, older_than: datetime, limit: int) -> Sequence[InboxRow]: ...
+
+    async def inbox_depth(self) -> int: ...
+
+    async def put_tombstone(self, tombstone: Tombstone) -> None: ...
+
+    async def get_tombstone(self, tenant_id: str, run_id: str) -> Tombstone | None: ...
+
+    async def get_held(self, tenant_id: str, held_id: str) -> str | None: ...
+
+    async def put_held(self, held: Held) -> None: ...
+
+    # --- definitions and blobs
+
+    async def put_definition(self, digest: str, kind: str, id: str, body: bytes) -> bool:
+        """Register a definition and make it the current one of its (kind, id). False: it was."""
+        ...
+
+    async def get_definition(self, digest: str) -> bytes | None: ...
+
+    async def current_definition(self, kind: str, id: str) -> tuple[str, bytes] | None:
+        """(digest, body)."""
+        ...
+
+    async def current_definitions(self) -> Sequence[tuple[str, str, str, bytes]]:
+        """(kind, id, digest, body) of all current ones."""
+        ...
+
+    async def put_blob(
+        self, tenant_id: str, blob_id: str, media_type: str, data: bytes
+    ) -> None: ...
+
+    async def get_blob(self, tenant_id: str, blob_id: str) -> tuple[str, bytes] | None: ...
+
+    async def installation_key(self) -> bytes:
+        """The installation's key for digests of outside content (protocol 1.3)."""
+        ...
+
+    async def ping(self) -> None:
+        """Raises Transient when the database cannot be reached."""
+        ...
+
+
+ClaimState = Literal["claimed", "answered", "busy", "expired"]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What stands for a call. `claimed`: it is ours under `epoch`, run it. `expired`: it was
+    somebody else's whose lease ran out; it is now ours under a new epoch and the declaration
+    decides. `answered`: `outcome` is known. `busy`: a live lease, drop the message."""
+
+    call_id: str
+    state: ClaimState
+    epoch: int
+    outcome: bytes | None = None
+
+
+class Calls(Protocol):
+    """The effect ledger (protocol 6). Leases run on the database's clock."""
+
+    async def claim(self, call_id: str, *, run_no: int, holder: str, lease_ms: int) -> Claim: ...
+
+    async def renew(self, holder: str, lease_ms: int) -> frozenset[str]:
+        """Renew all of the holder's unanswered calls; the ids of those whose run has ended."""
+        ...
+
+    async def raise_epoch(self, call_id: str, *, epoch: int, holder: str) -> int | None:
+        """The next epoch of our own call (each attempt has one, 6.7); None: no longer ours."""
+        ...
+
+    async def settle(self, call_id: str, *, epoch: int, outcome: bytes) -> bool:
+        """Store the outcome under its epoch. False: the epoch is no longer ours (6.5)."""
+        ...

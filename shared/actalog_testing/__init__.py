@@ -1,0 +1,1 @@
+"""Doubles, conformance suites and the scripted model server: shipped."""
