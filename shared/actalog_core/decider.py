@@ -6,10 +6,8 @@ from functools import reduce
 from typing import Protocol, TypeVar
 
 S = TypeVar("S")
-M = TypeVar("M", contravariant=True)
+M_contra = TypeVar("M_contra", contravariant=True)
 E = TypeVar("E")
-
-S_co = TypeVar("S_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,15 +18,15 @@ class Due:
     not_before: str | None = None
 
 
-class Decider(Protocol[S, M, E]):
+class Decider(Protocol[S, M_contra, E]):
     """A kind of run: a module with these names satisfies it."""
 
     def initial(self) -> S: ...
-    def decide(self, state: S, message: M, /) -> Sequence[E]: ...
+    def decide(self, state: S, message: M_contra, /) -> Sequence[E]: ...
     def evolve(self, state: S, event: E, /) -> S: ...
     def due(self, state: S, /) -> Sequence[Due]: ...
 
 
-def fold(decider: Decider[S, M, E], events: Iterable[E], state: S | None = None) -> S:
+def fold(decider: Decider[S, M_contra, E], events: Iterable[E], state: S | None = None) -> S:
     """The state after these events."""
     return reduce(decider.evolve, events, decider.initial() if state is None else state)
