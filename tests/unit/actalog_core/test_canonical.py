@@ -1,8 +1,9 @@
+import pytest
 import rfc8785
-from actalog_core import canonical
 from hypothesis import given
 from hypothesis import strategies as st
-from pytest import mark, raises
+
+from actalog_core import canonical
 
 keys = st.text(st.characters(max_codepoint=127), max_size=8)
 texts = st.text(st.characters(exclude_categories=["Cs"]))
@@ -19,9 +20,9 @@ def test_canonical_bytes_are_those_of_rfc_8785(value: object):
     assert canonical.canonical(value) == rfc8785.dumps(value)  # pyright: ignore[reportArgumentType]
 
 
-@mark.parametrize("value", [1.0, 2**53, -(2**53), {"é": 1}, {1: 2}, [[1.5]], "\ud800"])
+@pytest.mark.parametrize("value", [1.0, 2**53, -(2**53), {"é": 1}, {1: 2}, [[1.5]], "\ud800"])
 def test_what_has_no_single_canonical_form_is_refused(value: object):
-    with raises(TypeError):
+    with pytest.raises(TypeError):
         canonical.canonical(value)
 
 

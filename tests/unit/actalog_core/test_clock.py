@@ -1,9 +1,10 @@
 from datetime import UTC, datetime
 
-from actalog_core import clock
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pytest import raises
+
+from actalog_core import clock
 
 moments = st.datetimes(min_value=datetime(1000, 1, 1), timezones=st.just(UTC))
 
@@ -19,7 +20,7 @@ def test_texts_sort_as_times_do(one: datetime, other: datetime):
 
 
 def test_a_time_without_zone_is_refused():
-    with raises(ValueError, match="time zone"):
+    with pytest.raises(ValueError, match="time zone"):
         clock.parse_time("2026-11-24T16:00:00")
 
 

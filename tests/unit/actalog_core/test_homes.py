@@ -1,7 +1,8 @@
-from actalog_core import homes
 from aiokafka import partitioner
 from hypothesis import given
 from hypothesis import strategies as st
+
+from actalog_core import homes
 
 
 @given(st.binary(max_size=64))

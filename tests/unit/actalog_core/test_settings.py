@@ -1,8 +1,9 @@
 from pathlib import Path
 
+import pytest
+
 from actalog_core.errors import SettingMissing
 from actalog_core.settings import Settings
-from pytest import raises
 
 
 def test_defaults_need_no_environment():
@@ -16,10 +17,10 @@ def test_a_secret_may_stand_in_a_file(tmp_path: Path):
 
 
 def test_a_secret_file_that_is_missing_is_named(tmp_path: Path):
-    with raises(SettingMissing, match="OPENAI_API_KEY_FILE"):
+    with pytest.raises(SettingMissing, match="OPENAI_API_KEY_FILE"):
         Settings.from_env({"OPENAI_API_KEY_FILE": str(tmp_path / "none")})
 
 
 def test_a_wrong_value_names_its_setting():
-    with raises(SettingMissing, match="port"):
+    with pytest.raises(SettingMissing, match="port"):
         Settings.from_env({"ACTALOG_PORT": "many"})
