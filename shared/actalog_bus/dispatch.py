@@ -1,0 +1,247 @@
+"""The dispatcher: hears records at least once, in order per lane, lanes side by side.
+
+Law (design 7, protocol 6.1): an offset is committed only when every record before it was heard,
+settled or buried. Whoever polls hands records to `take`, pauses what `paused` names, and commits
+what `commits` says; the poll itself never waits for a hearing. Nothing here knows Kafka.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass, field
+
+import structlog
+
+from actalog_bus.dead import Fault
+from actalog_bus.ports import Hear, Lane, Record
+from actalog_bus.retry import Backoff
+from actalog_bus.watermark import Watermark
+from actalog_core.errors import Permanent, Transient
+
+Partition = tuple[str, int]
+Bury = Callable[[Record, Fault], Awaitable[None]]
+
+log = structlog.get_logger()
+SPAN = 20_000  # finished offsets remembered behind one that takes long, per partition
+
+
+@dataclass(slots=True)
+class _Share:
+    """One partition, from assignment to loss."""
+
+    mark: Watermark = field(default_factory=Watermark)
+    unheard: int = 0
+    committed: int | None = None
+    lost: bool = False
+
+
+@dataclass(slots=True)
+class _Hearing:
+    """A record on its way; the Delivery that `hear` is given."""
+
+    record: Record
+    share: _Share
+    progress: Callable[[], None]
+    attempts: int = 0
+    strikes: int = 0  # unexpected exceptions; a Transient is none
+    fault: Fault | None = None
+    passed: bool = False
+
+    def settle(self) -> None:
+        """Let the watermark pass; the work and its place in the lane go on."""
+        if not self.passed:
+            self.passed = True
+            self.share.mark.finish(self.record.offset)
+            self.progress()
+
+    @property
+    def void(self) -> bool:
+        """The partition is somebody else's and this was not settled: the other one hears it."""
+        return self.share.lost and not self.passed
+
+
+def _nothing() -> None: ...
+
+
+class Dispatcher:
+    """One subscription's lanes. Must be used from one event loop.
+
+    `limit` records are heard at once; about `buffer` are held, split evenly between partitions,
+    so that one hot lane fills its own partition's share and no other.
+    """
+
+    def __init__(
+        self,
+        *,
+        hear: Hear,
+        lane: Lane,
+        bury: Bury,
+        limit: int = 256,
+        buffer: int = 4_096,
+        tries: int = 3,
+        backoff: Backoff | None = None,
+        progress: Callable[[], None] = _nothing,
+    ) -> None:
+        self._hear, self._lane, self._bury = hear, lane, bury
+        self._limit, self._buffer, self._tries = limit, buffer, tries
+        self._backoff = backoff or Backoff()
+        self._progress = progress
+        self._shares: dict[Partition, _Share] = {}
+        self._lanes: dict[str, deque[_Hearing]] = {}
+        self._ready: deque[str] = deque()
+        self._workers: set[asyncio.Task[None]] = set()
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._paused: set[Partition] = set()
+        self._closing = False
+
+    # What the poller tells us.
+
+    def take(self, record: Record) -> None:
+        """Accept a record; one that is already known is left out."""
+        share = self._shares.setdefault((record.topic, record.partition), _Share())
+        if self._closing or not share.mark.take(record.offset):
+            return
+        share.unheard += 1
+        name = self._lane_of(record)
+        hearing = _Hearing(record, share, self._progress)
+        if name in self._lanes:
+            self._lanes[name].append(hearing)
+        else:
+            self._lanes[name] = deque((hearing,))
+            self._make_ready(name)
+
+    def keep(self, partitions: Collection[Partition]) -> None:
+        """After a rebalance: what is not in `partitions` is lost.
+
+        What is being heard goes on (a revoked partition cancels nothing); what still waits is
+        heard by the next owner. Kept partitions keep their lanes, and what is fetched again from
+        the committed offset is known.
+        """
+        for partition in self._shares.keys() - set(partitions):
+            self._shares.pop(partition).lost = True
+
+    def committed(self, offsets: Mapping[Partition, int]) -> None:
+        """The broker has taken these offsets."""
+        for partition, offset in offsets.items():
+            if partition in self._shares:
+                self._shares[partition].committed = offset
+
+    # What the poller asks.
+
+    def commits(self) -> dict[Partition, int]:
+        """Offsets that may be committed and have not been."""
+        marks = {where: (share.mark.offset, share) for where, share in self._shares.items()}
+        return {
+            where: offset
+            for where, (offset, share) in marks.items()
+            if offset is not None and offset != share.committed
+        }
+
+    def paused(self) -> set[Partition]:
+        """Partitions that must not be fetched now: from their full share until half of it."""
+        most = max(1, self._buffer // max(1, len(self._shares)))
+        self._paused &= self._shares.keys()
+        for partition, share in self._shares.items():
+            if share.unheard >= most or share.mark.span >= SPAN:
+                self._paused.add(partition)
+            elif share.unheard <= most // 2 and share.mark.span <= SPAN // 2:
+                self._paused.discard(partition)
+        return set(self._paused)
+
+    @property
+    def idle(self) -> bool:
+        """Nothing waits, is being heard, or will be tried again."""
+        return not self._lanes
+
+    async def drain(self, grace_s: float) -> None:
+        """Begin nothing new; finish what is being heard. What is not done by then is cancelled:
+        its offset is not committed, or its lease runs out."""
+        self._closing = True
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        if self._workers:
+            await asyncio.wait(set(self._workers), timeout=grace_s)
+        left = set(self._workers)
+        for worker in left:
+            worker.cancel()
+        for worker in left:
+            with contextlib.suppress(asyncio.CancelledError):
+                await worker
+
+    # Lanes. A lane is in `_lanes` while it holds records; it is ready, worked on, or waits for a
+    # timer, and exactly one of these.
+
+    def _lane_of(self, record: Record) -> str:
+        try:
+            return self._lane(record)
+        except Exception:  # noqa: BLE001
+            # What has no lane is judged by `hear`; here it only must not stop the others.
+            return f"{record.topic}/{record.partition}"
+
+    def _make_ready(self, name: str) -> None:
+        self._timers.pop(name, None)
+        self._ready.append(name)
+        if not self._closing and len(self._workers) < self._limit:
+            worker = asyncio.create_task(self._work())
+            self._workers.add(worker)
+            worker.add_done_callback(self._workers.discard)
+
+    async def _work(self) -> None:
+        """Take lanes in turn, one record each, until none is ready."""
+        while self._ready and not self._closing:
+            name = self._ready.popleft()
+            hearing = self._lanes[name][0]
+            delay_s = None if hearing.void else await self._attempt(hearing)
+            if delay_s is None:
+                self._done(name, hearing)
+            elif delay_s > 0 and not self._closing:
+                loop = asyncio.get_running_loop()
+                self._timers[name] = loop.call_later(delay_s, self._make_ready, name)
+            else:
+                self._ready.append(name)
+
+    def _done(self, name: str, hearing: _Hearing) -> None:
+        lane = self._lanes[name]
+        lane.popleft()
+        if lane:
+            self._ready.append(name)
+        else:
+            del self._lanes[name]
+        hearing.share.unheard -= 1
+        hearing.settle()
+        self._progress()
+
+    async def _attempt(self, hearing: _Hearing) -> float | None:
+        """None when the record is heard or buried; else seconds until it is tried again."""
+        try:
+            if hearing.fault is not None:
+                await self._bury(hearing.record, hearing.fault)
+            else:
+                hearing.attempts += 1
+                await self._hear(hearing)
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            return self._failed(hearing, error)  # something inside was cancelled, not we
+        except Exception as error:  # noqa: BLE001
+            return self._failed(hearing, error)
+        return None
+
+    def _failed(self, hearing: _Hearing, error: BaseException) -> float:
+        record, kind = hearing.record, type(error).__name__
+        where = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
+        if hearing.fault is not None or isinstance(error, Transient):
+            hearing.strikes += hearing.fault is not None
+            log.warning("will be heard again", error=kind, attempts=hearing.attempts, **where)
+            return self._backoff.delay_s(max(hearing.attempts, hearing.strikes))
+        hearing.strikes += 1
+        if not isinstance(error, Permanent) and hearing.strikes < self._tries:
+            log.warning("unexpected", error=kind, attempts=hearing.attempts, **where)
+            return self._backoff.delay_s(hearing.strikes)
+        reason = "permanent" if isinstance(error, Permanent) else "unexpected"
+        log.error("dead letter", error=kind, attempts=hearing.attempts, **where)
+        hearing.fault = Fault(reason, f"{kind}: {error}", hearing.attempts)
+        return 0.0
