@@ -3,9 +3,9 @@
 from functools import cache
 
 import orjson
-from actalog_contracts.runs import AnyRunEvent, RunEvent
 from pydantic import TypeAdapter, ValidationError
 
+from actalog_contracts.runs import AnyRunEvent, RunEvent
 from actalog_core.canonical import canonical
 from actalog_core.errors import Undecodable
 

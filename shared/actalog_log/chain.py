@@ -1,12 +1,12 @@
 """The hash chain and the payload envelope (protocol 11.1, 11.2)."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 
 from actalog_core.canonical import sha256_parts
 from actalog_core.clock import rfc3339
 from actalog_core.errors import ChainBroken, Undecodable
-
 from actalog_log.ports import Head, NewEvent, RunRow, StoredEvent
 
 PLAIN = 1
@@ -109,3 +109,17 @@ def verify(event: StoredEvent, previous: bytes) -> None:
     )  # fmt: skip
     if expected != event.hash:
         raise ChainBroken(f"run_no {event.run_no}, seq {event.seq}")
+
+
+def verified(events: Iterable[StoredEvent], previous: bytes) -> list[StoredEvent]:
+    """Stored events with their payload unsealed and their `previous_hash` filled in.
+
+    Raises:
+        ChainBroken: at the first row that does not follow.
+    """
+    told: list[StoredEvent] = []
+    for event in events:
+        verify(event, previous)
+        told.append(replace(event, payload=unseal(event.payload), previous_hash=previous))
+        previous = event.hash
+    return told

@@ -1,0 +1,49 @@
+"""asyncpg as we use it: its own package has no types for what a query returns."""
+
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol, cast
+
+import asyncpg
+
+
+class Queries(Protocol):
+    """Both a connection and a pool answer queries. Rows are asyncpg Records."""
+
+    async def execute(self, query: str, *args: object, timeout: float | None = None) -> str: ...
+
+    async def fetch(self, query: str, *args: object, timeout: float | None = None) -> list[Any]: ...
+
+    async def fetchrow(
+        self, query: str, *args: object, timeout: float | None = None
+    ) -> Any | None: ...
+
+    async def fetchval(self, query: str, *args: object, timeout: float | None = None) -> Any: ...
+
+
+class Connection(Queries, Protocol):
+    """One connection: what is done in its transaction stands whole or not at all."""
+
+    def transaction(self) -> AbstractAsyncContextManager[object]: ...
+
+    async def close(self) -> None: ...
+
+
+class Pool(Queries, Protocol):
+    """Connections to share."""
+
+    def acquire(self) -> AbstractAsyncContextManager[Connection]: ...
+
+    async def close(self) -> None: ...
+
+    def terminate(self) -> None: ...
+
+
+async def connect(dsn: str) -> Connection:
+    """One connection of our own."""
+    return cast(Connection, await asyncpg.connect(dsn))
+
+
+async def connect_pool(dsn: str, *, most: int) -> Pool:
+    """A pool of up to `most` connections."""
+    pool = asyncpg.create_pool(dsn, min_size=2, max_size=most, command_timeout=30)
+    return cast(Pool, await pool)

@@ -1,0 +1,261 @@
+"""One flusher: decisions of different runs go to PostgreSQL together, as they come (protocol 4).
+
+No timer: while one statement is on its way, the next batch gathers. The unit of a batch and of
+its fall-back is a decision.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+
+import asyncpg
+
+from actalog_core.errors import (
+    ActalogError,
+    DataRefused,
+    RunExists,
+    SequenceTaken,
+    Transient,
+    TurnTaken,
+)
+from actalog_log import chain
+from actalog_log.database import Pool
+from actalog_log.ports import Append, Decision, Head, StoredEvent
+
+APPEND_SQL = (resources.files("actalog_log") / "append.sql").read_text()
+MOST_DECISIONS = 500  # in one statement: larger ones were not faster
+DEADLOCKS_BEFORE_GIVING_UP = 5
+
+CONNECTION_LOST = (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, TimeoutError)
+TRY_AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+NOT_NOW = (
+    asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError, asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError, asyncpg.ReadOnlySQLTransactionError, asyncpg.DiskFullError,
+    asyncpg.QueryCanceledError,
+)  # fmt: skip
+
+
+@dataclass(slots=True)
+class Waiting:
+    """A decision on its way, with what it becomes."""
+
+    decision: Decision
+    subjects: tuple[int | None, ...]  # one for each append
+    events: tuple[tuple[StoredEvent, ...], ...]
+    done: "asyncio.Future[tuple[Head, ...]]"
+
+    @classmethod
+    def of(cls, decision: Decision, subjects: tuple[int | None, ...]) -> "Waiting":
+        linked = tuple(
+            tuple(chain.link(one.run_no, one.expected, one.events)) for one in decision.appends
+        )
+        return cls(decision, subjects, linked, asyncio.get_running_loop().create_future())
+
+    def heads(self) -> tuple[Head, ...]:
+        return tuple(
+            Head(events[-1].seq, events[-1].hash) if events else append.expected
+            for append, events in zip(self.decision.appends, self.events, strict=True)
+        )
+
+    def commit(self) -> None:
+        if not self.done.done():
+            self.done.set_result(self.heads())
+
+    def fail(self, error: ActalogError) -> None:
+        if not self.done.done():
+            self.done.set_exception(error)
+
+
+def arguments(batch: Sequence[Waiting]) -> list[list[object]]:
+    """The columns of `append.sql`, rows sorted by key in every table (protocol 4.2)."""
+    runs: list[tuple[object, ...]] = []
+    events: list[tuple[object, ...]] = []
+    opened: list[tuple[object, ...]] = []
+    for waiting in batch:
+        for append, subject, linked in zip(
+            waiting.decision.appends, waiting.subjects, waiting.events, strict=True
+        ):
+            if append.row is not None:
+                runs.append(_run(append, subject))
+            events += [_event(event) for event in linked]
+            if append.standing is not None:
+                opened.append(_open(append, append.expected.seq + len(linked)))
+    decisions = [waiting.decision for waiting in batch]
+    return [
+        *_columns(runs, 15), *_columns(events, 8), *_columns(opened, 5),
+        *_columns([(o.tenant_id, o.session_id, o.state_version, o.run_no, o.seq, o.ops.encode())
+                   for d in decisions for o in d.session_ops], 6),
+        *_columns([(h.tenant_id, h.held_id, h.run_no, h.text.encode())
+                   for d in decisions for h in d.hold], 4),
+        *_columns([key for d in decisions for key in d.release], 2),
+        *_columns([key for d in decisions for key in d.inbox_done], 2),
+        *_columns([(call,) for d in decisions for call in d.clear_calls], 1),
+    ]  # fmt: skip
+
+
+def _run(append: Append, subject: int | None) -> tuple[object, ...]:
+    row = append.row
+    assert row is not None
+    return (
+        row.run_no, row.tenant_id, row.run_id, row.session_id, row.turn, row.kind, row.target,
+        row.definition, row.body_digest, subject, row.parent_run_no, row.parent_run_id,
+        row.fork_seq, row.fork_hash, row.accepted_at,
+    )  # fmt: skip
+
+
+def _event(event: StoredEvent) -> tuple[object, ...]:
+    return (
+        event.run_no, event.seq, event.type, event.rules_version, event.payload,
+        event.causation_id, event.recorded_at, event.hash,
+    )  # fmt: skip
+
+
+def _open(append: Append, last_seq: int) -> tuple[object, ...]:
+    return (append.run_no, append.standing, append.wake_at, last_seq, append.row is not None)
+
+
+def _columns(rows: list[tuple[object, ...]], width: int) -> list[list[object]]:
+    rows.sort(key=lambda row: tuple("" if cell is None else cell for cell in row[:2]))  # pyright: ignore
+    return [[row[at] for row in rows] for at in range(width)]
+
+
+class Flusher:
+    """Commits decisions in batches; one at a time, because more were slower (protocol 4.2)."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        self.queue: list[Waiting] = []
+        self.newest: asyncio.Future[tuple[Head, ...]] | None = None
+        self.wake = asyncio.Event()
+        self.task = asyncio.create_task(self._run(), name="log flusher")
+
+    async def append(
+        self, decision: Decision, subjects: tuple[int | None, ...]
+    ) -> tuple[Head, ...]:
+        """Commit a decision; see RunLog.append."""
+        waiting = Waiting.of(decision, subjects)
+        self.queue.append(waiting)
+        self.newest = waiting.done
+        self.wake.set()
+        # A caller that gives up does not undo the append: it may be on its way already.
+        return await asyncio.shield(waiting.done)
+
+    async def stop(self) -> None:
+        """Finish what is on its way, then stop."""
+        if self.newest is not None:
+            await asyncio.wait([self.newest])
+        self.task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self.task
+
+    async def _run(self) -> None:
+        while True:
+            await self.wake.wait()
+            batch, self.queue = self.queue[:MOST_DECISIONS], self.queue[MOST_DECISIONS:]
+            if not self.queue:
+                self.wake.clear()
+            try:
+                await self._flush(batch)
+            except Exception as error:  # noqa: BLE001 - nobody else would hear of it
+                for waiting in batch:
+                    waiting.fail(Transient(f"{type(error).__name__}: {error}"))
+
+    async def _flush(self, batch: list[Waiting]) -> None:
+        """Commit a batch; what keeps it from standing is taken out, and the rest goes again."""
+        for _ in range(DEADLOCKS_BEFORE_GIVING_UP):
+            try:
+                return await self._commit(batch)
+            except TRY_AGAIN:
+                continue
+            except asyncpg.UniqueViolationError:
+                batch = await self._without_taken(batch)
+                if not batch:
+                    return None
+                try:
+                    return await self._commit(batch)
+                except (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, *TRY_AGAIN):
+                    return await self._one_by_one(batch)
+            except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError):
+                return await self._one_by_one(batch)
+            except NOT_NOW as error:
+                return _fail_all(batch, Transient(f"PostgreSQL: {error}"))
+            except CONNECTION_LOST as error:
+                return await self._settle_by_reading(batch, error)
+        return await self._one_by_one(batch)
+
+    async def _commit(self, batch: list[Waiting]) -> None:
+        # One statement is one transaction: it stands whole or not at all.
+        await self.pool.execute(APPEND_SQL, *arguments(batch))
+        for waiting in batch:
+            waiting.commit()
+
+    async def _one_by_one(self, batch: list[Waiting]) -> None:
+        for waiting in batch:
+            try:
+                await self._commit([waiting])
+            except asyncpg.UniqueViolationError as error:
+                waiting.fail(_taken(error))
+            except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
+                waiting.fail(DataRefused(str(error)))
+            except (*TRY_AGAIN, *NOT_NOW) as error:
+                waiting.fail(Transient(f"PostgreSQL: {error}"))
+            except CONNECTION_LOST as error:
+                await self._settle_by_reading([waiting], error)
+
+    async def _without_taken(self, batch: list[Waiting]) -> list[Waiting]:
+        """Read what exists, tell its decisions, and return the others."""
+        columns = arguments(batch)
+        async with self.pool.acquire() as connection:
+            events = await connection.fetch(
+                "select run_no, seq from events join unnest($1::bigint[], $2::bigint[])"
+                " as k(run_no, seq) using (run_no, seq)", *columns[15:17],
+            )  # fmt: skip
+            runs = await connection.fetch(
+                "select tenant_id, run_id from runs join unnest($1::text[], $2::text[])"
+                " as k(tenant_id, run_id) using (tenant_id, run_id)", *columns[1:3],
+            )  # fmt: skip
+        taken = {(row["run_no"], row["seq"]) for row in events}
+        known = {(row["tenant_id"], row["run_id"]) for row in runs}
+        free: list[Waiting] = []
+        for waiting in batch:
+            rows = [one.row for one in waiting.decision.appends if one.row is not None]
+            if any((row.tenant_id, row.run_id) in known for row in rows):
+                waiting.fail(RunExists())
+            elif any((e.run_no, e.seq) in taken for linked in waiting.events for e in linked):
+                waiting.fail(SequenceTaken())
+            else:
+                free.append(waiting)
+        return free
+
+    async def _settle_by_reading(self, batch: list[Waiting], error: BaseException) -> None:
+        """The answer to COMMIT was lost: what stands is settled by reading, never by guessing."""
+        for waiting in batch:
+            last = [linked[-1] for linked in waiting.events if linked]
+            try:
+                found = last and await self.pool.fetchval(
+                    "select hash from events where run_no = $1 and seq = $2",
+                    last[0].run_no, last[0].seq, timeout=5,
+                )  # fmt: skip
+            except (*CONNECTION_LOST, *NOT_NOW):
+                found = None
+            if found and found == last[0].hash:
+                waiting.commit()
+            else:
+                waiting.fail(Transient(f"PostgreSQL: {error or type(error).__name__}"))
+
+
+def _fail_all(batch: list[Waiting], error: ActalogError) -> None:
+    for waiting in batch:
+        waiting.fail(error)
+
+
+def _taken(error: asyncpg.UniqueViolationError) -> ActalogError:
+    match getattr(error, "constraint_name", ""):
+        case "turn_taken":
+            return TurnTaken()
+        case "run_id_taken":
+            return RunExists()
+        case _:
+            return SequenceTaken()

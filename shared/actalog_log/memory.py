@@ -1,0 +1,381 @@
+"""The run log and the effect ledger in memory: the same laws, nothing kept."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from actalog_core.clock import Clock, system_clock
+from actalog_core.errors import RunExists, SequenceTaken, TurnTaken
+from actalog_log import chain
+from actalog_log.ports import (
+    Append,
+    Claim,
+    Decision,
+    FoundRun,
+    Head,
+    Held,
+    InboxRow,
+    OpenRun,
+    RunRow,
+    SessionHead,
+    SessionOp,
+    Standing,
+    StoredEvent,
+    Tombstone,
+)
+
+HOLDS_TURN = ("active", "waiting")
+
+
+@dataclass(slots=True)
+class _Open:
+    standing: Standing
+    wake_at: datetime | None
+    last_seq: int
+    published_seq: int = 0
+    wakes: int = 0
+
+
+@dataclass(slots=True)
+class _Call:
+    run_no: int
+    holder: str
+    lease_until: datetime
+    epoch: int = 1
+    settled: bool = False
+    outcome: bytes | None = None
+
+
+class MemoryLog:
+    """RunLog in dictionaries. Nothing awaits inside, so each call is a transaction."""
+
+    def __init__(self, *, clock: Clock = system_clock) -> None:
+        self.clock = clock
+        self.runs: dict[int, RunRow] = {}
+        self.ids: dict[tuple[str, str], int] = {}
+        self.turns: dict[tuple[str, str], dict[int, int]] = {}
+        self.events: dict[int, list[StoredEvent]] = {}
+        self.open: dict[int, _Open] = {}
+        self.inbox: dict[tuple[str, str], InboxRow] = {}
+        self.tombstones: dict[tuple[str, str], Tombstone] = {}
+        self.held: dict[tuple[str, str], str] = {}
+        self.ops: dict[tuple[str, str], dict[int, SessionOp]] = {}
+        self.definitions: dict[str, tuple[str, str, bytes]] = {}
+        self.current: dict[tuple[str, str], str] = {}
+        self.blobs: dict[tuple[str, str], tuple[str, bytes]] = {}
+        self.calls = MemoryCalls(self)
+        self.position = 0
+        self.numbers = 0
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+    def ready(self) -> str | None:
+        return None
+
+    async def ping(self) -> None: ...
+
+    # --- appending
+
+    async def reserve_run_no(self) -> int:
+        self.numbers += 1
+        return self.numbers
+
+    async def append(self, decision: Decision) -> tuple[Head, ...]:
+        for one in decision.appends:
+            self._check(one)
+        for op in decision.session_ops:
+            if op.state_version in self.ops.get((op.tenant_id, op.session_id), {}):
+                raise SequenceTaken
+        heads = tuple(self._append(one) for one in decision.appends)
+        for op in decision.session_ops:
+            self.ops.setdefault((op.tenant_id, op.session_id), {})[op.state_version] = op
+        for held in decision.hold:
+            self.held.setdefault((held.tenant_id, held.held_id), held.text)
+        for key in decision.release:
+            self.held.pop(key, None)
+        for key in decision.inbox_done:
+            self.inbox.pop(key, None)
+        self.calls.clear(decision.clear_calls)
+        return heads
+
+    def _check(self, one: Append) -> None:
+        if (row := one.row) is not None:
+            if (row.tenant_id, row.run_id) in self.ids:
+                raise RunExists
+            taken = self.turns.get((row.tenant_id, row.session_id), {})
+            if row.turn is not None and row.turn in taken:
+                raise TurnTaken
+        if len(self.events.get(one.run_no, ())) != one.expected.seq:
+            raise SequenceTaken
+
+    def _append(self, one: Append) -> Head:
+        if (row := one.row) is not None:
+            self.runs[one.run_no] = row
+            self.ids[row.tenant_id, row.run_id] = one.run_no
+            self.events[one.run_no] = []
+            if row.turn is not None:
+                self.turns.setdefault((row.tenant_id, row.session_id), {})[row.turn] = one.run_no
+        linked = chain.link(one.run_no, one.expected, one.events)
+        for event in linked:
+            self.position += 1
+            stored = replace(event, position=self.position, xid=self.position)
+            self.events[one.run_no].append(stored)
+        head = Head(linked[-1].seq, linked[-1].hash) if linked else one.expected
+        if one.standing is not None:
+            known = self.open.get(one.run_no)
+            published = known.published_seq if known else 0
+            self.open[one.run_no] = _Open(one.standing, one.wake_at, head.seq, published)
+        return head
+
+    # --- reading runs
+
+    def _found(self, run_no: int) -> FoundRun:
+        row, events = self.runs[run_no], self.events[run_no]
+        head = Head(len(events), events[-1].hash if events else chain.row_digest(row))
+        if (known := self.open.get(run_no)) is None:
+            return FoundRun(row, head, "ended", head.seq)
+        return FoundRun(row, head, known.standing, known.published_seq)
+
+    async def find_run(self, tenant_id: str, run_id: str) -> FoundRun | None:
+        run_no = self.ids.get((tenant_id, run_id))
+        return None if run_no is None else self._found(run_no)
+
+    async def find_run_no(self, run_no: int) -> FoundRun | None:
+        return self._found(run_no) if run_no in self.runs else None
+
+    async def read(
+        self, run_no: int, *, after: int = 0, upto: int | None = None
+    ) -> Sequence[StoredEvent]:
+        events = self.events.get(run_no, [])
+        if not events:
+            return []
+        previous = events[after - 1].hash if after else chain.row_digest(self.runs[run_no])
+        return chain.verified(events[after:upto], previous)
+
+    async def last_seq(self, run_no: int) -> int:
+        return len(self.events.get(run_no, ()))
+
+    async def session_head(self, tenant_id: str, session_id: str) -> SessionHead:
+        turns = self.turns.get((tenant_id, session_id), {})
+        busy = any(self._found(run_no).standing in HOLDS_TURN for run_no in turns.values())
+        return SessionHead(max(turns, default=0), busy)
+
+    async def session_runs(
+        self, tenant_id: str, session_id: str, *, before_turn: int | None = None, limit: int = 1000
+    ) -> Sequence[FoundRun]:
+        turns = sorted(self.turns.get((tenant_id, session_id), {}).items(), reverse=True)
+        found = [self._found(n) for turn, n in turns if before_turn is None or turn < before_turn]
+        return found[:limit]
+
+    async def first_waiting(self, tenant_id: str, session_id: str) -> FoundRun | None:
+        for _, run_no in sorted(self.turns.get((tenant_id, session_id), {}).items()):
+            found = self._found(run_no)
+            if found.standing in HOLDS_TURN:
+                return found if found.standing == "waiting" else None
+        return None
+
+    async def children(self, run_no: int) -> Sequence[FoundRun]:
+        return [self._found(n) for n, row in self.runs.items() if row.parent_run_no == run_no]
+
+    async def list_runs(
+        self,
+        tenant_id: str,
+        *,
+        session_id: str | None = None,
+        standing: Standing | None = None,
+        limit: int = 100,
+        before_run_no: int | None = None,
+    ) -> Sequence[FoundRun]:
+        found = [
+            self._found(n)
+            for n, row in sorted(self.runs.items(), reverse=True)
+            if row.tenant_id == tenant_id
+            and (session_id is None or row.session_id == session_id)
+            and (before_run_no is None or n < before_run_no)
+        ]
+        return [one for one in found if standing is None or one.standing == standing][:limit]
+
+    async def list_sessions(
+        self,
+        tenant_id: str,
+        *,
+        user_id: str | None = None,
+        target: str | None = None,
+        limit: int = 100,
+        offset: int = 0,
+    ) -> Sequence[tuple[str, datetime, datetime, str | None, str]]:
+        told: list[tuple[str, datetime, datetime, str | None, str]] = []
+        for (tenant, session), turns in self.turns.items():
+            rows = [self.runs[n] for _, n in sorted(turns.items())]
+            users = [row.user_id for row in rows if row.user_id]
+            user = max(users) if users else None
+            if tenant != tenant_id or (user_id is not None and user_id != user):
+                continue
+            if target is None or rows[-1].target == target:
+                times = [row.accepted_at for row in rows]
+                told.append((session, min(times), max(times), user, rows[-1].target))
+        told.sort(key=lambda one: one[2], reverse=True)
+        return told[offset : offset + limit]
+
+    async def session_ops(self, tenant_id: str, session_id: str) -> Sequence[SessionOp]:
+        return [op for _, op in sorted(self.ops.get((tenant_id, session_id), {}).items())]
+
+    async def read_tail(
+        self, *, after: tuple[int, int] = (0, 0), limit: int = 1000
+    ) -> Sequence[StoredEvent]:
+        """Events of all runs by (xid, position)."""
+        every = [event for events in self.events.values() for event in events]
+        every.sort(key=lambda event: (event.xid, event.position))
+        return [event for event in every if (event.xid, event.position) > after][:limit]
+
+    # --- publishing and the supervisor
+
+    def published(self, run_no: int, seq: int) -> None:
+        if (known := self.open.get(run_no)) is None:
+            return
+        known.published_seq = max(known.published_seq, seq)
+        finished = known.standing == "ended" and known.published_seq >= known.last_seq
+        if finished and not self.calls.unsettled(run_no):
+            del self.open[run_no]
+
+    async def due_runs(self, now: datetime, limit: int) -> Sequence[OpenRun]:
+        due = [n for n, one in self.open.items() if one.wake_at is not None and one.wake_at <= now]
+        told: list[OpenRun] = []
+        for run_no in due[:limit]:
+            one = self.open[run_no]
+            one.wake_at = now + timedelta(seconds=min(30 * 2 ** min(one.wakes, 5), 600))
+            one.wakes += 1
+            told.append(
+                OpenRun(self.runs[run_no], one.standing, one.wake_at, one.published_seq, one.wakes)
+            )
+        return told
+
+    async def expired_calls(self, limit: int) -> Sequence[tuple[str, int]]:
+        return self.calls.expired()[:limit]
+
+    # --- inbox, tombstones, held text
+
+    async def put_inbox(self, row: InboxRow) -> bool:
+        key = (row.tenant_id, row.inbox_id)
+        if key in self.inbox:
+            return False
+        self.inbox[key] = replace(row, received_at=self.clock())
+        return True
+
+    async def get_inbox(self, tenant_id: str, inbox_id: str) -> InboxRow | None:
+        return self.inbox.get((tenant_id, inbox_id))
+
+    async def drop_inbox(self, tenant_id: str, inbox_id: str) -> None:
+        self.inbox.pop((tenant_id, inbox_id), None)
+
+    async def due_inbox(self, older_than: datetime, limit: int) -> Sequence[InboxRow]:
+        rows = [r for r in self.inbox.values() if r.received_at and r.received_at < older_than]
+        return rows[:limit]
+
+    async def inbox_depth(self) -> int:
+        return len(self.inbox)
+
+    async def put_tombstone(self, tombstone: Tombstone) -> None:
+        self.tombstones.setdefault((tombstone.tenant_id, tombstone.run_id), tombstone)
+
+    async def get_tombstone(self, tenant_id: str, run_id: str) -> Tombstone | None:
+        return self.tombstones.get((tenant_id, run_id))
+
+    async def get_held(self, tenant_id: str, held_id: str) -> str | None:
+        return self.held.get((tenant_id, held_id))
+
+    async def put_held(self, held: Held) -> None:
+        self.held.setdefault((held.tenant_id, held.held_id), held.text)
+
+    # --- definitions and blobs
+
+    async def put_definition(self, digest: str, kind: str, id: str, body: bytes) -> bool:
+        self.definitions.setdefault(digest, (kind, id, body))
+        changed = self.current.get((kind, id)) != digest
+        self.current[kind, id] = digest
+        return changed
+
+    async def get_definition(self, digest: str) -> bytes | None:
+        found = self.definitions.get(digest)
+        return found[2] if found else None
+
+    async def current_definition(self, kind: str, id: str) -> tuple[str, bytes] | None:
+        digest = self.current.get((kind, id))
+        return None if digest is None else (digest, self.definitions[digest][2])
+
+    async def current_definitions(self) -> Sequence[tuple[str, str, str, bytes]]:
+        every = sorted(self.current.items())
+        return [(kind, id, digest, self.definitions[digest][2]) for (kind, id), digest in every]
+
+    async def put_blob(self, tenant_id: str, blob_id: str, media_type: str, data: bytes) -> None:
+        self.blobs.setdefault((tenant_id, blob_id), (media_type, data))
+
+    async def get_blob(self, tenant_id: str, blob_id: str) -> tuple[str, bytes] | None:
+        return self.blobs.get((tenant_id, blob_id))
+
+    async def installation_key(self) -> bytes:
+        return b"a log in memory is kept by nobody"
+
+
+class MemoryCalls:
+    """Calls in a dictionary, with leases on the log's clock."""
+
+    def __init__(self, log: MemoryLog) -> None:
+        self.log = log
+        self.rows: dict[str, _Call] = {}
+
+    async def claim(self, call_id: str, *, run_no: int, holder: str, lease_ms: int) -> Claim:
+        now = self.log.clock()
+        until = now + timedelta(milliseconds=lease_ms)
+        row = self.rows.get(call_id)
+        if row is None:
+            self.rows[call_id] = _Call(run_no, holder, until)
+            return Claim(call_id, "claimed", 1)
+        if row.settled:
+            return Claim(call_id, "answered", row.epoch, row.outcome)
+        if row.lease_until >= now:
+            return Claim(call_id, "busy", row.epoch)
+        row.epoch, row.holder, row.lease_until = row.epoch + 1, holder, until
+        return Claim(call_id, "expired", row.epoch)
+
+    async def renew(self, holder: str, lease_ms: int) -> frozenset[str]:
+        ended: set[str] = set()
+        for call_id, row in self.rows.items():
+            if row.holder == holder and not row.settled:
+                row.lease_until = self.log.clock() + timedelta(milliseconds=lease_ms)
+                known = self.log.open.get(row.run_no)
+                if known is None or known.standing == "ended":
+                    ended.add(call_id)
+        return frozenset(ended)
+
+    async def raise_epoch(self, call_id: str, *, epoch: int, holder: str) -> int | None:
+        row = self.rows.get(call_id)
+        if row is None or row.settled or (row.epoch, row.holder) != (epoch, holder):
+            return None
+        row.epoch += 1
+        return row.epoch
+
+    async def settle(self, call_id: str, *, epoch: int, outcome: bytes) -> bool:
+        row = self.rows.get(call_id)
+        if row is None or row.settled or row.epoch != epoch:
+            return False
+        row.settled, row.outcome = True, outcome
+        return True
+
+    def clear(self, call_ids: Sequence[str]) -> None:
+        """Forget outcomes that the log has (protocol 6.6)."""
+        for call_id in call_ids:
+            if (row := self.rows.get(call_id)) is not None and row.settled:
+                row.outcome = None
+
+    def unsettled(self, run_no: int) -> bool:
+        """Whether a call of the run has no outcome yet."""
+        return any(row.run_no == run_no and not row.settled for row in self.rows.values())
+
+    def expired(self) -> list[tuple[str, int]]:
+        """(call_id, run_no) of calls whose lease has run out."""
+        now = self.log.clock()
+        rows = self.rows.items()
+        return [(i, r.run_no) for i, r in rows if not r.settled and r.lease_until < now]

@@ -1,0 +1,68 @@
+"""Numbered SQL migrations under an advisory lock, with checksums."""
+
+import hashlib
+from importlib import resources
+
+from actalog_core.errors import Permanent
+from actalog_log.database import Connection, connect
+
+LOCK = 7203913  # any number, as long as all of ours take the same one
+
+
+class MigrationChanged(Permanent):
+    """A migration that was applied has been edited since. Write a new one instead."""
+
+
+class DatabaseIsNewer(Permanent):
+    """The database was migrated by a newer build. Deploy that build, or restore a backup."""
+
+
+def scripts() -> list[tuple[str, str]]:
+    """(name, SQL) of all migrations, in order."""
+    folder = resources.files("actalog_log") / "migrations"
+    found = [entry for entry in folder.iterdir() if entry.name.endswith(".sql")]
+    return [(entry.name, entry.read_text()) for entry in sorted(found, key=lambda one: one.name)]
+
+
+def checksum(sql: str) -> str:
+    """sha256 of a script, hex."""
+    return hashlib.sha256(sql.encode()).hexdigest()
+
+
+async def migrate(dsn: str) -> list[str]:
+    """Apply what is missing; the names of what was applied. Safe from several processes at once.
+
+    Raises:
+        MigrationChanged: an applied script no longer has the same text.
+        DatabaseIsNewer: the database has a migration that this build does not know.
+    """
+    connection = await connect(dsn)
+    try:
+        await connection.execute("select pg_advisory_lock($1)", LOCK)
+        return await _apply(connection)
+    finally:
+        await connection.close()  # gives the lock back
+
+
+async def _apply(connection: Connection) -> list[str]:
+    await connection.execute(
+        "create table if not exists migrations (name text primary key, checksum text not null,"
+        " applied_at timestamptz not null default clock_timestamp())"
+    )
+    rows = await connection.fetch("select name, checksum from migrations")
+    applied: dict[str, str] = {row["name"]: row["checksum"] for row in rows}
+    known = scripts()
+    if unknown := sorted(applied.keys() - {name for name, _ in known}):
+        raise DatabaseIsNewer(", ".join(unknown))
+    made: list[str] = []
+    for name, sql in known:
+        if name not in applied:
+            async with connection.transaction():
+                await connection.execute(sql)
+                await connection.execute(
+                    "insert into migrations (name, checksum) values ($1, $2)", name, checksum(sql)
+                )
+            made.append(name)
+        elif applied[name] != checksum(sql):
+            raise MigrationChanged(name)
+    return made

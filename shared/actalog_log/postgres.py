@@ -1,0 +1,451 @@
+"""The run log in PostgreSQL: reads, what lies beside the log, and the tail for projections."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+import orjson
+
+from actalog_core.errors import Transient
+from actalog_log import chain
+from actalog_log.database import connect_pool
+from actalog_log.flush import CONNECTION_LOST, NOT_NOW, Flusher
+from actalog_log.ports import (
+    Decision,
+    FoundRun,
+    Head,
+    Held,
+    InboxRow,
+    OpenRun,
+    RunRow,
+    SessionHead,
+    SessionOp,
+    Standing,
+    StoredEvent,
+    Tombstone,
+)
+from actalog_log.publishing import PublishedMarks
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Row = Any  # asyncpg.Record: its fields have no static types
+
+BLOCK = 64  # as the sequence `run_numbers` counts
+WAKE_EVERY = "least(30 * power(2, least(o.wakes, 5)), 600) * interval '1 second'"
+
+_RUN = """
+    select r.*, s.user_id, e.seq as last_seq, e.hash as last_hash,
+           coalesce(o.standing, 'ended') as standing, coalesce(o.published_seq, e.seq, 0) as published_seq,
+           o.wake_at, coalesce(o.wakes, 0) as wakes
+    from runs r left join subjects s using (subject) left join open_runs o on o.run_no = r.run_no
+    left join lateral (select seq, hash from events where run_no = r.run_no
+                       order by seq desc limit 1) e on true
+"""
+
+
+def reaching(call: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+    """A database that cannot be reached is Transient."""
+
+    @wraps(call)
+    async def reached(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return await call(*args, **kwargs)
+        except (*CONNECTION_LOST, *NOT_NOW) as error:
+            raise Transient(f"PostgreSQL: {error or type(error).__name__}") from error
+
+    return reached
+
+
+class PostgresLog:
+    """RunLog over PostgreSQL. The database is migrated by `actalog_log.migrate`."""
+
+    def __init__(self, dsn: str, *, connections: int = 8) -> None:
+        self.dsn, self.connections = dsn, connections
+        self.subjects: dict[tuple[str, str], int] = {}
+        self.numbers: list[int] = []
+        self.reserving = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Connect; raises Transient when nobody answers."""
+        try:
+            self.pool = await connect_pool(self.dsn, most=self.connections)
+        except (*CONNECTION_LOST, *NOT_NOW) as error:
+            raise Transient(f"PostgreSQL: {error}") from error
+        self.flusher = Flusher(self.pool)
+        self.marks = PublishedMarks(self.pool)
+
+    async def stop(self) -> None:
+        """Finish what is on its way and disconnect."""
+        await self.flusher.stop()
+        await self.marks.stop()
+        try:
+            await asyncio.wait_for(self.pool.close(), 5)
+        except TimeoutError:
+            self.pool.terminate()
+
+    def ready(self) -> str | None:
+        """None: `ping` tells whether the database answers now."""
+        return None
+
+    @reaching
+    async def ping(self) -> None:
+        await self.pool.fetchval("select 1", timeout=2)
+
+    # --- appending
+
+    async def reserve_run_no(self) -> int:
+        async with self.reserving:
+            if not self.numbers:
+                await self._reserve()
+            return self.numbers.pop()
+
+    @reaching
+    async def _reserve(self) -> None:
+        first: int = await self.pool.fetchval("select nextval('run_numbers')")
+        self.numbers = list(range(first + BLOCK - 1, first - 1, -1))
+        if first // BLOCK % 1000 == 0:  # every 64,000 runs; a range is 1,000,000 wide
+            await self.pool.execute("select keep_ranges_ahead()")
+
+    async def append(self, decision: Decision) -> tuple[Head, ...]:
+        subjects = tuple([await self._subject(one.row) for one in decision.appends])
+        return await self.flusher.append(decision, subjects)
+
+    @reaching
+    async def _subject(self, row: RunRow | None) -> int | None:
+        if row is None or row.user_id is None:
+            return None
+        key = (row.tenant_id, row.user_id)
+        if key not in self.subjects:
+            if len(self.subjects) > 100_000:
+                self.subjects.clear()
+            self.subjects[key] = await self.pool.fetchval(
+                "insert into subjects (tenant_id, user_id) values ($1, $2) on conflict"
+                " (tenant_id, user_id) do update set user_id = excluded.user_id returning subject",
+                *key,
+            )
+        return self.subjects[key]
+
+    # --- reading runs
+
+    @reaching
+    async def find_run(self, tenant_id: str, run_id: str) -> FoundRun | None:
+        row = await self.pool.fetchrow(
+            _RUN + "where r.tenant_id = $1 and r.run_id = $2", tenant_id, run_id
+        )
+        return _found(row) if row else None
+
+    @reaching
+    async def find_run_no(self, run_no: int) -> FoundRun | None:
+        row = await self.pool.fetchrow(_RUN + "where r.run_no = $1", run_no)
+        return _found(row) if row else None
+
+    @reaching
+    async def read(
+        self, run_no: int, *, after: int = 0, upto: int | None = None
+    ) -> Sequence[StoredEvent]:
+        # One row more than asked for: its hash is what the first one must follow from.
+        rows = await self.pool.fetch(
+            "select run_no, seq, type, rules_version, payload, causation_id, recorded_at, hash,"
+            " position, xid::text::bigint as xid from events where run_no = $1 and seq >= $2"
+            " and ($3::bigint is null or seq <= $3) order by seq",
+            run_no, after, upto,
+        )  # fmt: skip
+        if after == 0:
+            run = await self.find_run_no(run_no)
+            previous = chain.row_digest(run.row) if run else b""
+        elif rows:
+            previous, rows = rows[0]["hash"], rows[1:]
+        else:
+            return []
+        return chain.verified([_event(row) for row in rows], previous)
+
+    @reaching
+    async def last_seq(self, run_no: int) -> int:
+        seq = await self.pool.fetchval("select max(seq) from events where run_no = $1", run_no)
+        return seq or 0
+
+    @reaching
+    async def session_head(self, tenant_id: str, session_id: str) -> SessionHead:
+        row = await self.pool.fetchrow(
+            "select (select max(turn) from runs where tenant_id = $1 and session_id = $2) as turn,"
+            " exists (select from open_runs where tenant_id = $1 and session_id = $2"
+            " and turn is not null and standing in ('active', 'waiting')) as busy",
+            tenant_id, session_id,
+        )  # fmt: skip
+        assert row is not None
+        return SessionHead(turn=row["turn"] or 0, busy=row["busy"])
+
+    @reaching
+    async def session_runs(
+        self, tenant_id: str, session_id: str, *, before_turn: int | None = None, limit: int = 1000
+    ) -> Sequence[FoundRun]:
+        rows = await self.pool.fetch(
+            _RUN + "where r.tenant_id = $1 and r.session_id = $2 and r.turn is not null"
+            " and ($3::bigint is null or r.turn < $3) order by r.turn desc limit $4",
+            tenant_id, session_id, before_turn, limit,
+        )  # fmt: skip
+        return [_found(row) for row in rows]
+
+    @reaching
+    async def first_waiting(self, tenant_id: str, session_id: str) -> FoundRun | None:
+        run_no = await self.pool.fetchval(
+            "select run_no from (select run_no, standing from open_runs where tenant_id = $1"
+            " and session_id = $2 and turn is not null and standing in ('active', 'waiting')"
+            " order by turn limit 1) first where standing = 'waiting'",
+            tenant_id, session_id,
+        )  # fmt: skip
+        return None if run_no is None else await self.find_run_no(run_no)
+
+    @reaching
+    async def children(self, run_no: int) -> Sequence[FoundRun]:
+        rows = await self.pool.fetch(_RUN + "where r.parent_run_no = $1 order by r.run_no", run_no)
+        return [_found(row) for row in rows]
+
+    @reaching
+    async def list_runs(
+        self,
+        tenant_id: str,
+        *,
+        session_id: str | None = None,
+        standing: Standing | None = None,
+        limit: int = 100,
+        before_run_no: int | None = None,
+    ) -> Sequence[FoundRun]:
+        rows = await self.pool.fetch(
+            _RUN + "where r.tenant_id = $1 and ($2::text is null or r.session_id = $2)"
+            " and ($3::text is null or coalesce(o.standing, 'ended') = $3)"
+            " and ($4::bigint is null or r.run_no < $4) order by r.run_no desc limit $5",
+            tenant_id, session_id, standing, before_run_no, limit,
+        )  # fmt: skip
+        return [_found(row) for row in rows]
+
+    @reaching
+    async def list_sessions(
+        self,
+        tenant_id: str,
+        *,
+        user_id: str | None = None,
+        target: str | None = None,
+        limit: int = 100,
+        offset: int = 0,
+    ) -> Sequence[tuple[str, datetime, datetime, str | None, str]]:
+        rows = await self.pool.fetch(
+            "select session_id, min(accepted_at) as first, max(accepted_at) as last,"
+            " max(user_id) as user_id, (array_agg(target order by turn desc))[1] as target"
+            " from runs left join subjects using (subject) where runs.tenant_id = $1"
+            " and turn is not null and ($2::text is null or user_id = $2) group by session_id"
+            " having $3::text is null or (array_agg(target order by turn desc))[1] = $3"
+            " order by last desc limit $4 offset $5",
+            tenant_id, user_id, target, limit, offset,
+        )  # fmt: skip
+        return [tuple(row.values()) for row in rows]
+
+    @reaching
+    async def session_ops(self, tenant_id: str, session_id: str) -> Sequence[SessionOp]:
+        rows = await self.pool.fetch(
+            "select * from session_ops where tenant_id = $1 and session_id = $2"
+            " order by state_version", tenant_id, session_id,
+        )  # fmt: skip
+        return [SessionOp(**{**dict(row), "ops": row["ops"].decode()}) for row in rows]
+
+    @reaching
+    async def read_tail(
+        self, *, after: tuple[int, int] = (0, 0), limit: int = 1000
+    ) -> Sequence[StoredEvent]:
+        """Events of all runs by (xid, position), below the oldest open transaction (protocol 7.4):
+        paging by position alone skips what commits late. Projections and checkpoints only."""
+        rows = await self.pool.fetch(
+            "select run_no, seq, type, rules_version, payload, causation_id, recorded_at, hash,"
+            " position, xid::text::bigint as xid from events"
+            " where (xid, position) > ($1::text::xid8, $2::bigint)"
+            " and xid < pg_snapshot_xmin(pg_current_snapshot()) order by xid, position limit $3",
+            str(after[0]), after[1], limit,
+        )  # fmt: skip
+        return [_event(row) for row in rows]
+
+    # --- publishing and the supervisor
+
+    def published(self, run_no: int, seq: int) -> None:
+        self.marks.raise_to(run_no, seq)
+
+    @reaching
+    async def due_runs(self, now: datetime, limit: int) -> Sequence[OpenRun]:
+        rows = await self.pool.fetch(
+            "with due as (select o.run_no from open_runs o where o.wake_at <= $1"
+            " order by o.wake_at limit $2 for update skip locked)"
+            f" update open_runs o set wake_at = $1 + {WAKE_EVERY}, wakes = o.wakes + 1"
+            " from due where o.run_no = due.run_no returning o.run_no",
+            now, limit,
+        )  # fmt: skip
+        found = await self.pool.fetch(
+            _RUN + "where r.run_no = any($1)", [row["run_no"] for row in rows]
+        )
+        return [
+            OpenRun(_row(r), r["standing"], r["wake_at"], r["published_seq"], r["wakes"])
+            for r in found
+        ]
+
+    @reaching
+    async def expired_calls(self, limit: int) -> Sequence[tuple[str, int]]:
+        rows = await self.pool.fetch(
+            "select call_id, run_no from calls where not settled"
+            " and lease_until < clock_timestamp() order by lease_until limit $1", limit,
+        )  # fmt: skip
+        return [(row["call_id"], row["run_no"]) for row in rows]
+
+    # --- inbox, tombstones, held text
+
+    @reaching
+    async def put_inbox(self, row: InboxRow) -> bool:
+        said = await self.pool.execute(
+            "insert into inbox (tenant_id, inbox_id, body, headers) values ($1, $2, $3, $4::jsonb)"
+            " on conflict do nothing",
+            row.tenant_id, row.inbox_id, row.body, orjson.dumps(dict(row.headers)).decode(),
+        )  # fmt: skip
+        return said.endswith(" 1")
+
+    @reaching
+    async def get_inbox(self, tenant_id: str, inbox_id: str) -> InboxRow | None:
+        row = await self.pool.fetchrow(
+            "select * from inbox where tenant_id = $1 and inbox_id = $2", tenant_id, inbox_id
+        )
+        return _inbox(row) if row else None
+
+    @reaching
+    async def drop_inbox(self, tenant_id: str, inbox_id: str) -> None:
+        await self.pool.execute(
+            "delete from inbox where tenant_id = $1 and inbox_id = $2", tenant_id, inbox_id
+        )
+
+    @reaching
+    async def due_inbox(self, older_than: datetime, limit: int) -> Sequence[InboxRow]:
+        rows = await self.pool.fetch(
+            "select * from inbox where received_at < $1 order by received_at limit $2",
+            older_than, limit,
+        )  # fmt: skip
+        return [_inbox(row) for row in rows]
+
+    @reaching
+    async def inbox_depth(self) -> int:
+        return await self.pool.fetchval("select count(*) from inbox")
+
+    @reaching
+    async def put_tombstone(self, tombstone: Tombstone) -> None:
+        await self.pool.execute(
+            "insert into tombstones (tenant_id, run_id, reason, by) values ($1, $2, $3, $4)"
+            " on conflict do nothing",
+            tombstone.tenant_id, tombstone.run_id, tombstone.reason, tombstone.by,
+        )  # fmt: skip
+
+    @reaching
+    async def get_tombstone(self, tenant_id: str, run_id: str) -> Tombstone | None:
+        row = await self.pool.fetchrow(
+            "select tenant_id, run_id, reason, by from tombstones"
+            " where tenant_id = $1 and run_id = $2", tenant_id, run_id,
+        )  # fmt: skip
+        return Tombstone(**dict(row)) if row else None
+
+    @reaching
+    async def get_held(self, tenant_id: str, held_id: str) -> str | None:
+        body = await self.pool.fetchval(
+            "select body from held where tenant_id = $1 and held_id = $2", tenant_id, held_id
+        )
+        return None if body is None else body.decode()
+
+    @reaching
+    async def put_held(self, held: Held) -> None:
+        await self.pool.execute(
+            "insert into held (tenant_id, held_id, run_no, body) values ($1, $2, $3, $4)"
+            " on conflict do nothing",
+            held.tenant_id, held.held_id, held.run_no, held.text.encode(),
+        )  # fmt: skip
+
+    # --- definitions and blobs
+
+    @reaching
+    async def put_definition(self, digest: str, kind: str, id: str, body: bytes) -> bool:
+        async with self.pool.acquire() as connection, connection.transaction():
+            await connection.execute(
+                "insert into definitions (digest, kind, id, body) values ($1, $2, $3, $4)"
+                " on conflict do nothing", digest, kind, id, body,
+            )  # fmt: skip
+            said = await connection.execute(
+                "insert into current_definitions as c (kind, id, digest) values ($1, $2, $3)"
+                " on conflict (kind, id) do update set digest = excluded.digest"
+                " where c.digest <> excluded.digest", kind, id, digest,
+            )  # fmt: skip
+        return said.endswith(" 1")
+
+    @reaching
+    async def get_definition(self, digest: str) -> bytes | None:
+        return await self.pool.fetchval("select body from definitions where digest = $1", digest)
+
+    @reaching
+    async def current_definition(self, kind: str, id: str) -> tuple[str, bytes] | None:
+        row = await self.pool.fetchrow(
+            "select digest, body from current_definitions join definitions using (digest)"
+            " where current_definitions.kind = $1 and current_definitions.id = $2", kind, id,
+        )  # fmt: skip
+        return (row["digest"], row["body"]) if row else None
+
+    @reaching
+    async def current_definitions(self) -> Sequence[tuple[str, str, str, bytes]]:
+        rows = await self.pool.fetch(
+            "select c.kind, c.id, c.digest, d.body from current_definitions c"
+            " join definitions d using (digest) order by c.kind, c.id"
+        )
+        return [tuple(row.values()) for row in rows]
+
+    @reaching
+    async def put_blob(self, tenant_id: str, blob_id: str, media_type: str, data: bytes) -> None:
+        await self.pool.execute(
+            "insert into blobs (tenant_id, blob_id, media_type, data) values ($1, $2, $3, $4)"
+            " on conflict do nothing", tenant_id, blob_id, media_type, data,
+        )  # fmt: skip
+
+    @reaching
+    async def get_blob(self, tenant_id: str, blob_id: str) -> tuple[str, bytes] | None:
+        row = await self.pool.fetchrow(
+            "select media_type, data from blobs where tenant_id = $1 and blob_id = $2",
+            tenant_id, blob_id,
+        )  # fmt: skip
+        return (row["media_type"], row["data"]) if row else None
+
+    @reaching
+    async def installation_key(self) -> bytes:
+        return await self.pool.fetchval("select digest_key from installation")
+
+
+def _row(row: Row) -> RunRow:
+    return RunRow(
+        run_no=row["run_no"], tenant_id=row["tenant_id"], run_id=row["run_id"],
+        session_id=row["session_id"], turn=row["turn"], kind=row["kind"], target=row["target"],
+        definition=row["definition"], body_digest=row["body_digest"],
+        accepted_at=row["accepted_at"], user_id=row["user_id"],
+        parent_run_no=row["parent_run_no"], parent_run_id=row["parent_run_id"],
+        fork_seq=row["fork_seq"], fork_hash=row["fork_hash"],
+    )  # fmt: skip
+
+
+def _found(row: Row) -> FoundRun:
+    run = _row(row)
+    head = Head(row["last_seq"] or 0, row["last_hash"] or chain.row_digest(run))
+    return FoundRun(run, head, row["standing"], row["published_seq"])
+
+
+def _event(row: Row) -> StoredEvent:
+    return StoredEvent(
+        run_no=row["run_no"], seq=row["seq"], type=row["type"], payload=row["payload"],
+        rules_version=row["rules_version"], causation_id=row["causation_id"],
+        recorded_at=row["recorded_at"], previous_hash=b"", hash=row["hash"],
+        position=row["position"], xid=row["xid"],
+    )  # fmt: skip
+
+
+def _inbox(row: Row) -> InboxRow:
+    return InboxRow(
+        tenant_id=row["tenant_id"], inbox_id=row["inbox_id"], body=row["body"],
+        headers=orjson.loads(row["headers"]), received_at=row["received_at"],
+    )  # fmt: skip

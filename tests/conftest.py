@@ -1,0 +1,53 @@
+"""Servers for the tests, started once and stopped by process id."""
+
+import asyncio
+import threading
+import uuid
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, TypeVar
+
+import pytest
+
+from actalog.embedded.postgres import EmbeddedPostgres
+from actalog_log.database import connect
+from actalog_log.migrate import migrate
+
+T = TypeVar("T")
+Run = Callable[[Coroutine[Any, Any, Any]], Any]
+
+
+@pytest.fixture(scope="session")
+def on_server_loop() -> Iterator[Run]:
+    """Run a coroutine on a loop that lives as long as the session: tests have their own."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="servers", daemon=True)
+    thread.start()
+    yield lambda coroutine: asyncio.run_coroutine_threadsafe(coroutine, loop).result(60)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+@pytest.fixture(scope="session")
+def postgres_dsn(tmp_path_factory: pytest.TempPathFactory, on_server_loop: Run) -> Iterator[str]:
+    """A real PostgreSQL."""
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"))
+    yield on_server_loop(server.start())
+    on_server_loop(server.stop())
+
+
+@pytest.fixture
+def fresh_database(postgres_dsn: str, on_server_loop: Run) -> Iterator[str]:
+    """A migrated database of its own for each test."""
+    name = f"test_{uuid.uuid4().hex}"
+    dsn = postgres_dsn.rsplit("/", 1)[0] + f"/{name}"
+    on_server_loop(_execute(postgres_dsn, f"create database {name}"))
+    on_server_loop(migrate(dsn))
+    yield dsn
+    on_server_loop(_execute(postgres_dsn, f"drop database {name} with (force)"))
+
+
+async def _execute(dsn: str, sql: str) -> None:
+    connection = await connect(dsn)
+    await connection.execute(sql)
+    await connection.close()
