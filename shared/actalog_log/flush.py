@@ -197,6 +197,10 @@ class Flusher:
                 await self._commit([waiting])
             except asyncpg.UniqueViolationError as error:
                 waiting.fail(_taken(error))
+            except asyncpg.CheckViolationError as error:
+                # No partition has this run yet: whoever keeps the ranges ahead mends it (12).
+                gone = "no partition" in str(error)
+                waiting.fail(Transient(str(error)) if gone else DataRefused(str(error)))
             except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
                 waiting.fail(DataRefused(str(error)))
             except (*TRY_AGAIN, *NOT_NOW) as error:

@@ -1,0 +1,138 @@
+"""What only a real database can show."""
+
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from actalog_core.errors import ChainBroken, DataRefused, Transient
+from actalog_log.calls import PostgresCalls
+from actalog_log.database import connect
+from actalog_log.migrate import DatabaseIsNewer, MigrationChanged, migrate
+from actalog_log.ports import Append, Decision, NewEvent
+from actalog_log.postgres import PostgresLog
+from tests.integration.log.test_log import NOW, begin, event, first, row
+
+pytestmark = pytest.mark.postgres
+
+
+@pytest.fixture
+async def log(fresh_database: str) -> AsyncIterator[PostgresLog]:
+    store = PostgresLog(fresh_database)
+    await store.start()
+    yield store
+    await store.stop()
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "update events set payload = ''", "delete from events", "truncate events",
+        "truncate events_0", "update runs set target = 'x'", "delete from runs", "truncate runs",
+    ],
+)  # fmt: skip
+async def test_the_log_refuses_to_be_changed(log: PostgresLog, sql: str):
+    await begin(log)
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="append-only"):
+        await log.pool.execute(sql)
+
+
+async def test_a_changed_byte_is_found_on_reading(log: PostgresLog, fresh_database: str):
+    new, _ = await begin(log)
+    await log.pool.execute("alter table events disable trigger user")
+    await log.pool.execute("alter table events_0 disable trigger user")
+    await log.pool.execute("update events set payload = payload || '\\x20'")
+    with pytest.raises(ChainBroken, match=f"run_no {new.run_no}, seq 1"):
+        await log.read(new.run_no)
+
+
+async def test_data_that_postgres_refuses_ends_only_its_own_decision(log: PostgresLog):
+    new, head = await begin(log)
+    bad = Append(new.run_no, head, (NewEvent("a\x00b", b"{}", NOW),))
+    other = first(row(await log.reserve_run_no(), session="t"))
+    with pytest.raises(DataRefused):
+        await log.append(Decision((bad,)))
+    await log.append(Decision((other,)))
+    assert await log.last_seq(new.run_no) == 1
+
+
+async def test_the_tail_waits_for_an_open_transaction_that_a_naive_one_would_skip(
+    log: PostgresLog, fresh_database: str
+):
+    slow = await connect(fresh_database)
+    transaction = slow.transaction()
+    await transaction.__aenter__()
+    await slow.execute(
+        "insert into events (run_no, seq, type, rules_version, payload, recorded_at, hash)"
+        " values (5, 1, 'late', 1, '', now(), '')"
+    )
+    new, _ = await begin(log)  # commits first, with a higher position
+    naive: int = await log.pool.fetchval("select max(position) from events")
+    assert await log.read_tail() == []
+    await transaction.__aexit__(None, None, None)
+    await slow.close()
+    skipped = await log.pool.fetch("select 1 from events where position > $1", naive)
+    assert skipped == []  # the naive tailer never sees `late`
+    assert {one.run_no for one in await log.read_tail()} == {5, new.run_no}
+
+
+async def test_an_append_outside_every_range_fails_until_the_ranges_are_kept(log: PostgresLog):
+    far = row(9_000_000)
+    with pytest.raises(Transient, match="no partition"):
+        await log.append(Decision((first(far),)))
+    await log.pool.execute("select setval('run_numbers', 9000001)")
+    assert await log.pool.fetchval("select keep_ranges_ahead()") == 3
+    await log.append(Decision((first(far),)))
+
+
+async def test_the_services_role_may_only_insert_and_select(log: PostgresLog):
+    rows = await log.pool.fetch(
+        "select privilege_type from information_schema.role_table_grants"
+        " where grantee = 'actalog_service' and table_name = 'events'"
+    )
+    assert {r["privilege_type"] for r in rows} == {"INSERT", "SELECT"}
+
+
+async def test_a_database_that_is_gone_is_transient():
+    with pytest.raises(Transient):
+        await PostgresLog("postgresql://x@127.0.0.1:1/x").start()
+
+
+async def test_a_connection_killed_under_load_loses_nothing(log: PostgresLog):
+    new, head = await begin(log)
+    for _ in range(20):
+        await log.pool.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where pid <> pg_backend_pid() and datname = current_database()"
+        )
+        try:
+            (head,) = await log.append(Decision((Append(new.run_no, head, (event(),)),)))
+        except Transient:
+            found = await log.find_run_no(new.run_no)
+            assert found is not None
+            assert found.head == head  # a refused append did not stand
+    assert len(await log.read(new.run_no)) == head.seq
+
+
+async def test_an_edited_migration_is_refused(fresh_database: str):
+    connection = await connect(fresh_database)
+    await connection.execute("update migrations set checksum = 'x'")
+    with pytest.raises(MigrationChanged, match="0001"):
+        await migrate(fresh_database)
+    await connection.close()
+
+
+async def test_a_database_of_a_newer_build_is_refused(fresh_database: str):
+    connection = await connect(fresh_database)
+    await connection.execute("insert into migrations values ('9999_later.sql', 'x')")
+    with pytest.raises(DatabaseIsNewer, match="9999_later"):
+        await migrate(fresh_database)
+    await connection.close()
+
+
+async def test_leases_run_on_the_databases_clock(log: PostgresLog):
+    calls = PostgresCalls(log.pool)
+    assert (await calls.claim("c", run_no=1, holder="a", lease_ms=1)).state == "claimed"
+    await log.pool.execute("select pg_sleep(0.01)")
+    taken = await calls.claim("c", run_no=1, holder="b", lease_ms=60_000)
+    assert (taken.state, taken.epoch) == ("expired", 2)

@@ -1,0 +1,26 @@
+import pytest
+
+from actalog_contracts.runs import RunCancelled, ToolReturned
+from actalog_core import events
+from actalog_core.errors import Undecodable
+
+
+def test_an_event_survives_the_log():
+    event = ToolReturned(call_id="r:t1.0", content="é\n", truncated=True)
+    assert events.decode(*events.encode(event)) == event
+
+
+def test_a_field_that_is_none_leaves_no_bytes():
+    assert b"reason" not in events.encode(RunCancelled())[1]
+
+
+def test_an_unknown_field_of_a_newer_build_is_ignored():
+    assert events.decode("run.started.v1", b'{"later":1}').type == "run.started.v1"
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload"), [("run.flown.v9", b"{}"), ("tool.returned.v1", b"{}"), ("x", b"{")]
+)
+def test_what_this_build_cannot_read_is_not_guessed_at(kind: str, payload: bytes):
+    with pytest.raises(Undecodable, match=kind):
+        events.decode(kind, payload)
