@@ -41,6 +41,7 @@ async def test_an_outcome_is_answered_again_without_running(calls: Calls):
 async def test_an_outcome_is_written_under_its_epoch_only(calls: Calls):
     claim = await calls.claim("c", run_no=1, holder="a", lease_ms=LONG)
     raised = await calls.raise_epoch("c", epoch=claim.epoch, holder="a")
+    assert raised is not None
     assert raised == claim.epoch + 1
     assert not await calls.settle("c", epoch=claim.epoch, outcome=b"late")
     assert await calls.settle("c", epoch=raised, outcome=b"done")

@@ -11,7 +11,7 @@ def test_an_event_survives_the_log():
 
 
 def test_a_field_that_is_none_leaves_no_bytes():
-    assert b"reason" not in events.encode(RunCancelled())[1]
+    assert b'"reason"' not in events.encode(RunCancelled())[1]
 
 
 def test_an_unknown_field_of_a_newer_build_is_ignored():
