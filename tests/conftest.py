@@ -4,16 +4,20 @@ import asyncio
 import threading
 import uuid
 from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 
+from actalog.embedded.broker import EmbeddedBroker
 from actalog.embedded.postgres import EmbeddedPostgres
 from actalog_log.database import connect
 from actalog_log.migrate import migrate
+from actalog_testing.apache_kafka import ApacheKafka, missing
 
 T = TypeVar("T")
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
+KAFKA_POM = Path(__file__).parents[1] / "infra" / "kafka" / "pom.xml"
 
 
 @pytest.fixture(scope="session")
@@ -51,3 +55,24 @@ async def _execute(dsn: str, sql: str) -> None:
     connection = await connect(dsn)
     await connection.execute(sql)
     await connection.close()
+
+
+@pytest.fixture(scope="session")
+def embedded_broker(tmp_path_factory: pytest.TempPathFactory, on_server_loop: Run) -> Iterator[str]:
+    """The bootstrap address of an embedded broker."""
+    broker = EmbeddedBroker(tmp_path_factory.mktemp("broker"))
+    yield on_server_loop(broker.start())
+    on_server_loop(broker.stop())
+
+
+@pytest.fixture(scope="session")
+def apache_kafka(
+    tmp_path_factory: pytest.TempPathFactory, on_server_loop: Run
+) -> Iterator[ApacheKafka]:
+    """A running Apache Kafka node; a test that kills it restarts it."""
+    if lacks := missing():
+        pytest.skip(lacks)
+    node = ApacheKafka(tmp_path_factory.mktemp("kafka"), pom=KAFKA_POM)
+    on_server_loop(node.start())
+    yield node
+    on_server_loop(node.stop())

@@ -190,17 +190,26 @@ class Dispatcher:
 
     async def _work(self) -> None:
         """Take lanes in turn, one record each, until none is ready."""
-        while self._ready and not self._closing:
-            name = self._ready.popleft()
-            hearing = self._lanes[name][0]
-            delay_s = None if hearing.void else await self._attempt(hearing)
-            if delay_s is None:
-                self._done(name, hearing)
-            elif delay_s > 0 and not self._closing:
-                loop = asyncio.get_running_loop()
-                self._timers[name] = loop.call_later(delay_s, self._make_ready, name)
-            else:
-                self._ready.append(name)
+        try:
+            while self._ready and not self._closing:
+                await self._next()
+        finally:
+            # Here and not only in the callback, which comes a turn of the loop later: a lane
+            # made ready in between would find the limit reached by workers that have ended.
+            if task := asyncio.current_task():
+                self._workers.discard(task)
+
+    async def _next(self) -> None:
+        name = self._ready.popleft()
+        hearing = self._lanes[name][0]
+        delay_s = None if hearing.void else await self._attempt(hearing)
+        if delay_s is None:
+            self._done(name, hearing)
+        elif delay_s > 0 and not self._closing:
+            loop = asyncio.get_running_loop()
+            self._timers[name] = loop.call_later(delay_s, self._make_ready, name)
+        else:
+            self._ready.append(name)
 
     def _done(self, name: str, hearing: _Hearing) -> None:
         lane = self._lanes[name]

@@ -1,0 +1,136 @@
+"""The bus on Kafka."""
+
+import asyncio
+import contextlib
+
+import structlog
+from aiokafka.errors import KafkaError
+
+from actalog_bus.dead import Fault, dead_letter
+from actalog_bus.ports import Headers, Listen, Record
+from actalog_bus.publisher import Publisher
+from actalog_bus.settings import KafkaSettings
+from actalog_bus.subscription import Subscription
+from actalog_bus.wiring import Consumers
+from actalog_core.errors import Transient
+
+log = structlog.get_logger()
+
+
+class TopicUnknown(Transient):
+    """The broker does not know this topic (yet)."""
+
+
+class KafkaBus:
+    """`Bus` on Apache Kafka or the embedded broker. Topics must exist (`provision`)."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self.settings = settings
+        self._listens: list[Listen] = []
+        self._running: list[Subscription] = []
+        self._publisher = Publisher(settings)
+        self._consumers: Consumers | None = None
+        self._missing: str | None = "bus: not started"
+
+    async def publish(
+        self,
+        topic: str,
+        *,
+        value: bytes | None,
+        key: bytes | None = None,
+        headers: Headers = (),
+        partition: int | None = None,
+    ) -> None:
+        """See `Bus.publish`."""
+        await self._publisher.publish(
+            topic, value=value, key=key, headers=headers, partition=partition
+        )
+
+    def listen(self, listen: Listen) -> None:
+        """See `Bus.listen`."""
+        self._listens.append(listen)
+
+    def partitions(self, topic: str) -> int:
+        """See `Bus.partitions`.
+
+        Raises:
+            TopicUnknown: the broker has not told of it.
+        """
+        count = self._publisher.partitions(topic)
+        if count is None:
+            raise TopicUnknown(topic)
+        return count
+
+    async def start(self) -> None:
+        """Wait for the broker and the topics, then begin to hear. Again after `stop`, too."""
+        await self._connected()
+        await self._topics_there()
+        self._consumers = Consumers.of(self.settings)
+        await self._consumers.start()
+        for number, listen in enumerate(self._listens):
+            subscription = Subscription(
+                listen, settings=self.settings, bury=self._bury, number=number
+            )
+            self._running.append(subscription)
+            counts = {topic: self.partitions(topic) for topic in listen.topics}
+            await subscription.start(self._consumers, counts)
+        self._missing = None
+
+    async def stop(self, grace_s: float = 10.0) -> None:
+        """See `Bus.stop`."""
+        running, self._running = self._running, []
+        self._missing = "bus: stopped"
+        await asyncio.gather(*(subscription.stop(grace_s) for subscription in running))
+        await self._closed()
+
+    async def crash(self) -> None:
+        """Stop as a killed process does, for tests: nothing is finished, nothing committed."""
+        running, self._running = self._running, []
+        for subscription in running:
+            await subscription.crash()
+        await self._closed()
+
+    def ready(self) -> str | None:
+        """See `Bus.ready`."""
+        told = (subscription.ready() for subscription in self._running)
+        return self._missing or next((what for what in told if what), None)
+
+    async def _connected(self) -> None:
+        """Protocol 16.2: a broker that is not there is waited for."""
+        wait_s = 0.2
+        while True:
+            try:
+                return await self._publisher.start()
+            except (KafkaError, OSError) as error:
+                self._missing = f"bus: no broker at {self.settings.bootstrap}"
+                log.warning(
+                    "waiting for the broker",
+                    broker=self.settings.bootstrap,
+                    error=type(error).__name__,
+                )
+            await asyncio.sleep(wait_s)
+            wait_s = min(5.0, wait_s * 2)
+
+    async def _topics_there(self) -> None:
+        wanted = {topic for listen in self._listens for topic in listen.topics}
+        wait_s = 0.2
+        while True:
+            with contextlib.suppress(KafkaError):
+                await self._publisher.learn()
+            missing = sorted(t for t in wanted if self._publisher.partitions(t) is None)
+            if not missing:
+                return
+            self._missing = f"bus: no topic {', '.join(missing)}"
+            log.warning("waiting for topics", topics=missing)
+            await asyncio.sleep(wait_s)
+            wait_s = min(5.0, wait_s * 2)
+
+    async def _closed(self) -> None:
+        consumers, self._consumers = self._consumers, None
+        if consumers is not None:
+            await consumers.stop()
+        await self._publisher.stop()
+
+    async def _bury(self, record: Record, fault: Fault) -> None:
+        dead = dead_letter(record, fault)
+        await self.publish(dead.topic, value=dead.value, key=dead.key, headers=dead.headers)

@@ -1,0 +1,81 @@
+"""Child processes that die with their parent, and free ports."""
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on now."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+def _die_with_parent() -> None:
+    """Runs in the child, between fork and exec."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def spawn(
+    arguments: Sequence[str], *, output: Path, env: Mapping[str, str] | None = None
+) -> "subprocess.Popen[bytes]":
+    """Start a process of its own group; its output goes to a file. On Linux a killed parent
+    leaves nothing behind. Must be called from the main thread: the death of the thread counts."""
+    with output.open("ab") as log:
+        return subprocess.Popen(
+            arguments,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **(env or {})},
+            start_new_session=True,
+            preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
+        )
+
+
+async def end(process: "subprocess.Popen[bytes]", *, grace_s: float = 5.0) -> None:
+    """Stop a process by its id: SIGTERM, and after the grace SIGKILL."""
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+    for _ in range(int(grace_s / 0.02)):
+        if process.poll() is not None:
+            return
+        await asyncio.sleep(0.02)
+    process.kill()
+    process.wait()
+
+
+async def answers(bootstrap: str, process: "subprocess.Popen[bytes]", *, within_s: float) -> bool:
+    """Whether a Kafka broker tells its metadata within that time; False too when it has ended."""
+    from aiokafka.client import AIOKafkaClient
+    from aiokafka.errors import KafkaError
+
+    until = asyncio.get_running_loop().time() + within_s
+    while process.poll() is None and asyncio.get_running_loop().time() < until:
+        host, _, port = bootstrap.partition(":")
+        with socket.socket() as probe:
+            probe.setblocking(True)
+            probe.settimeout(0.2)
+            listening = probe.connect_ex((host, int(port))) == 0
+        if listening:
+            client = AIOKafkaClient(bootstrap_servers=bootstrap)
+            try:
+                async with asyncio.timeout(5):
+                    await client.bootstrap()
+                    return bool(client.cluster.brokers())
+            except (KafkaError, TimeoutError):
+                pass
+            finally:
+                await client.close()
+        await asyncio.sleep(0.02)
+    return False

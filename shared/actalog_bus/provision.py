@@ -1,0 +1,135 @@
+"""Topics are created from the one table in the contracts, never by auto-creation."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+
+from actalog_bus.security import security
+from actalog_bus.settings import KafkaSettings
+from actalog_contracts import topics
+from actalog_core.errors import Permanent, Transient
+
+MAX_MESSAGE_BYTES = 1_048_576
+DLQ_RETENTION_MS = 30 * topics.DAY_MS
+
+
+class TopicsDiffer(Permanent):
+    """Topics exist with other partitions than the settings say."""
+
+
+class TopicsNotCreated(Transient):
+    """The broker did not create the topics."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TopicPlan:
+    """A topic as it should be."""
+
+    name: str
+    partitions: int
+    replication: int
+    retention_ms: int  # -1: for ever
+    cleanup: str = "delete"
+
+    @property
+    def config(self) -> dict[str, str]:
+        """The broker's names for it."""
+        return {
+            "retention.ms": str(self.retention_ms),
+            "cleanup.policy": self.cleanup,
+            "max.message.bytes": str(MAX_MESSAGE_BYTES),
+        }
+
+    def command(self, bootstrap: str) -> str:
+        """The command of Apache Kafka's own tools that makes it."""
+        configs = " ".join(f"--config {name}={value}" for name, value in self.config.items())
+        return (
+            f"kafka-topics.sh --bootstrap-server {bootstrap} --create --if-not-exists"
+            f" --topic {self.name} --partitions {self.partitions}"
+            f" --replication-factor {self.replication} {configs}"
+        )
+
+
+def plan(*, prefix: str, partitions: int, replication: int) -> list[TopicPlan]:
+    """All topics: those of the table with equal homes, their dead letters, the checkpoints."""
+    planned: list[TopicPlan] = []
+    for topic in topics.TOPICS:
+        count = partitions if topic.partitions == "homes" else 1
+        name = topics.full_name(topic, prefix)
+        planned.append(
+            TopicPlan(
+                name=name, partitions=count, replication=replication,
+                retention_ms=topic.retention_ms,
+            )
+        )  # fmt: skip
+        if topic.dead_letters:
+            planned.append(
+                TopicPlan(
+                    name=topics.dlq_name(topic, prefix), partitions=1, replication=replication,
+                    retention_ms=DLQ_RETENTION_MS,
+                )
+            )  # fmt: skip
+    checkpoints = f"{prefix}.{topics.CHECKPOINTS}"
+    planned.append(
+        TopicPlan(name=checkpoints, partitions=1, replication=replication, retention_ms=-1)
+    )
+    return planned
+
+
+def describe(planned: Sequence[TopicPlan], *, bootstrap: str) -> list[str]:
+    """The commands that `actalog topics apply --print` shows."""
+    return [each.command(bootstrap) for each in planned]
+
+
+async def provision(settings: KafkaSettings, planned: Sequence[TopicPlan]) -> list[str]:
+    """Create what is missing, check what is there; the names of what was created.
+
+    Raises:
+        TopicsDiffer: a topic has another number of partitions (homes would not agree).
+        TopicsNotCreated: the broker refused or does not answer.
+    """
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap, **security(settings))
+    try:
+        await admin.start()
+        there = await _partitions(admin, [each.name for each in planned])
+        new = [each for each in planned if each.name not in there]
+        differ = [
+            f"{each.name} has {there[each.name]}, wanted {each.partitions}"
+            for each in planned
+            if there.get(each.name, each.partitions) != each.partitions
+        ]
+        if differ:
+            raise TopicsDiffer("; ".join(differ))
+        if new:
+            await _create(admin, new)
+    except (KafkaError, OSError) as error:
+        raise TopicsNotCreated(f"{type(error).__name__}: {error}") from error
+    finally:
+        await admin.close()
+    return [each.name for each in new]
+
+
+async def _partitions(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, int]:
+    there = set(await admin.list_topics()) & set(names)
+    if not there:
+        return {}
+    told = await admin.describe_topics(sorted(there))
+    return {each["topic"]: len(each["partitions"]) for each in told}
+
+
+async def _create(admin: AIOKafkaAdminClient, new: Sequence[TopicPlan]) -> None:
+    answer = await admin.create_topics(
+        [
+            NewTopic(
+                name=each.name, num_partitions=each.partitions,
+                replication_factor=each.replication, topic_configs=each.config,
+            )
+            for each in new
+        ]
+    )  # fmt: skip
+    for name, code, *_ in answer.topic_errors:
+        error = for_code(code)
+        if code != 0 and error is not TopicAlreadyExistsError:
+            raise TopicsNotCreated(f"{name}: {error.__name__}")

@@ -1,0 +1,123 @@
+"""Publishing on aiokafka's producer: acknowledged by all, within a time."""
+
+import asyncio
+import contextlib
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import (
+    KafkaError,
+    MessageSizeTooLargeError,
+    OutOfOrderSequenceNumber,
+    ProducerFenced,
+)
+
+from actalog_bus.ports import Headers
+from actalog_bus.security import security
+from actalog_bus.settings import MAX_BYTES, KafkaSettings
+from actalog_core.errors import Permanent, Transient
+
+log = structlog.get_logger()
+
+
+class NotAcknowledged(Transient):
+    """The broker did not acknowledge."""
+
+
+class TooLarge(Permanent):
+    """The broker will never take a record of this size."""
+
+
+class Publisher:
+    """One producer per process, rebuilt when its sequence is broken: aiokafka never rolls one
+    back, so a refused batch would poison its partition for ever (aiokafka 1017)."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        self._producer: AIOKafkaProducer | None = None
+        self._rebuilding = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Connect; raises KafkaError when the broker is not there."""
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self._settings.bootstrap,
+            acks="all",
+            enable_idempotence=self._settings.idempotence,
+            max_batch_size=262_144,
+            max_request_size=MAX_BYTES + 48_576,
+            linger_ms=0,
+            **security(self._settings),
+        )
+        try:
+            await producer.start()
+        except BaseException:
+            await producer.stop()
+            raise
+        self._producer = producer
+
+    async def stop(self) -> None:
+        """Flush within a time and disconnect."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await _close(producer)
+
+    def partitions(self, topic: str) -> int | None:
+        """How many the broker told of; None when it does not know the topic."""
+        producer = self._producer
+        found = producer.client.cluster.partitions_for_topic(topic) if producer else None
+        return len(found) if found else None
+
+    async def learn(self) -> None:
+        """Read the metadata of all topics."""
+        if self._producer is not None:
+            cluster = await self._producer.client.fetch_all_metadata()
+            for topic in cluster.topics():
+                await self._producer.client.add_topic(topic)
+
+    async def publish(
+        self,
+        topic: str,
+        *,
+        value: bytes | None,
+        key: bytes | None,
+        headers: Headers,
+        partition: int | None,
+    ) -> None:
+        """See `Bus.publish`."""
+        producer = self._producer
+        if producer is None:
+            raise NotAcknowledged("not connected")
+        if len(value or b"") > MAX_BYTES:
+            raise TooLarge(f"{topic}: {len(value or b'')} bytes")
+        try:
+            async with asyncio.timeout(self._settings.publish_timeout_s):
+                sent = await producer.send(
+                    topic, value=value, key=key, partition=partition, headers=list(headers)
+                )
+                await sent
+        except TimeoutError as error:
+            raise NotAcknowledged(topic) from error
+        except MessageSizeTooLargeError as error:
+            raise TooLarge(topic) from error
+        except (OutOfOrderSequenceNumber, ProducerFenced) as error:
+            await self._rebuild(producer)
+            raise NotAcknowledged(f"{topic}: {type(error).__name__}") from error
+        except AssertionError as error:  # aiokafka's word for a partition that is not there
+            raise Permanent(f"{topic} has no partition {partition}") from error
+        except KafkaError as error:
+            raise NotAcknowledged(f"{topic}: {type(error).__name__}") from error
+
+    async def _rebuild(self, broken: AIOKafkaProducer) -> None:
+        async with self._rebuilding:
+            if self._producer is not broken:
+                return
+            log.warning("the producer is rebuilt")
+            with contextlib.suppress(KafkaError):
+                await self.start()
+                await _close(broken)
+
+
+async def _close(producer: AIOKafkaProducer) -> None:
+    with contextlib.suppress(KafkaError, TimeoutError):
+        async with asyncio.timeout(5):
+            await producer.stop()

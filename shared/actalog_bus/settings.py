@@ -1,0 +1,52 @@
+"""How a bus reaches its broker."""
+
+from dataclasses import dataclass
+from typing import Literal, Self
+
+from actalog_core.settings import Settings
+
+MAX_BYTES = 1_000_000  # of a record; below the broker's max.message.bytes (1 MiB)
+
+
+@dataclass(frozen=True, kw_only=True)
+class KafkaSettings:
+    """`mode` "assigned": this process takes all partitions (one-process mode, design 3).
+
+    `parked_fetch` says that the broker wakes a waiting fetch. The embedded one does not: its
+    fetch wait then adapts (protocol 16.4).
+    """
+
+    bootstrap: str
+    mode: Literal["group", "assigned"] = "group"
+    idempotence: bool = True
+    parked_fetch: bool = True
+    instance: str | None = None
+    session_timeout_ms: int = 6_000
+    publish_timeout_s: float = 15.0
+    commit_every_s: float = 0.2
+    security_protocol: str = "PLAINTEXT"
+    sasl_mechanism: str | None = None
+    sasl_username: str | None = None
+    sasl_password: str | None = None
+    ssl_cafile: str | None = None
+    ssl_certfile: str | None = None
+    ssl_keyfile: str | None = None
+
+    @classmethod
+    def of(cls, settings: Settings, *, bootstrap: str, embedded: bool, one_process: bool) -> Self:
+        """From the settings of a service; `embedded`: the broker is the one we started."""
+        return cls(
+            bootstrap=bootstrap,
+            mode="assigned" if one_process else "group",
+            idempotence=not embedded,
+            parked_fetch=not embedded,
+            instance=settings.instance,
+            session_timeout_ms=settings.session_timeout_ms,
+            security_protocol=settings.kafka_security_protocol,
+            sasl_mechanism=settings.kafka_sasl_mechanism,
+            sasl_username=settings.kafka_sasl_username,
+            sasl_password=settings.kafka_sasl_password,
+            ssl_cafile=settings.kafka_ssl_cafile,
+            ssl_certfile=settings.kafka_ssl_certfile,
+            ssl_keyfile=settings.kafka_ssl_keyfile,
+        )

@@ -1,0 +1,176 @@
+"""One Listen on Kafka: a consumer that is polled without pause, and the dispatcher."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Mapping, Sequence
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.abc import ConsumerRebalanceListener
+from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaError
+
+from actalog_bus.dispatch import Bury, Dispatcher
+from actalog_bus.ports import Listen, Record
+from actalog_bus.settings import KafkaSettings
+from actalog_bus.wiring import BUSY_MS, QUIET_MS, Consumers, set_fetch_wait
+
+log = structlog.get_logger()
+STILL_BUSY_S = 0.5
+POLL_LIMIT_S = 15.0
+
+
+def heard(found: "ConsumerRecord[bytes, bytes]") -> Record:
+    """aiokafka's record as ours."""
+    return Record(
+        topic=found.topic,
+        partition=found.partition,
+        offset=found.offset,
+        timestamp_ms=found.timestamp,
+        key=found.key,
+        value=found.value,
+        headers=tuple((name, value or b"") for name, value in found.headers),
+    )
+
+
+class Subscription(ConsumerRebalanceListener):
+    """Polls, hands over, pauses what is full, commits what may be committed."""
+
+    def __init__(self, listen: Listen, *, settings: KafkaSettings, bury: Bury, number: int) -> None:
+        self.listen, self._settings, self._number = listen, settings, number
+        self.by_assignment = listen.broadcast or settings.mode == "assigned"
+        self.dispatcher = Dispatcher(
+            hear=listen.hear, lane=listen.lane, bury=bury, limit=listen.limit,
+            progress=self._progressed,
+        )  # fmt: skip
+        self._consumer: AIOKafkaConsumer | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._progress = asyncio.Event()
+        self._joined = False
+        self._polled_at = self._busy_at = self._looked_at = time.monotonic()
+
+    async def start(self, consumers: Consumers, counts: Mapping[str, int]) -> None:
+        """Join the group, or take every partition of `counts` (topic -> partitions)."""
+        group = None if self.listen.broadcast else self.listen.group
+        if self.by_assignment:
+            takes = [TopicPartition(t, p) for t in self.listen.topics for p in range(counts[t])]
+            self._consumer = await consumers.open(self._settings, group=group, partitions=takes)
+            self._joined = True
+            if self.listen.broadcast:
+                await self._consumer.seek_to_end()
+        else:
+            self._consumer = await consumers.open(
+                self._settings, group=group, topics=self.listen.topics, listener=self,
+                number=self._number,
+            )  # fmt: skip
+        self._tasks = [asyncio.create_task(self._poll()), asyncio.create_task(self._commits())]
+
+    async def stop(self, grace_s: float) -> None:
+        """Hear nothing new, finish, commit. The consumer is closed by who opened it."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+        await self.dispatcher.drain(grace_s)
+        await self._commit()
+
+    async def crash(self) -> None:
+        """Stop as a killed process does, for tests: nothing is finished, nothing committed."""
+        self.dispatcher.keep(())
+        await self.stop(0)
+
+    def ready(self) -> str | None:
+        """None when assigned and polling."""
+        name = f"{self.listen.group} on {', '.join(self.listen.topics)}"
+        if not self._joined:
+            return f"bus: {name} has not joined"
+        if time.monotonic() - self._polled_at > POLL_LIMIT_S:
+            return f"bus: {name} does not poll"
+        return None
+
+    # Rebalance. Nothing is cancelled: what is being heard goes on.
+
+    async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
+        """Tell the broker how far we are before somebody else begins."""
+        await self._commit()
+
+    async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
+        """Forget what is somebody else's now."""
+        self.dispatcher.keep([(p.topic, p.partition) for p in assigned])
+        self._joined = True
+
+    async def _poll(self) -> None:
+        consumer = self._consumer
+        assert consumer is not None
+        while True:
+            try:
+                waits_ms = 20 if consumer.paused() else 200
+                found = await consumer.getmany(timeout_ms=waits_ms, max_records=1_000)
+                self._polled_at = time.monotonic()
+                for records in found.values():
+                    for record in records:
+                        self.dispatcher.take(heard(record))
+                self._throttle(consumer)
+                self._adapt(consumer, bool(found))
+                if self.by_assignment and not found:
+                    await self._look_for_a_new_broker(consumer)
+            except ConsumerStoppedError:
+                return
+            except (KafkaError, TimeoutError, IllegalStateError) as error:
+                log.warning("polling again", error=type(error).__name__, group=self.listen.group)
+                await asyncio.sleep(0.5)
+
+    def _throttle(self, consumer: AIOKafkaConsumer) -> None:
+        full = {TopicPartition(*where) for where in self.dispatcher.paused()}
+        full &= consumer.assignment()
+        paused = consumer.paused()
+        if new := full - paused:
+            consumer.pause(*new)
+        if over := paused - full:
+            consumer.resume(*over)
+
+    def _adapt(self, consumer: AIOKafkaConsumer, busy: bool) -> None:
+        """Protocol 16.4, for a broker that does not wake a waiting fetch."""
+        if self._settings.parked_fetch:
+            return
+        if busy:
+            self._busy_at = self._polled_at
+        still = self._polled_at - self._busy_at < STILL_BUSY_S
+        set_fetch_wait(consumer, BUSY_MS if still else QUIET_MS)
+
+    async def _look_for_a_new_broker(self, consumer: AIOKafkaConsumer) -> None:
+        """Protocol 16.3: a broker that lost its data has ends before our positions."""
+        if self._polled_at - self._looked_at < 1.0:
+            return
+        self._looked_at = self._polled_at
+        taken = consumer.assignment()
+        async with asyncio.timeout(5):
+            ends = await consumer.end_offsets(list(taken))
+            lost = [p for p, end in ends.items() if end < await consumer.position(p)]
+        if lost:
+            log.warning("the broker began anew", partitions=len(lost), group=self.listen.group)
+            gone = {(p.topic, p.partition) for p in lost}
+            self.dispatcher.keep({(p.topic, p.partition) for p in taken} - gone)
+            await consumer.seek_to_beginning(*lost)
+
+    def _progressed(self) -> None:
+        self._progress.set()
+
+    async def _commits(self) -> None:
+        while True:
+            await self._progress.wait()
+            self._progress.clear()
+            await self._commit()
+            await asyncio.sleep(self._settings.commit_every_s)
+
+    async def _commit(self) -> None:
+        """Never loses a mark: what fails is committed with the next."""
+        offsets = self.dispatcher.commits()
+        if self.listen.broadcast or self._consumer is None or not offsets:
+            return
+        mine = {TopicPartition(*at): offset for at, offset in offsets.items()}
+        mine = {at: offset for at, offset in mine.items() if at in self._consumer.assignment()}
+        with contextlib.suppress(KafkaError, TimeoutError, IllegalStateError):
+            async with asyncio.timeout(5):  # aiokafka would try for ever
+                await self._consumer.commit(mine)
+            self.dispatcher.committed({(at.topic, at.partition): n for at, n in mine.items()})

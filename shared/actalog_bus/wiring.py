@@ -1,0 +1,108 @@
+"""FastStream, and only here: it makes the consumers and keeps their life cycle.
+
+Subscribers have no handler and MANUAL acknowledgement; their consumers are polled by us, since
+FastStream's own policies commit past unfinished records.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.abc import ConsumerRebalanceListener
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker
+from faststream.kafka import TopicPartition as Assigned
+from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
+
+from actalog_bus.security import security
+from actalog_bus.settings import KafkaSettings
+
+SASL = {"PLAIN": SASLPlaintext, "SCRAM-SHA-256": SASLScram256, "SCRAM-SHA-512": SASLScram512}
+QUIET_MS, BUSY_MS, PARKED_MS = 50, 5, 500
+
+
+def _secured(settings: KafkaSettings) -> BaseSecurity | None:
+    told = security(settings)
+    if not told:
+        return None
+    context, ssl = told.get("ssl_context"), "SSL" in settings.security_protocol
+    if "sasl_mechanism" not in told:
+        return BaseSecurity(ssl_context=context, use_ssl=ssl)
+    return SASL[told["sasl_mechanism"]](
+        username=settings.sasl_username or "",
+        password=settings.sasl_password or "",
+        ssl_context=context,
+        use_ssl=ssl,
+    )
+
+
+@dataclass
+class Consumers:
+    """The consumers of one process."""
+
+    broker: KafkaBroker
+
+    @classmethod
+    def of(cls, settings: KafkaSettings) -> "Consumers":
+        broker = KafkaBroker(
+            settings.bootstrap,
+            security=_secured(settings),
+            consumer_only=True,
+            allow_auto_create_topics=False,
+            apply_types=False,
+            logger=None,
+        )
+        return cls(broker)
+
+    async def open(
+        self,
+        settings: KafkaSettings,
+        *,
+        group: str | None,
+        topics: Sequence[str] = (),
+        partitions: Sequence[TopicPartition] = (),
+        listener: ConsumerRebalanceListener | None = None,
+        number: int = 0,
+    ) -> AIOKafkaConsumer:
+        """A started consumer: of a group by topics, or of partitions by assignment."""
+        joins = bool(topics) and group is not None
+        instance = f"{group}.{settings.instance}.{number}" if joins and settings.instance else None
+        subscriber = self.broker.subscriber(
+            *topics,
+            partitions=[Assigned(topic=p.topic, partition=p.partition) for p in partitions],
+            group_id=group,
+            group_instance_id=instance,
+            ack_policy=AckPolicy.MANUAL,
+            auto_offset_reset="earliest" if group else "latest",
+            partition_assignment_strategy=(RangePartitionAssignor,),
+            session_timeout_ms=settings.session_timeout_ms,
+            heartbeat_interval_ms=max(200, settings.session_timeout_ms // 6),
+            fetch_max_wait_ms=PARKED_MS if settings.parked_fetch else QUIET_MS,
+            listener=listener,
+        )
+        await subscriber.start()
+        consumer = subscriber.consumer
+        assert consumer is not None
+        checked(consumer, group=group)
+        return consumer
+
+    async def start(self) -> None:
+        """Connect."""
+        await self.broker.start()
+
+    async def stop(self) -> None:
+        """Leave the groups and disconnect."""
+        await self.broker.stop()
+
+
+def checked(consumer: Any, *, group: str | None) -> None:
+    """The effective configuration is the one that keeps our promise."""
+    if consumer._enable_auto_commit or consumer._group_id != group:
+        raise RuntimeError(f"the consumer of {group} would commit what was not heard")
+
+
+def set_fetch_wait(consumer: Any, wait_ms: int) -> None:
+    """How long the broker may hold the next fetch (protocol 16.4). aiokafka has no setter."""
+    consumer._fetcher._fetch_max_wait_ms = wait_ms

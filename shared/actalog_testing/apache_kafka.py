@@ -1,0 +1,118 @@
+"""A real Apache Kafka for tests: one KRaft node from Maven Central's jars, without Docker."""
+
+import asyncio
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from actalog_bus.processes import answers, end, free_port, spawn
+
+VERSION = "4.4.0"
+JVM = ("-Xms256m", "-Xmx512m", "-XX:TieredStopAtLevel=1")
+PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+controller.listener.names=CONTROLLER
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs={data}
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=3
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+auto.create.topics.enable=false
+"""
+
+
+def missing() -> str | None:
+    """What keeps this machine from running Apache Kafka; None when nothing does."""
+    lacks = [tool for tool in ("java", "mvn") if shutil.which(tool) is None]
+    return f"Apache Kafka needs {' and '.join(lacks)}" if lacks else None
+
+
+def jars(pom: Path) -> Path:
+    """The folder of the jars, downloaded once into `$ACTALOG_CACHE` (else `~/.cache/actalog`)."""
+    cache = Path(os.environ.get("ACTALOG_CACHE") or Path.home() / ".cache" / "actalog")
+    folder = cache / f"kafka-{VERSION}" / "libs"
+    if not (folder / f"kafka-server-{VERSION}.jar").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        subprocess.run(
+            [
+                "mvn", "-q", "-B", "-f", str(pom), "dependency:copy-dependencies",
+                f"-DoutputDirectory={folder}", "-DincludeScope=runtime",
+            ],
+            check=True, timeout=600,
+        )  # fmt: skip
+    return folder
+
+
+class ApacheKafka:
+    """One node, broker and controller, on free ports; its data live in `folder`."""
+
+    def __init__(self, folder: Path, *, pom: Path) -> None:
+        self._folder, self._pom = folder, pom
+        self._port, self._controller = free_port(), free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def bootstrap(self) -> str:
+        """The address clients connect to; the same after a restart."""
+        return f"127.0.0.1:{self._port}"
+
+    async def start(self) -> str:
+        """Format the storage when it is new, start, wait until it answers.
+
+        Raises:
+            RuntimeError: it does not answer; its output is in the folder.
+        """
+        config = self._folder / "server.properties"
+        if not config.exists():
+            await asyncio.to_thread(self._format, config)
+        output = self._folder / "kafka.log"
+        self._process = spawn(
+            self._java("kafka.Kafka", str(config)),
+            output=output,
+            env={"LOG_DIR": str(self._folder)},
+        )
+        if not await answers(self.bootstrap, self._process, within_s=60):
+            await self.stop()
+            raise RuntimeError(f"Apache Kafka does not answer; see {output}")
+        return self.bootstrap
+
+    async def stop(self) -> None:
+        """Stop it in order."""
+        process, self._process = self._process, None
+        if process is not None:
+            await end(process, grace_s=20)
+
+    async def kill(self) -> None:
+        """Kill it as a power cut does; the data stay."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            await asyncio.to_thread(process.wait)
+
+    async def restart(self) -> str:
+        """Stop and start on the same ports and data."""
+        await self.stop()
+        return await self.start()
+
+    def _java(self, *arguments: str, jvm: tuple[str, ...] = JVM) -> list[str]:
+        return ["java", *jvm, "-cp", f"{jars(self._pom)}/*", *arguments]
+
+    def _format(self, config: Path) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        data = self._folder / "data"
+        text = PROPERTIES.format(port=self._port, controller=self._controller, data=data)
+        config.write_text(text)
+        tool = self._java("kafka.tools.StorageTool")
+        made = subprocess.run([*tool, "random-uuid"], check=True, capture_output=True, text=True)
+        cluster = made.stdout.split()[-1]
+        format_it = [*tool, "format", "-t", cluster, "-c", str(config)]
+        subprocess.run(format_it, check=True, capture_output=True)

@@ -1,0 +1,289 @@
+"""One suite for every bus: in memory, on the embedded broker, on Apache Kafka."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+
+import pytest
+
+from actalog_bus.kafka import KafkaBus
+from actalog_bus.memory import MemoryBroker, MemoryBus
+from actalog_bus.ports import Delivery, Hear, Listen, Record
+from actalog_bus.provision import TopicPlan, provision
+from actalog_bus.settings import KafkaSettings
+from actalog_core.errors import Permanent, Transient
+from actalog_testing.apache_kafka import ApacheKafka
+
+AnyBus = KafkaBus | MemoryBus
+PARTITIONS = 3
+
+
+def by_key(record: Record) -> str:
+    return (record.key or b"-").decode()
+
+
+@dataclass
+class Site:
+    """A broker with one topic of its own, and buses that are processes on it."""
+
+    make: Callable[[], AnyBus]
+    topic: str
+    buses: list[AnyBus] = field(default_factory=list[AnyBus])
+
+    async def bus(
+        self, hear: Hear | None = None, *, limit: int = 64, broadcast: bool = False,
+        topic: str | None = None,
+    ) -> AnyBus:  # fmt: skip
+        bus = self.make()
+        self.buses.append(bus)
+        if hear is not None:
+            topics = [topic or self.topic]
+            bus.listen(
+                Listen(topics, f"{topics[0]}.group", hear, by_key, limit=limit, broadcast=broadcast)
+            )
+        async with asyncio.timeout(30):
+            await bus.start()
+            while bus.ready():  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        return bus
+
+    async def say(self, bus: AnyBus, value: str, *, key: str | None = None) -> None:
+        await bus.publish(self.topic, value=value.encode(), key=key.encode() if key else None)
+
+
+async def until(true: Callable[[], bool], *, within_s: float = 20) -> None:
+    async with asyncio.timeout(within_s):
+        while not true():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture(
+    params=[
+        "memory",
+        pytest.param("embedded", marks=pytest.mark.kafka),
+        pytest.param("embedded-assigned", marks=pytest.mark.kafka),
+        pytest.param("apache", marks=[pytest.mark.kafka, pytest.mark.apache]),
+    ]
+)
+async def site(request: pytest.FixtureRequest) -> AsyncIterator[Site]:
+    topic = f"t{uuid.uuid4().hex[:8]}"
+    if request.param == "memory":
+        broker = MemoryBroker(PARTITIONS)
+        place = Site(lambda: MemoryBus(broker=broker), topic)
+    else:
+        if request.param == "apache":
+            node: ApacheKafka = request.getfixturevalue("apache_kafka")
+            settings = KafkaSettings(bootstrap=node.bootstrap)
+        else:
+            settings = KafkaSettings(
+                bootstrap=request.getfixturevalue("embedded_broker"),
+                mode="assigned" if request.param == "embedded-assigned" else "group",
+                idempotence=False,
+                parked_fetch=False,
+                session_timeout_ms=2_000,
+            )
+        plans = [
+            TopicPlan(name=name, partitions=count, replication=1, retention_ms=3_600_000)
+            for name, count in ((topic, PARTITIONS), (f"{topic}.dlq", 1))
+        ]
+        assert await provision(settings, plans) == [topic, f"{topic}.dlq"]
+        assert await provision(settings, plans) == []
+        place = Site(lambda: KafkaBus(settings), topic)
+    yield place
+    for bus in place.buses:
+        await bus.stop(1)
+
+
+async def test_records_of_a_lane_are_heard_in_order_and_lanes_side_by_side(site: Site) -> None:
+    heard: dict[str, list[int]] = {}
+    now = most = 0
+
+    async def hear(delivery: Delivery) -> None:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        await asyncio.sleep(0.005)
+        now -= 1
+        heard.setdefault(by_key(delivery.record), []).append(int(delivery.record.value or b""))
+
+    bus = await site.bus(hear)
+    for number in range(60):
+        await site.say(bus, str(number), key=f"k{number % 6}")
+    await until(lambda: sum(map(len, heard.values())) == 60)
+    assert all(numbers == sorted(numbers) for numbers in heard.values())
+    assert most > 1
+
+
+async def test_what_a_dead_process_had_not_finished_is_heard_by_the_next(site: Site) -> None:
+    begun: list[bytes | None] = []
+
+    async def hang(delivery: Delivery) -> None:
+        begun.append(delivery.record.value)
+        await asyncio.sleep(3600)
+
+    first = await site.bus(hang)
+    await site.say(first, "a", key="a")
+    await site.say(first, "b", key="b")
+    await until(lambda: len(begun) == 2)
+    await first.crash()
+
+    again: set[bytes | None] = set()
+
+    async def hear(delivery: Delivery) -> None:
+        again.add(delivery.record.value)
+
+    await site.bus(hear)
+    await until(lambda: again == {b"a", b"b"})
+
+
+async def test_a_settled_record_is_not_heard_again_although_its_work_was_lost(site: Site) -> None:
+    begun: list[bytes | None] = []
+
+    async def hang(delivery: Delivery) -> None:
+        begun.append(delivery.record.value)
+        if delivery.record.value == b"claimed":
+            delivery.settle()
+        await asyncio.sleep(3600)
+
+    first = await site.bus(hang)
+    await site.say(first, "claimed", key="one")
+    await site.say(first, "open", key="two")
+    await until(lambda: len(begun) == 2)
+    await asyncio.sleep(0.6)  # the commit
+    await first.crash()
+
+    again: list[bytes | None] = []
+
+    async def hear(delivery: Delivery) -> None:
+        again.append(delivery.record.value)
+
+    second = await site.bus(hear)
+    await site.say(second, "last", key="one")
+    await until(lambda: {b"open", b"last"} <= set(again))
+    assert b"claimed" not in again
+
+
+async def test_poison_goes_to_the_dead_letters_and_good_messages_pass(site: Site) -> None:
+    heard: set[bytes | None] = set()
+    dead: list[Record] = []
+
+    async def hear(delivery: Delivery) -> None:
+        if delivery.record.value == b"\xff poison":
+            raise Permanent("no such thing")
+        heard.add(delivery.record.value)
+
+    async def bury(delivery: Delivery) -> None:
+        dead.append(delivery.record)
+
+    bus = await site.bus(hear)
+    await site.bus(bury, topic=f"{site.topic}.dlq")
+    await bus.publish(site.topic, value=b"\xff poison", key=b"k", headers=(("h", b"\xfe"),))
+    for number in range(5):
+        await site.say(bus, str(number), key="k")
+    await until(lambda: len(heard) == 5 and len(dead) == 1)
+    letter = dead[0]
+    assert (letter.key, letter.value, letter.header("h")) == (b"k", b"\xff poison", b"\xfe")
+    assert letter.header("dlq-reason") == b"permanent"
+    assert letter.header("dlq-source-topic") == site.topic.encode()
+    assert letter.header("dlq-source-offset") == b"0"
+    assert letter.header("dlq-attempts") == b"1"
+    assert b"no such thing" in (letter.header("dlq-error") or b"")
+
+
+async def test_a_transient_failure_holds_up_its_own_lane_only(site: Site) -> None:
+    heard: list[bytes | None] = []
+    down = True
+
+    async def hear(delivery: Delivery) -> None:
+        if delivery.record.key == b"sick" and down:
+            raise Transient("later")
+        heard.append(delivery.record.value)
+
+    bus = await site.bus(hear)
+    await site.say(bus, "s1", key="sick")
+    await site.say(bus, "s2", key="sick")
+    for number in range(9):
+        await site.say(bus, str(number), key=f"k{number}")
+    await until(lambda: len(heard) == 9)
+    assert b"s1" not in heard
+    down = False
+    await until(lambda: len(heard) == 11)
+    assert heard[-2:] == [b"s1", b"s2"]
+
+
+async def test_keyless_records_and_any_partition_are_heard(site: Site) -> None:
+    heard: set[tuple[int, bytes | None]] = set()
+
+    async def hear(delivery: Delivery) -> None:
+        heard.add((delivery.record.partition, delivery.record.value))
+
+    bus = await site.bus(hear)
+    for number in range(PARTITIONS):
+        await bus.publish(site.topic, value=b"x", key=b"same", partition=number)
+    await site.say(bus, "keyless")
+    await until(lambda: len(heard) == PARTITIONS + 1)
+    assert {at for at, value in heard if value == b"x"} == set(range(PARTITIONS))
+    assert bus.partitions(site.topic) == PARTITIONS
+
+
+async def test_a_broadcast_is_heard_by_every_process_from_now_on(site: Site) -> None:
+    heard: list[tuple[str, bytes | None]] = []
+
+    def ear(name: str) -> Hear:
+        async def hear(delivery: Delivery) -> None:
+            heard.append((name, delivery.record.value))
+
+        return hear
+
+    bus = await site.bus()
+    await site.say(bus, "before", key="k")
+    await site.bus(ear("one"), broadcast=True)
+    await site.bus(ear("two"), broadcast=True)
+    await site.say(bus, "after", key="k")
+    await until(lambda: len(heard) >= 2)
+    assert sorted(heard) == [("one", b"after"), ("two", b"after")]
+
+
+async def test_a_stop_finishes_what_is_being_heard_and_commits_it(site: Site) -> None:
+    begun, heard = asyncio.Event(), list[bytes | None]()
+
+    async def slow(delivery: Delivery) -> None:
+        begun.set()
+        await asyncio.sleep(0.3)
+        heard.append(delivery.record.value)
+
+    first = await site.bus(slow)
+    await site.say(first, "one", key="k")
+    await begun.wait()
+    await first.stop()
+    assert heard == [b"one"]
+    second = await site.bus(slow)
+    await site.say(second, "two", key="k")
+    await until(lambda: heard[-1] == b"two")
+    assert heard == [b"one", b"two"]
+
+
+async def test_a_record_that_is_too_large_is_refused_for_good(site: Site) -> None:
+    bus = await site.bus()
+    with pytest.raises(Permanent):
+        await bus.publish(site.topic, value=b"x" * 1_100_000)
+
+
+async def test_a_full_buffer_loses_nothing(site: Site) -> None:
+    heard = set[bytes | None]()
+    gate = asyncio.Event()
+
+    async def hear(delivery: Delivery) -> None:
+        await gate.wait()
+        heard.add(delivery.record.value)
+
+    bus = await site.bus(hear, limit=8)
+    count = 6_000
+    for start in range(0, count, 500):
+        await asyncio.gather(
+            *(site.say(bus, str(n), key=f"k{n % 50}") for n in range(start, start + 500))
+        )
+    await asyncio.sleep(0.3)
+    gate.set()
+    await until(lambda: len(heard) == count)

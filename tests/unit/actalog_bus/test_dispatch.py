@@ -1,0 +1,241 @@
+"""The dispatcher without a broker: lanes, limits, rebalances, stops."""
+
+import asyncio
+from collections.abc import Callable
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from actalog_bus.dead import Fault, dead_letter
+from actalog_bus.dispatch import Dispatcher
+from actalog_bus.ports import Delivery, Hear, Record
+from actalog_bus.retry import Backoff
+from actalog_core.errors import Permanent, Transient
+
+
+def record(offset: int, *, key: str = "k", partition: int = 0) -> Record:
+    return Record("t", partition, offset, 0, key.encode(), str(offset).encode(), ())
+
+
+def by_key(said: Record) -> str:
+    return (said.key or b"").decode()
+
+
+def dispatcher(
+    hear: Hear, *, limit: int = 8, buffer: int = 1_000, dead: list[Fault] | None = None
+) -> Dispatcher:
+    async def bury(said: Record, fault: Fault) -> None:
+        (dead if dead is not None else []).append(fault)
+
+    backoff = Backoff(first_s=0.001, most_s=0.002)
+    return Dispatcher(
+        hear=hear, lane=by_key, bury=bury, limit=limit, buffer=buffer, backoff=backoff
+    )
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not true():  # noqa: ASYNC110
+            await asyncio.sleep(0)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    keys=st.lists(st.sampled_from("abcde"), min_size=1, max_size=60),
+    limit=st.integers(1, 5),
+    failing=st.sets(st.integers(0, 59)),
+)
+def test_all_is_heard_once_in_order_per_lane_whatever_fails_at_first(
+    keys: list[str], limit: int, failing: set[int]
+) -> None:
+    async def run() -> None:
+        heard: dict[str, list[int]] = {}
+        sick, now = set(failing), 0
+
+        async def hear(delivery: Delivery) -> None:
+            nonlocal now
+            now += 1
+            assert now <= limit
+            await asyncio.sleep(0)
+            now -= 1
+            offset = delivery.record.offset
+            if offset in sick:
+                sick.discard(offset)
+                raise Transient("later")
+            heard.setdefault(by_key(delivery.record), []).append(offset)
+
+        mine = dispatcher(hear, limit=limit)
+        for offset, key in enumerate(keys):
+            mine.take(record(offset, key=key))
+            if offset % 7 == 0:
+                await asyncio.sleep(0)
+        await until(lambda: mine.idle)
+        assert sorted(o for lane in heard.values() for o in lane) == list(range(len(keys)))
+        assert all(lane == sorted(lane) for lane in heard.values())
+        assert mine.commits() == {("t", 0): len(keys)}
+
+    asyncio.run(run())
+
+
+async def test_work_that_comes_while_the_last_workers_end_is_not_forgotten() -> None:
+    """Found by the conformance suite: ended workers counted towards the limit."""
+    heard = 0
+
+    async def hear(delivery: Delivery) -> None:
+        nonlocal heard
+        heard += 1
+
+    mine = dispatcher(hear, limit=1)
+    for offset in range(200):
+        mine.take(record(offset, key=str(offset)))
+        await asyncio.sleep(0)
+    await until(lambda: heard == 200)
+
+
+async def test_a_settled_record_lets_the_watermark_pass_and_keeps_its_lane() -> None:
+    gate, begun = asyncio.Event(), list[int]()
+
+    async def hear(delivery: Delivery) -> None:
+        begun.append(delivery.record.offset)
+        delivery.settle()
+        await gate.wait()
+
+    mine = dispatcher(hear)
+    mine.take(record(0))
+    mine.take(record(1))
+    await until(lambda: begun == [0])
+    assert mine.commits() == {("t", 0): 1}
+    gate.set()
+    await until(lambda: mine.idle)
+    assert begun == [0, 1]
+
+
+async def test_a_hot_lane_fills_only_the_share_of_its_partition() -> None:
+    gate = asyncio.Event()
+
+    async def hear(delivery: Delivery) -> None:
+        if delivery.record.key == b"hot":
+            await gate.wait()
+
+    mine = dispatcher(hear, buffer=20)
+    mine.take(record(0, key="cold", partition=1))
+    for offset in range(10):
+        mine.take(record(offset, key="hot"))
+    assert mine.paused() == {("t", 0)}
+    gate.set()
+    await until(lambda: mine.idle)
+    assert mine.paused() == set()
+
+
+async def test_a_lost_partition_cancels_nothing_and_leaves_what_waits_to_the_next_owner() -> None:
+    gate, heard = asyncio.Event(), list[int]()
+
+    async def hear(delivery: Delivery) -> None:
+        await gate.wait()
+        heard.append(delivery.record.offset)
+
+    mine = dispatcher(hear)
+    mine.take(record(0))
+    mine.take(record(1))
+    await asyncio.sleep(0)
+    mine.keep(())
+    gate.set()
+    await until(lambda: mine.idle)
+    assert heard == [0]
+    assert mine.commits() == {}
+
+
+async def test_a_kept_partition_does_not_hear_again_what_is_fetched_again() -> None:
+    heard = list[int]()
+
+    async def hear(delivery: Delivery) -> None:
+        heard.append(delivery.record.offset)
+
+    mine = dispatcher(hear)
+    for offset in (0, 1, 0, 1, 2):
+        mine.keep({("t", 0)})
+        mine.take(record(offset))
+    await until(lambda: mine.idle)
+    assert heard == [0, 1, 2]
+
+
+async def test_an_unexpected_error_is_tried_three_times_and_then_buried() -> None:
+    dead = list[Fault]()
+
+    async def hear(delivery: Delivery) -> None:
+        raise ZeroDivisionError("oh")
+
+    mine = dispatcher(hear, dead=dead)
+    mine.take(record(0))
+    await until(lambda: mine.idle)
+    assert dead == [Fault("unexpected", "ZeroDivisionError: oh", 3)]
+    assert mine.commits() == {("t", 0): 1}
+
+
+async def test_a_hearing_whose_inside_was_cancelled_does_not_block_its_lane() -> None:
+    dead = list[Fault]()
+
+    async def hear(delivery: Delivery) -> None:
+        raise asyncio.CancelledError
+
+    mine = dispatcher(hear, dead=dead)
+    mine.take(record(0))
+    await until(lambda: mine.idle)
+    assert len(dead) == 1
+
+
+async def test_a_record_is_not_counted_as_heard_until_its_dead_letter_is_out() -> None:
+    tries = 0
+
+    async def hear(delivery: Delivery) -> None:
+        raise Permanent("no")
+
+    async def bury(said: Record, fault: Fault) -> None:
+        nonlocal tries
+        tries += 1
+        if tries < 4:
+            raise Transient("the broker is away")
+
+    mine = Dispatcher(hear=hear, lane=by_key, bury=bury, backoff=Backoff(first_s=0.001))
+    mine.take(record(0))
+    await until(lambda: tries == 1)
+    assert mine.commits() == {("t", 0): 0}
+    await until(lambda: mine.idle)
+    assert mine.commits() == {("t", 0): 1}
+
+
+async def test_a_drain_finishes_what_has_begun_and_begins_nothing() -> None:
+    heard = list[int]()
+
+    async def hear(delivery: Delivery) -> None:
+        await asyncio.sleep(0.01)
+        heard.append(delivery.record.offset)
+
+    mine = dispatcher(hear, limit=1)
+    mine.take(record(0))
+    mine.take(record(1))
+    await asyncio.sleep(0)
+    await mine.drain(1)
+    assert heard == [0]
+    assert mine.commits() == {("t", 0): 1}
+
+
+async def test_after_the_grace_a_drain_cancels_and_does_not_commit() -> None:
+    async def hear(delivery: Delivery) -> None:
+        await asyncio.sleep(3600)
+
+    mine = dispatcher(hear)
+    mine.take(record(0))
+    await asyncio.sleep(0)
+    await mine.drain(0.01)
+    assert mine.commits() == {("t", 0): 0}
+
+
+def test_a_record_that_dies_again_names_only_its_last_death() -> None:
+    once = dead_letter(record(7), Fault("permanent", "a", 1))
+    again = Record("t", 1, 9, 0, once.key, once.value, (*once.headers, ("h", b"\xff")))
+    letter = dead_letter(again, Fault("unexpected", "b", 3))
+    told = dict(letter.headers)
+    assert letter.topic == "t.dlq"
+    assert (told["dlq-source-offset"], told["dlq-error"], told["h"]) == (b"9", b"b", b"\xff")
+    assert len(letter.headers) == len(told)

@@ -1,0 +1,37 @@
+"""The law of the watermark, as properties."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actalog_bus.watermark import Watermark
+
+
+@given(st.sets(st.integers(0, 60), min_size=1), st.data())
+def test_what_may_be_committed_is_never_past_an_unfinished_offset(
+    offsets: set[int], data: st.DataObject
+) -> None:
+    mark = Watermark()
+    taken = sorted(offsets)
+    for offset in taken:
+        assert mark.take(offset)
+    before = mark.offset
+    unfinished = set(taken)
+    for offset in data.draw(st.permutations(taken)):
+        mark.finish(offset)
+        unfinished.discard(offset)
+        assert mark.offset == (min(unfinished) if unfinished else taken[-1] + 1)
+        assert before is not None
+        assert mark.offset >= before
+        before = mark.offset
+    assert mark.span == 0
+
+
+@given(st.lists(st.integers(0, 30)))
+def test_an_offset_is_taken_once_however_often_it_is_fetched(fetched: list[int]) -> None:
+    mark = Watermark()
+    taken = [offset for offset in fetched if mark.take(offset)]
+    assert taken == sorted(set(taken))
+
+
+def test_nothing_may_be_committed_before_anything_was_taken() -> None:
+    assert Watermark().offset is None
