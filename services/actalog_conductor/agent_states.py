@@ -1,0 +1,109 @@
+"""What an agent's run can be: a closed union. Together these states are the flow."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from actalog_contracts.base import Error, TextRef, Usage
+from actalog_contracts.definitions import AgentDefinition
+from actalog_contracts.runs import ModelReplied, RunAccepted, ToolCalled
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which run this is."""
+
+    tenant_id: str
+    run_no: int
+    run_id: str
+    session_id: str
+    turn: int | None
+    user_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What every state of an accepted run knows. `seq` is that of its last event."""
+
+    run: Identity
+    definition: AgentDefinition
+    accepted: RunAccepted
+    seq: int
+    turn: int = 1  # of the model
+    tool_calls: int = 0
+    usage: Usage = field(default_factory=Usage)
+
+
+@dataclass(frozen=True, slots=True)
+class NotStarted:
+    run: Identity
+    definition: AgentDefinition
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """For the session's turn (protocol 3.2)."""
+
+    facts: Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Checking:
+    """The input, by the rules of the definition."""
+
+    facts: Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Gathering:
+    """What the model shall see beside the input."""
+
+    facts: Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Thinking:
+    """The model is asked."""
+
+    facts: Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewing:
+    """A text of the model waits beside the log until it was checked (protocol 9)."""
+
+    facts: Facts
+    reply: ModelReplied
+    held: TextRef
+
+
+@dataclass(frozen=True, slots=True)
+class Acting:
+    """Tools run. `awaiting` are calls that a person must confirm."""
+
+    facts: Facts
+    running: Mapping[str, ToolCalled]
+    awaiting: Mapping[str, ToolCalled]
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """Nothing is left but what a person must confirm."""
+
+    facts: Facts
+    awaiting: Mapping[str, ToolCalled]
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """`unsettled` are calls whose late outcome is still recorded with its cost (protocol 6.5)."""
+
+    facts: Facts
+    status: str
+    error: Error | None = None
+    output_seq: int | None = None
+    unsettled: frozenset[str] = frozenset()
+
+
+Unfinished: TypeAlias = Waiting | Checking | Gathering | Thinking | Reviewing | Acting | Paused
+State: TypeAlias = NotStarted | Unfinished | Finished

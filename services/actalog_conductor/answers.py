@@ -1,0 +1,97 @@
+"""What follows from a whole message of the model: tools, or the end."""
+
+import json
+from collections.abc import Sequence
+
+from actalog_conductor import calls
+from actalog_conductor.agent_states import Facts
+from actalog_contracts.base import Error, ToolCall, Usage
+from actalog_contracts.definitions import ToolDefinition
+from actalog_contracts.runs import (
+    ModelReplied,
+    RequirementRaised,
+    RunCompleted,
+    RunEvent,
+    RunFailed,
+    RunPaused,
+    ToolCalled,
+    ToolFailed,
+)  # fmt: skip
+from actalog_core.canonical import content_digest
+
+
+def after_reply(facts: Facts, reply: ModelReplied, text: str | None) -> Sequence[RunEvent]:
+    """The events behind the reply (or its review). `facts` is as before both."""
+    usage = facts.usage if reply.text is None else facts.usage.plus(reply.usage)
+    if not reply.tool_calls:
+        return [_completed(facts, text or "", usage)]
+    limits = facts.definition.limits
+    if facts.turn >= limits.turns:
+        return [_failed("turn_limit", f"the model took {facts.turn} turns", usage)]
+    if facts.tool_calls + len(reply.tool_calls) > limits.tool_calls:
+        more = f"more than {limits.tool_calls} tool calls"
+        return [_failed("budget_exhausted", more, usage)]
+    asked = [_call(facts, at, call) for at, call in enumerate(reply.tool_calls)]
+    # All intents come first: a call that fails at once must not end the turn before the others.
+    events: list[RunEvent] = [called for called, _ in asked]
+    events += [problem for _, problem in asked if problem is not None]
+    fine = [called for called, problem in asked if problem is None]
+    awaiting = [called for called in fine if called.requires_confirmation]
+    if awaiting and len(awaiting) == len(fine):
+        events.append(pause(awaiting))
+    return events
+
+
+def pause(awaiting: Sequence[ToolCalled]) -> RunPaused:
+    """Nothing is left but what a person must confirm."""
+    return RunPaused(
+        requirements=tuple(
+            RequirementRaised(
+                id=calls.requirement(called.call_id), kind="confirmation", call_id=called.call_id
+            )
+            for called in awaiting
+        )
+    )
+
+
+def _completed(facts: Facts, text: str, usage: Usage) -> RunEvent:
+    wants_json = facts.accepted.output_schema or facts.definition.output_schema
+    if wants_json and not isinstance(_json(text), dict):
+        return _failed("output_invalid", "the answer is not the JSON object asked for", usage)
+    # The text is the event just before: by reference, so that it stands in the log once.
+    return RunCompleted(output_seq=facts.seq + 1, output_is_json=bool(wants_json), usage=usage)
+
+
+def _failed(code: str, message: str, usage: Usage) -> RunFailed:
+    return RunFailed(error=Error(code=code, message=message, source="conductor"), usage=usage)
+
+
+def _call(facts: Facts, at: int, call: ToolCall) -> tuple[ToolCalled, ToolFailed | None]:
+    """The intent, and why it cannot be carried out: the model is told and may try again."""
+    call_id = calls.tool(facts, at)  # by position: a model may repeat its own ids
+    tool = {one.name: one for one in facts.definition.tools}.get(call.name)
+    called = ToolCalled(
+        call_id=call_id, name=call.name, arguments=call.arguments,
+        arguments_digest=content_digest(call.arguments.encode()), path=tool and tool.path,
+        effect=tool.effect if tool else "read_only",
+        requires_confirmation=bool(tool and tool.requires_confirmation),
+    )  # fmt: skip
+    if tool is None:
+        known = ", ".join(sorted(one.name for one in facts.definition.tools)) or "none"
+        said = f"There is no tool {call.name!r}. Tools: {known}."
+        return called, ToolFailed(call_id=call_id, kind="unknown_tool", message=said)
+    return called, _arguments_problem(call_id, tool, call.arguments)
+
+
+def _arguments_problem(call_id: str, tool: ToolDefinition, arguments: str) -> ToolFailed | None:
+    if isinstance(_json(arguments or "{}"), dict):
+        return None
+    said = f"The arguments of {tool.name} must be a JSON object. Its schema: {tool.parameters}"
+    return ToolFailed(call_id=call_id, kind="arguments", message=said)
+
+
+def _json(text: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,73 @@
+"""Ids of calls are functions of the run, so a repeat is recognised; and the commands they name."""
+
+from typing import Any
+
+from actalog_conductor.agent_states import Facts
+from actalog_contracts import calls
+from actalog_contracts.base import TextRef
+from actalog_contracts.runs import ToolCalled
+
+KEEP_DEFAULTS = (60_000, 262_144)  # timeout in ms, output limit in code points
+
+
+def input_check(facts: Facts) -> str:
+    return f"{facts.run.run_id}:ci"
+
+
+def gather(facts: Facts) -> str:
+    return f"{facts.run.run_id}:g"
+
+
+def model(facts: Facts) -> str:
+    return f"{facts.run.run_id}:m{facts.turn}"
+
+
+def review(facts: Facts) -> str:
+    return f"{facts.run.run_id}:o{facts.turn}"
+
+
+def tool(facts: Facts, at: int) -> str:
+    return f"{facts.run.run_id}:t{facts.turn}.{at}"
+
+
+def requirement(call_id: str) -> str:
+    return f"{call_id}:confirm"
+
+
+def check_input(facts: Facts) -> calls.CheckText:
+    return calls.CheckText(
+        **_about(facts, input_check(facts)), stage="input", text=facts.accepted.input,
+        held=facts.accepted.held_input,
+    )  # fmt: skip
+
+
+def check_output(facts: Facts, held: TextRef) -> calls.CheckText:
+    return calls.CheckText(**_about(facts, review(facts)), stage="output", held=held)
+
+
+def gather_context(facts: Facts) -> calls.GatherContext:
+    return calls.GatherContext(**_about(facts, gather(facts)), turn=facts.run.turn or 0)
+
+
+def call_model(facts: Facts) -> calls.CallModel:
+    # Where a review may block, no delta may leave.
+    stream = not facts.definition.output_checks
+    return calls.CallModel(**_about(facts, model(facts)), seq=facts.seq, stream=stream)
+
+
+def run_tool(facts: Facts, called: ToolCalled) -> calls.RunTool:
+    known = {one.name: one for one in facts.definition.tools}.get(called.name)
+    timeout_ms, output_limit = (known.timeout_ms, known.output_limit) if known else KEEP_DEFAULTS
+    return calls.RunTool(
+        **_about(facts, called.call_id), name=called.name, path=called.path or "",
+        arguments=called.arguments, effect=called.effect, timeout_ms=timeout_ms,
+        output_limit=output_limit,
+    )  # fmt: skip
+
+
+def _about(facts: Facts, call_id: str) -> dict[str, Any]:
+    return {
+        "tenant_id": facts.run.tenant_id, "run_no": facts.run.run_no, "run_id": facts.run.run_id,
+        "session_id": facts.run.session_id, "user_id": facts.run.user_id, "call_id": call_id,
+        "definition": facts.accepted.definition, "deadline": facts.accepted.deadline,
+    }  # fmt: skip

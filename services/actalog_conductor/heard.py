@@ -1,0 +1,49 @@
+"""What a run can hear beside the outcomes of its calls."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from actalog_contracts.runs import RunAccepted
+
+
+@dataclass(frozen=True, slots=True)
+class StartRun:
+    """A task was accepted. `free`: no earlier run of the session is active (protocol 3.2)."""
+
+    accepted: RunAccepted
+    free: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TurnCame:
+    """The session's turn has come."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimeIs:
+    """RFC 3339 UTC, six digits: texts sort as times do."""
+
+    now: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    reason: str | None = None
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Resolve:
+    """A person's answer to a requirement. `arguments` is JSON text that replaces the model's."""
+
+    requirement_id: str
+    decision: Literal["approve", "reject", "provide", "done", "not_done"]
+    digest: str | None = None
+    arguments: str | None = None
+    note: str | None = None
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """A timer among what is due: nobody is asked, time has to pass."""

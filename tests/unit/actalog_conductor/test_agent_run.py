@@ -1,0 +1,303 @@
+import pytest
+
+from actalog_conductor import agent_run
+from actalog_conductor.agent_states import Acting, Finished, Paused
+from actalog_conductor.heard import Cancel, Resolve, StartRun, TimeIs, TurnCame
+from actalog_contracts.calls import CallModel, RunTool
+from actalog_contracts.runs import (
+    ContextBuilt,
+    MemoryUpdated,
+    OutputReviewed,
+    RunFailed,
+    ToolFailed,
+    ToolInDoubt,
+)  # fmt: skip
+from actalog_core.canonical import content_digest
+from actalog_core.decider import fold
+from tests.unit.actalog_conductor.spec import (
+    ACCEPTED,
+    CHECKED,
+    GATHERS,
+    PLAIN,
+    REVIEWED,
+    RUN,
+    START,
+    Spec,
+    checked,
+    failed,
+    hear,
+    held,
+    replied,
+    returned,
+)  # fmt: skip
+
+LOOKUP = ("lookup", "{}")
+REFUND = ("refund", '{"order":1}')
+APPROVE = Resolve("r:t1.0:confirm", "approve", by="ann")
+REJECT = Resolve("r:t1.0:confirm", "reject", note="too much")
+LATE = TimeIs("2026-11-24T16:10:00.000000Z")
+
+
+def ending(spec: Spec) -> Finished:
+    assert isinstance(spec.now, Finished)
+    return spec.now
+
+
+def error_of(spec: Spec) -> str:
+    error = ending(spec).error
+    assert error is not None
+    return error.code
+
+
+# --- stages
+
+
+def test_an_agent_that_asks_for_nothing_thinks_at_once():
+    spec = Spec().when(START).then("run.accepted", "run.started", "context.built")
+    spec.asks("model.call.v1", "deadline")
+
+
+def test_a_run_waits_for_its_turn_and_is_only_timed_meanwhile():
+    spec = Spec().when(StartRun(ACCEPTED, free=False)).then("run.accepted").asks("deadline")
+    spec = (
+        spec.when(TurnCame()).then("run.started", "context.built").asks("model.call.v1", "deadline")
+    )
+    spec.when(TurnCame()).then_nothing()
+
+
+def test_input_is_checked_before_anything_else_sees_it():
+    spec = Spec(CHECKED).when(START).then("run.accepted", "run.started")
+    spec = spec.asks("text.check.v1", "deadline")
+    spec.when(checked()).then("input.checked", "context.built").asks("model.call.v1", "deadline")
+
+
+def test_blocked_input_ends_the_run_without_a_model_call():
+    spec = Spec(CHECKED).given(START).when(checked("blocked", "card", "iban"))
+    spec.then("input.checked", "run.blocked").asks()
+    assert ending(spec).status == "blocked"
+    assert error_of(spec) == "input_blocked"
+
+
+def test_context_is_gathered_where_it_is_asked_for():
+    spec = Spec(GATHERS).when(START).then("run.accepted", "run.started")
+    spec = spec.asks("context.gather.v1", "deadline")
+    spec.when(ContextBuilt(call_id="r:g")).then("context.built").asks("model.call.v1", "deadline")
+    spec.when(ContextBuilt(call_id="x:g")).then_nothing()
+
+
+def test_an_answer_without_tools_completes_the_run_and_stands_in_the_log_once():
+    spec = Spec().given(START).when(replied(text="Tuesday.")).then("model.replied", "run.completed")
+    end = ending(spec)
+    assert (end.status, end.output_seq, end.facts.usage.model_calls) == ("completed", 4, 1)
+
+
+def test_a_failed_model_call_ends_the_run_typed():
+    spec = Spec().given(START).when(failed()).then("model.failed", "run.failed")
+    assert error_of(spec) == "model_failed"
+
+
+# --- tools
+
+
+def test_tools_of_one_message_run_at_once_and_the_model_is_asked_when_all_are_back():
+    spec = Spec().given(START).when(replied(calls=[LOOKUP, LOOKUP]))
+    spec.then("model.replied", "tool.called", "tool.called")
+    spec = spec.asks("tool.run.v1", "tool.run.v1", "deadline").given(returned(at=1))
+    spec = spec.asks("tool.run.v1", "deadline").given(returned(at=0))
+    command = agent_run.due(spec.now)[0].command
+    assert isinstance(command, CallModel)
+    assert (command.call_id, command.seq) == ("r:m2", 8)
+
+
+def test_a_tool_result_delivered_twice_counts_once():
+    spec = Spec().given(START, replied(calls=[LOOKUP, LOOKUP]), returned())
+    spec.when(returned()).then_nothing()
+
+
+def test_a_result_of_an_earlier_turn_means_nothing():
+    spec = Spec().given(START, replied(calls=[LOOKUP]), returned(), replied(2, calls=[LOOKUP]))
+    spec.when(returned(1)).then_nothing()
+    spec.when(replied(1)).then_nothing()
+
+
+def test_a_call_of_an_unknown_tool_or_with_broken_arguments_goes_back_to_the_model():
+    deep = "[" * 100_000
+    calls = [("fly", "{}"), ("lookup", "{"), ("lookup", "[]"), ("lookup", deep), ("lookup", "")]
+    spec = Spec().given(START).when(replied(calls=calls))
+    spec.then("model.replied", *["tool.called"] * 5, *["tool.failed"] * 4)
+    spec.asks("tool.run.v1", "deadline")
+    spec = Spec().given(START).when(replied(calls=[("fly", "{}")]))
+    spec.then("model.replied", "tool.called", "tool.failed").asks("model.call.v1", "deadline")
+
+
+def test_a_tool_in_doubt_is_never_hidden():
+    doubt = ToolInDoubt(call_id="r:t1.0", epoch=2, message="its worker died")
+    spec = Spec().given(START, replied(calls=[LOOKUP])).when(doubt)
+    spec.then("tool.in_doubt", "run.failed")
+    assert error_of(spec) == "tool_failed"
+
+
+def test_a_model_that_never_stops_reaches_the_limit_of_turns():
+    spec = Spec().given(START, replied(1, calls=[LOOKUP]), returned(1))
+    spec = spec.given(replied(2, calls=[LOOKUP]), returned(2)).when(replied(3, calls=[LOOKUP]))
+    spec.then("model.replied", "run.failed")
+    assert error_of(spec) == "turn_limit"
+
+
+def test_two_hundred_calls_in_one_message_reach_the_limit_before_any_runs():
+    spec = Spec().given(START).when(replied(calls=[LOOKUP] * 200))
+    spec.then("model.replied", "run.failed")
+    assert error_of(spec) == "budget_exhausted"
+
+
+# --- a person
+
+
+def test_a_call_to_confirm_pauses_the_run_once_the_others_are_back():
+    spec = Spec().given(START).when(replied(calls=[REFUND, LOOKUP]))
+    spec = spec.then("model.replied", "tool.called", "tool.called").asks("tool.run.v1", "deadline")
+    spec = spec.when(returned(at=1)).then("tool.returned", "run.paused").asks("deadline")
+    assert isinstance(spec.now, Paused)
+
+
+def test_an_approved_call_runs_with_the_arguments_the_person_gave():
+    spec = Spec().given(START).when(replied(calls=[REFUND]))
+    spec = spec.then("model.replied", "tool.called", "run.paused")
+    changed = Resolve("r:t1.0:confirm", "approve", arguments='{"order":2}', by="ann")
+    spec = spec.when(changed).then("requirement.resolved").asks("tool.run.v1", "deadline")
+    command = agent_run.due(spec.now)[0].command
+    assert isinstance(command, RunTool)
+    assert command.arguments == '{"order":2}'
+    spec.when(changed).then_nothing()
+    spec.given(returned()).asks("model.call.v1", "deadline")
+
+
+def test_a_rejected_call_tells_the_model_why():
+    spec = Spec().given(START, replied(calls=[REFUND])).when(REJECT)
+    spec.then("requirement.resolved", "tool.failed").asks("model.call.v1", "deadline")
+    assert isinstance(spec.events[1], ToolFailed)
+    assert "too much" in spec.events[1].message
+
+
+def test_two_confirmations_are_answered_one_after_the_other():
+    spec = Spec().given(START, replied(calls=[REFUND, REFUND])).when(APPROVE)
+    spec = spec.then("requirement.resolved")
+    assert isinstance(spec.now, Acting)
+    spec = spec.when(returned()).then("tool.returned", "run.paused")
+    other = Resolve("r:t1.1:confirm", "reject")
+    spec.when(other).then("requirement.resolved", "tool.failed").asks("model.call.v1", "deadline")
+
+
+def test_an_answer_to_what_the_person_did_not_see_is_refused():
+    spec = Spec().given(START, replied(calls=[REFUND]))
+    seen = content_digest(REFUND[1].encode())
+    wrong = Resolve("r:t1.0:confirm", "approve", digest="sha256:other")
+    right = Resolve("r:t1.0:confirm", "approve", digest=seen)
+    assert agent_run.refusal(spec.now, wrong) == "digest_mismatch"
+    assert agent_run.refusal(spec.now, right) is None
+    spec.when(wrong).then_nothing()
+    assert agent_run.refusal(spec.given(right).now, right) == "already_resolved"
+    assert agent_run.refusal(Spec().now, right) == "already_resolved"
+    unknown = Resolve("r:t9.0:confirm", "approve")
+    assert agent_run.refusal(spec.now, unknown) == "already_resolved"
+
+
+@pytest.mark.parametrize("decision", ["provide", "done", "not_done"])
+def test_what_is_no_answer_to_a_confirmation_means_nothing(decision: str):
+    heard = Resolve("r:t1.0:confirm", decision)  # pyright: ignore[reportArgumentType]
+    Spec().given(START, replied(calls=[REFUND])).when(heard).then_nothing()
+
+
+# --- held text
+
+
+def test_a_text_that_must_be_reviewed_is_held_and_not_streamed():
+    spec = Spec(REVIEWED).given(START)
+    command = agent_run.due(spec.now)[0].command
+    assert isinstance(command, CallModel)
+    assert not command.stream
+    spec = spec.when(held()).then("model.replied").asks("text.check.v1", "deadline")
+    passed = OutputReviewed(call_id="r:o1", verdict="masked", text="***")
+    spec = spec.when(passed).then("output.reviewed", "run.completed")
+    assert (ending(spec).output_seq, ending(spec).facts.usage.model_calls) == (5, 1)
+
+
+def test_blocked_output_ends_the_run_and_is_never_shown():
+    blocked = OutputReviewed(call_id="r:o1", verdict="blocked", text=None, reasons=("card",))
+    spec = Spec(REVIEWED).given(START, held()).when(blocked).then("output.reviewed", "run.blocked")
+    assert error_of(spec) == "output_blocked"
+
+
+def test_a_review_comes_before_the_tools_of_the_same_message():
+    reviewed = OutputReviewed(call_id="r:o1", verdict="passed", text="Looking.")
+    spec = Spec(REVIEWED).given(START, held(calls=[LOOKUP]))
+    spec.when(OutputReviewed(call_id="r:o9", verdict="passed", text="")).then_nothing()
+    spec.when(reviewed).then("output.reviewed", "tool.called").asks("tool.run.v1", "deadline")
+
+
+def test_an_answer_that_is_not_the_json_asked_for_fails_typed():
+    wants = PLAIN.model_copy(update={"output_schema": "{}"})
+    spec = Spec(wants).given(START).when(replied(text="no")).then("model.replied", "run.failed")
+    assert error_of(spec) == "output_invalid"
+    Spec(wants).given(START).when(replied(text="{}")).then("model.replied", "run.completed")
+
+
+# --- endings
+
+
+@pytest.mark.parametrize(
+    "before",
+    [(), (START,), (START, replied(calls=[LOOKUP])), (START, replied(calls=[REFUND]))],
+)  # fmt: skip
+def test_a_cancel_ends_whatever_has_begun(before: tuple[agent_run.Heard, ...]):
+    spec = Spec().given(*before).when(Cancel("enough", "ann"))
+    spec.then(*(["run.cancelled"] if before else []))
+    spec.when(Cancel()).then_nothing()
+
+
+def test_the_deadline_ends_a_run_that_still_waits():
+    spec = Spec().given(StartRun(ACCEPTED, free=False))
+    spec.when(TimeIs("2026-11-24T16:09:59.999999Z")).then_nothing()
+    spec = spec.when(LATE).then("run.failed")
+    assert error_of(spec) == "deadline_exceeded"
+    spec.when(LATE).then_nothing()
+
+
+def test_an_outcome_that_comes_after_the_end_is_recorded_once_with_its_cost():
+    spec = Spec().given(START, Cancel()).when(replied(text="late")).then("call.settled")
+    assert ending(spec).facts.usage.total_tokens == 10
+    spec.when(replied(text="late")).then_nothing()
+    spec = Spec().given(START, replied(calls=[LOOKUP]), Cancel()).when(returned())
+    spec.then("call.settled").when(returned()).then_nothing()
+    Spec().given(START, Cancel()).when(failed()).then("call.settled")
+
+
+@pytest.mark.parametrize("message", [TurnCame(), checked(), replied(), returned(), LATE, APPROVE])
+def test_a_run_nobody_has_begun_hears_nothing(message: agent_run.Heard):
+    Spec().when(message).then_nothing()
+
+
+def test_the_same_task_twice_is_one_run():
+    Spec().given(START).when(START).then_nothing()
+    Spec(CHECKED).given(START).when(checked().model_copy(update={"call_id": "x"})).then_nothing()
+
+
+def test_the_log_alone_gives_the_same_state():
+    state = Spec().now
+    log: list[RunEvent] = []
+    for message in (START, replied(calls=[LOOKUP, REFUND]), returned(), APPROVE, Cancel()):
+        state, events = hear(state, message)
+        log += events
+    assert fold(agent_run, log, agent_run.initial(RUN, PLAIN)) == state  # pyright: ignore
+
+
+def test_an_event_of_a_memory_run_changes_only_the_seq():
+    state = Spec().given(START).now
+    after = agent_run.evolve(state, MemoryUpdated(call_id="x"))
+    assert getattr(after, "facts").seq == getattr(state, "facts").seq + 1  # noqa: B009
+
+
+def test_a_failure_says_what_ended_the_run():
+    spec = Spec().given(START).when(failed())
+    assert isinstance(spec.events[1], RunFailed)
+    assert spec.events[1].error.retryable
