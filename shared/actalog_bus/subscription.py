@@ -16,11 +16,12 @@ from actalog_bus.settings import KafkaSettings
 from actalog_bus.wiring import BUSY_MS, QUIET_MS, Consumers, set_fetch_wait
 
 log = structlog.get_logger()
+Found = dict[TopicPartition, list[ConsumerRecord[bytes, bytes]]]
 STILL_BUSY_S = 0.5
 POLL_LIMIT_S = 15.0
 
 
-def heard(found: "ConsumerRecord[bytes, bytes]") -> Record:
+def heard(found: ConsumerRecord[bytes, bytes]) -> Record:
     """aiokafka's record as ours."""
     return Record(
         topic=found.topic,
@@ -105,7 +106,7 @@ class Subscription(ConsumerRebalanceListener):
         while True:
             try:
                 waits_ms = 20 if consumer.paused() else 200
-                found = await consumer.getmany(timeout_ms=waits_ms, max_records=1_000)
+                found: Found = await consumer.getmany(timeout_ms=waits_ms, max_records=1_000)
                 self._polled_at = time.monotonic()
                 for records in found.values():
                     for record in records:
@@ -145,7 +146,7 @@ class Subscription(ConsumerRebalanceListener):
         self._looked_at = self._polled_at
         taken = consumer.assignment()
         async with asyncio.timeout(5):
-            ends = await consumer.end_offsets(list(taken))
+            ends: dict[TopicPartition, int] = await consumer.end_offsets(list(taken))
             lost = [p for p, end in ends.items() if end < await consumer.position(p)]
         if lost:
             log.warning("the broker began anew", partitions=len(lost), group=self.listen.group)

@@ -20,6 +20,7 @@ def test_what_may_be_committed_is_never_past_an_unfinished_offset(
         mark.finish(offset)
         unfinished.discard(offset)
         assert mark.offset == (min(unfinished) if unfinished else taken[-1] + 1)
+        assert mark.offset is not None
         assert before is not None
         assert mark.offset >= before
         before = mark.offset
