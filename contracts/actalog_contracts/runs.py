@@ -61,7 +61,7 @@ class InputChecked(Event):
     type: Literal["input.checked.v1"] = "input.checked.v1"
     call_id: CallId
     verdict: Literal["passed", "masked", "blocked"]
-    text: str | None
+    text: str | None = None
     reasons: tuple[str, ...] = ()
     spans: tuple[Span, ...] = ()
     rules: str = ""
@@ -145,7 +145,7 @@ class ModelReplied(Event):
     call_id: CallId
     epoch: Count
     purpose: str = "answer"
-    text: str | None
+    text: str | None = None
     held_text: TextRef | None = None
     reasoning: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
@@ -184,7 +184,7 @@ class ToolCalled(Event):
     name: str
     arguments: str
     arguments_digest: Digest
-    path: str | None
+    path: str | None = None
     effect: str
     requires_confirmation: bool = False
 
@@ -263,7 +263,7 @@ class OutputReviewed(Event):
     type: Literal["output.reviewed.v1"] = "output.reviewed.v1"
     call_id: CallId | None = None
     verdict: Literal["passed", "masked", "blocked"]
-    text: str | None
+    text: str | None = None
     reasons: tuple[str, ...] = ()
     spans: tuple[Span, ...] = ()
     rules: str = ""

@@ -8,6 +8,7 @@ from actalog_contracts.runs import (
     ContextBuilt,
     MemoryUpdated,
     OutputReviewed,
+    RunEvent,
     RunFailed,
     ToolFailed,
     ToolInDoubt,

@@ -1,6 +1,8 @@
+from typing import get_args
+
 import pytest
 
-from actalog_contracts.runs import RunCancelled, ToolReturned
+from actalog_contracts.runs import Event, RunCancelled, RunEvent, ToolReturned
 from actalog_core import events
 from actalog_core.errors import Undecodable
 
@@ -24,3 +26,10 @@ def test_an_unknown_field_of_a_newer_build_is_ignored():
 def test_what_this_build_cannot_read_is_not_guessed_at(kind: str, payload: bytes):
     with pytest.raises(Undecodable, match=kind):
         events.decode(kind, payload)
+
+
+@pytest.mark.parametrize("kind", get_args(RunEvent))
+def test_a_field_that_may_be_none_may_also_be_left_out(kind: type[Event]):
+    # `encode` leaves None out, so such a field without a default could not be read again.
+    for name, field in kind.model_fields.items():
+        assert not (type(None) in get_args(field.annotation) and field.is_required()), name
