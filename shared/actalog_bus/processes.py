@@ -72,7 +72,8 @@ async def answers(bootstrap: str, process: "subprocess.Popen[bytes]", *, within_
             try:
                 async with asyncio.timeout(5):
                     await client.bootstrap()
-                    return bool(client.cluster.brokers())
+                    brokers: set[object] = client.cluster.brokers()
+                    return bool(brokers)
             except (KafkaError, TimeoutError):
                 pass
             finally:

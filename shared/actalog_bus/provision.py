@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
@@ -120,7 +121,7 @@ async def _partitions(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[
 
 
 async def _create(admin: AIOKafkaAdminClient, new: Sequence[TopicPlan]) -> None:
-    answer = await admin.create_topics(
+    answer: Any = await admin.create_topics(
         [
             NewTopic(
                 name=each.name, num_partitions=each.partitions,

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable
 
 import structlog
 from aiokafka import AIOKafkaProducer
@@ -71,7 +72,8 @@ class Publisher:
         """Read the metadata of all topics."""
         if self._producer is not None:
             cluster = await self._producer.client.fetch_all_metadata()
-            for topic in cluster.topics():
+            names: set[str] = cluster.topics()
+            for topic in names:
                 await self._producer.client.add_topic(topic)
 
     async def publish(
@@ -91,7 +93,7 @@ class Publisher:
             raise TooLarge(f"{topic}: {len(value or b'')} bytes")
         try:
             async with asyncio.timeout(self._settings.publish_timeout_s):
-                sent = await producer.send(
+                sent: Awaitable[object] = await producer.send(
                     topic, value=value, key=key, partition=partition, headers=list(headers)
                 )
                 await sent

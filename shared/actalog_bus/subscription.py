@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -89,13 +90,17 @@ class Subscription(ConsumerRebalanceListener):
             return f"bus: {name} does not poll"
         return None
 
-    # Rebalance. Nothing is cancelled: what is being heard goes on.
+    # aiokafka awaits these when they are coroutines. Nothing is cancelled: what is being heard goes on.
 
-    async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
+    async def on_partitions_revoked(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, revoked: Sequence[TopicPartition]
+    ) -> None:
         """Tell the broker how far we are before somebody else begins."""
         await self._commit()
 
-    async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
+    async def on_partitions_assigned(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, assigned: Sequence[TopicPartition]
+    ) -> None:
         """Forget what is somebody else's now."""
         self.dispatcher.keep([(p.topic, p.partition) for p in assigned])
         self._joined = True
@@ -106,7 +111,8 @@ class Subscription(ConsumerRebalanceListener):
         while True:
             try:
                 waits_ms = 20 if consumer.paused() else 200
-                found: Found = await consumer.getmany(timeout_ms=waits_ms, max_records=1_000)
+                got = consumer.getmany(timeout_ms=waits_ms, max_records=1_000)
+                found = cast(Found, await got)
                 self._polled_at = time.monotonic()
                 for records in found.values():
                     for record in records:
@@ -146,7 +152,7 @@ class Subscription(ConsumerRebalanceListener):
         self._looked_at = self._polled_at
         taken = consumer.assignment()
         async with asyncio.timeout(5):
-            ends: dict[TopicPartition, int] = await consumer.end_offsets(list(taken))
+            ends = cast(dict[TopicPartition, int], await consumer.end_offsets(list(taken)))
             lost = [p for p, end in ends.items() if end < await consumer.position(p)]
         if lost:
             log.warning("the broker began anew", partitions=len(lost), group=self.listen.group)
