@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -72,8 +73,7 @@ async def answers(bootstrap: str, process: "subprocess.Popen[bytes]", *, within_
             try:
                 async with asyncio.timeout(5):
                     await client.bootstrap()
-                    brokers: set[object] = client.cluster.brokers()
-                    return bool(brokers)
+                    return len(cast(set[object], client.cluster.brokers())) > 0
             except (KafkaError, TimeoutError):
                 pass
             finally:

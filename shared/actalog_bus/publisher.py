@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable
+from typing import cast
 
 import structlog
 from aiokafka import AIOKafkaProducer
@@ -72,8 +73,7 @@ class Publisher:
         """Read the metadata of all topics."""
         if self._producer is not None:
             cluster = await self._producer.client.fetch_all_metadata()
-            names: set[str] = cluster.topics()
-            for topic in names:
+            for topic in cast(set[str], cluster.topics()):
                 await self._producer.client.add_topic(topic)
 
     async def publish(
@@ -93,10 +93,13 @@ class Publisher:
             raise TooLarge(f"{topic}: {len(value or b'')} bytes")
         try:
             async with asyncio.timeout(self._settings.publish_timeout_s):
-                sent: Awaitable[object] = await producer.send(
-                    topic, value=value, key=key, partition=partition, headers=list(headers)
+                sending = cast(
+                    Awaitable[Awaitable[object]],
+                    producer.send(
+                        topic, value=value, key=key, partition=partition, headers=list(headers)
+                    ),
                 )
-                await sent
+                await (await sending)
         except TimeoutError as error:
             raise NotAcknowledged(topic) from error
         except MessageSizeTooLargeError as error:

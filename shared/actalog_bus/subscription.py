@@ -111,8 +111,7 @@ class Subscription(ConsumerRebalanceListener):
         while True:
             try:
                 waits_ms = 20 if consumer.paused() else 200
-                got = consumer.getmany(timeout_ms=waits_ms, max_records=1_000)
-                found = cast(Found, await got)
+                found = cast(Found, await consumer.getmany(timeout_ms=waits_ms, max_records=1_000))
                 self._polled_at = time.monotonic()
                 for records in found.values():
                     for record in records:
