@@ -1,0 +1,128 @@
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actalog_contracts.border import BadInput, decode
+from actalog_contracts.tasks import RunCancel, TaskSubmit
+
+TASK: dict[str, Any] = {"target": "agent:a", "input": "hello"}
+
+
+def read(value: object, headers: Mapping[str, bytes] | None = None):
+    return decode(json.dumps(value).encode(), headers or {})
+
+
+def refused(value: bytes | None, headers: Mapping[str, bytes] | None = None) -> BadInput:
+    with pytest.raises(BadInput) as told:
+        decode(value, headers or {})
+    return told.value
+
+
+def test_plain_json_without_headers_is_a_task():
+    assert read(TASK).message == TaskSubmit(target="agent:a", input="hello")
+
+
+def test_the_type_in_the_json_wins_over_the_header():
+    cancel = {"type": "run.cancel.v1", "run_id": "r"}
+    assert isinstance(read(cancel, {"ce_type": b"task.submit.v1"}).message, RunCancel)
+    assert isinstance(read({"run_id": "r"}, {"ce_type": b"run.cancel.v1"}).message, RunCancel)
+
+
+def test_structured_cloudevents_carry_their_attributes_beside_the_data():
+    event = {
+        "specversion": "1.0",
+        "id": "7",
+        "source": "/shop",
+        "type": "task.submit.v1",
+        "data": TASK,
+    }
+    told = read(event, {"Content-Type": b"application/cloudevents+json; charset=utf-8"})
+    assert (told.ce_id, told.ce_source) == ("7", "/shop")
+    assert told.message == TaskSubmit(**TASK)
+    assert (
+        refused(b'{"data": 1}', {"content-type": b"application/cloudevents+json"}).field == "data"
+    )
+
+
+def test_the_confluent_frame_is_taken_off():
+    framed = b"\x00\x00\x00\x00\x07" + json.dumps(TASK).encode()
+    assert decode(framed, {}).message == TaskSubmit(**TASK)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (None, "empty"), (b"", "empty"), (b"\xff{}", "not UTF-8 at byte 0"), (b"{", "not JSON"),
+        (b"null", "object is wanted"), (b"[]", "object is wanted"), (b"\x00", "not JSON"),
+        (b'{"a":1,"a":2}', "stands twice"), (b'{"a":NaN}', "NaN is not JSON"),
+        (b'{"a":-Infinity}', "not JSON"), (b'{"a":1e400}', "out of range"),
+        (b'{"a":9007199254740993}', "beyond 2"), (b'{"a":' + b"9" * 5000 + b"}", "out of range"),
+        (b'{"a":"\\u0000"}', "NUL"), (b'{"a":["\\ud800"]}', "surrogates"),
+        (b'{"\\ud800":1}', "surrogates"), (b'{"a":' + b"[" * 10_000, "deeper than 100"),
+        (b'{"a' + b"\\" * 3, "not JSON"),
+    ],
+)  # fmt: skip
+def test_bad_bytes_get_a_clear_reason(value: bytes | None, said: str):
+    assert said in refused(value).message
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"targte": "x"}, "targte"), ({"input": 1}, "input"), ({"target": ""}, "target"),
+        ({"target": "a\nb"}, "target"), ({"priority": "1"}, "priority"), ({"type": "x"}, "type"),
+        ({"media": [{"type": "smell"}]}, "media.0.type"), ({"run_id": "x" * 201}, "run_id"),
+    ],
+)  # fmt: skip
+def test_a_wrong_field_is_named_and_the_ids_are_read_all_the_same(
+    change: dict[str, Any], field: str
+):
+    told = refused(json.dumps({"correlation_id": "c", **TASK, **change}).encode())
+    assert told.field is not None
+    assert told.field.startswith(field)
+    assert told.readable["correlation_id"] == "c"
+
+
+def test_a_field_that_is_missing_is_named():
+    assert refused(b'{"input":"x"}').field == "target"
+
+
+def test_what_is_too_large_is_refused_before_it_is_read():
+    assert refused(b"x" * 1_048_577).code == "too_large"
+
+
+def test_brackets_inside_a_text_are_not_nesting():
+    assert read({**TASK, "input": '["\\' * 500}).message
+
+
+@given(st.binary(max_size=200))
+def test_arbitrary_bytes_are_read_or_refused(value: bytes):
+    try:
+        decode(value, {})
+        reason = "it was read"
+    except BadInput as told:
+        reason = told.message
+    assert reason
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=10,
+)
+
+
+@given(
+    st.dictionaries(st.sampled_from(["type", "target", "input", "media", "run_id"]), json_values)
+)
+def test_arbitrary_fields_are_read_or_refused(value: dict[str, object]):
+    try:
+        read(value)
+        reason = "it was read"
+    except BadInput as told:
+        reason = told.message
+    assert reason
