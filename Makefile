@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-kafka check fix contracts clean lock
+.PHONY: help test test-kafka check fix clean lock
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -19,6 +19,9 @@ $(BIN)/.ready: requirements.lock pyproject.toml
 
 test: $(BIN)/.ready ## run all tests (needs nothing but Python)
 	$(BIN)/python -m pytest -q -m "not apache and not weaviate and not live" $(ARGS)
+
+test-kafka: $(BIN)/.ready ## the same suites on Apache Kafka (needs Java 17 and Maven)
+	$(BIN)/python -m pytest -q -m apache $(ARGS)
 
 check: $(BIN)/.ready ## lint, types, import contracts
 	$(BIN)/ruff check .
