@@ -32,7 +32,8 @@ class BadInput(Exception):
         readable: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
-        self.message, self.code, self.field = message, code, field
+        self.code: RefusalCode = code
+        self.message, self.field = message, field
         self.readable = dict(readable or {})
 
 

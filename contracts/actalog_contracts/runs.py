@@ -260,12 +260,15 @@ class RequirementResolved(Event):
 
 
 class OutputReviewed(Event):
+    """Carries the text and the tool calls to be used, when the model's message was held."""
+
     type: Literal["output.reviewed.v1"] = "output.reviewed.v1"
     call_id: CallId | None = None
     verdict: Literal["passed", "masked", "blocked"]
     text: str | None = None
     reasons: tuple[str, ...] = ()
     spans: tuple[Span, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
     rules: str = ""
 
 

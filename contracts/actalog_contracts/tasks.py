@@ -131,7 +131,7 @@ class MessageRefused(Message):
 class RequirementCall(Value):
     id: str
     name: str
-    arguments: str  # JSON, as the model wrote it
+    arguments: Any  # an object, or the model's text where it is none
     digest: str
 
 

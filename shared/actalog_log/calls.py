@@ -15,7 +15,7 @@ _CLAIM = """
         on conflict (call_id) do update
             set epoch = c.epoch + 1, holder = excluded.holder, lease_until = excluded.lease_until,
                 claimed_at = clock_timestamp()
-            where not c.settled and c.lease_until < clock_timestamp()
+            where not c.settled and c.lease_until < clock_timestamp() and $5
         returning c.epoch
     )
     select case when epoch = 1 then 'claimed' else 'expired' end as state, epoch,
@@ -41,9 +41,11 @@ class PostgresCalls:
         self.pool = pool
 
     @reaching
-    async def claim(self, call_id: str, *, run_no: int, holder: str, lease_ms: int) -> Claim:
+    async def claim(
+        self, call_id: str, *, run_no: int, holder: str, lease_ms: int, take_over: bool = True
+    ) -> Claim:
         for _ in range(2):
-            row = await self.pool.fetchrow(_CLAIM, call_id, run_no, holder, lease_ms)
+            row = await self.pool.fetchrow(_CLAIM, call_id, run_no, holder, lease_ms, take_over)
             if row is not None:
                 break
         else:  # both times somebody's claim became visible between the two parts: theirs stands

@@ -326,7 +326,9 @@ class MemoryCalls:
         self.log = log
         self.rows: dict[str, _Call] = {}
 
-    async def claim(self, call_id: str, *, run_no: int, holder: str, lease_ms: int) -> Claim:
+    async def claim(
+        self, call_id: str, *, run_no: int, holder: str, lease_ms: int, take_over: bool = True
+    ) -> Claim:
         now = self.log.clock()
         until = now + timedelta(milliseconds=lease_ms)
         row = self.rows.get(call_id)
@@ -335,7 +337,7 @@ class MemoryCalls:
             return Claim(call_id, "claimed", 1)
         if row.settled:
             return Claim(call_id, "answered", row.epoch, row.outcome)
-        if row.lease_until >= now:
+        if row.lease_until >= now or not take_over:
             return Claim(call_id, "busy", row.epoch)
         row.epoch, row.holder, row.lease_until = row.epoch + 1, holder, until
         return Claim(call_id, "expired", row.epoch)

@@ -317,7 +317,12 @@ class Claim:
 class Calls(Protocol):
     """The effect ledger (protocol 6). Leases run on the database's clock."""
 
-    async def claim(self, call_id: str, *, run_no: int, holder: str, lease_ms: int) -> Claim: ...
+    async def claim(
+        self, call_id: str, *, run_no: int, holder: str, lease_ms: int, take_over: bool = True
+    ) -> Claim:
+        """`take_over` False: an expired lease is told as `busy`, because this process has not
+        itself reached the database without a gap for one lease (protocol 6.4)."""
+        ...
 
     async def renew(self, holder: str, lease_ms: int) -> frozenset[str]:
         """Renew all of the holder's unanswered calls; the ids of those whose run has ended."""

@@ -1,0 +1,37 @@
+"""Which run a task is (protocol 1.2), and what makes two tasks the same (1.3, 2.2)."""
+
+import uuid
+
+import orjson
+
+from actalog_bus.ports import Record
+from actalog_contracts.border import Decoded
+from actalog_contracts.tasks import TaskSubmit
+from actalog_core.canonical import keyed_digest
+
+# What may differ between two sendings of one task.
+NOT_THE_BODY = {"deadline", "priority", "reply_to", "correlation_id", "run_id", "type"}
+
+
+def run_id_of(decoded: Decoded, record: Record, *, tenant_id: str, key: bytes) -> str:
+    """The task's own id; else one from CloudEvents source and id; else from where it lies.
+
+    The record's timestamp and value are part of the last, so that offsets which start again
+    after a wipe collide with nothing.
+    """
+    message = decoded.message
+    if isinstance(message, TaskSubmit) and message.run_id is not None:
+        return message.run_id
+    if decoded.ce_source and decoded.ce_id:
+        told = [tenant_id, decoded.ce_source, decoded.ce_id]
+    else:
+        value = keyed_digest(key, record.value or b"")
+        told = [record.topic, record.partition, record.offset, record.timestamp_ms, value]
+    digest = keyed_digest(key, orjson.dumps(told)).removeprefix("hmac:")
+    return str(uuid.UUID(digest[:32]))
+
+
+def body_digest(task: TaskSubmit, *, key: bytes) -> str:
+    """By which another body under a known id is recognised."""
+    body = task.model_dump(mode="json", exclude=NOT_THE_BODY)
+    return keyed_digest(key, orjson.dumps(body, option=orjson.OPT_SORT_KEYS))

@@ -1,0 +1,259 @@
+"""The conductor over the bus and the log, with scripted services that answer its commands."""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from actalog_bus.envelope import Postman
+from actalog_bus.memory import MemoryBroker, MemoryBus
+from actalog_bus.ports import Delivery, Listen
+from actalog_conductor.app import build_app
+from actalog_contracts.base import ToolCall, Usage
+from actalog_contracts.calls import CallModel, RunTool, answer
+from actalog_contracts.definitions import AgentDefinition
+from actalog_contracts.runs import ModelReplied, PromptRecord, ToolReturned
+from actalog_core.settings import Settings
+from actalog_log.memory import MemoryLog
+from tests.unit.actalog_conductor.spec import PLAIN
+
+PROMPT = PromptRecord(digest="sha256:p", renderer="1", parts=())
+
+
+@dataclass
+class World:
+    """A platform of one conductor, a model that follows a script, and tools that count."""
+
+    log: MemoryLog = field(default_factory=MemoryLog)
+    broker: MemoryBroker = field(default_factory=MemoryBroker)
+    script: dict[int, list[str]] = field(default_factory=dict[int, list[str]])
+    answering: bool = True
+    ran: list[str] = field(default_factory=list[str])
+
+    def __post_init__(self) -> None:
+        self.bus = MemoryBus(broker=self.broker)
+        self.postman = Postman(self.bus, prefix="actalog", service="test")
+        build_app(bus=self.bus, log=self.log, settings=Settings())
+        for topic, hear in (("llm", self.think), ("tools", self.act)):
+            self.bus.listen(
+                Listen(
+                    topics=[f"actalog.{topic}.commands"], group=f"actalog.{topic}", hear=hear,
+                    lane=lambda record: (record.key or b"").decode(),
+                )
+            )  # fmt: skip
+
+    async def start(self, definition: AgentDefinition = PLAIN) -> None:
+        await self.log.put_definition(
+            "sha256:a", "agent", "a", definition.model_dump_json().encode()
+        )
+        await self.bus.start()
+
+    async def think(self, delivery: Delivery) -> None:
+        if not self.answering:
+            return
+        command = CallModel.model_validate_json(delivery.record.value or b"")
+        turn = int(command.call_id.rpartition(":m")[2])
+        calls = tuple(
+            ToolCall(id="", provider_id="c", name=name, arguments="{}")
+            for name in self.script.get(turn, [])
+        )
+        reply = ModelReplied(
+            call_id=command.call_id, epoch=1, text=f"answer {turn}", tool_calls=calls,
+            finish="stop", model="m", provider="p", prompt=PROMPT, usage=Usage(model_calls=1),
+        )  # fmt: skip
+        await self.postman.reply(answer(command, reply), causation=delivery.record)
+
+    async def act(self, delivery: Delivery) -> None:
+        command = RunTool.model_validate_json(delivery.record.value or b"")
+        self.ran.append(command.call_id)
+        outcome = ToolReturned(call_id=command.call_id, content="done")
+        await self.postman.reply(answer(command, outcome), causation=delivery.record)
+
+    async def send(self, **message: Any) -> None:
+        await self.raw(json.dumps(message).encode())
+
+    async def raw(self, value: bytes | None) -> None:
+        await self.bus.publish("actalog.tasks", value=value)
+
+    async def task(self, run_id: str = "r", **more: Any) -> None:
+        await self.send(**{"target": "agent:a", "input": "hello", "run_id": run_id, **more})
+
+    async def results(self) -> list[dict[str, Any]]:
+        await self.bus.drained()
+        return [json.loads(one.value or b"") for one in self.bus.records("actalog.results")]
+
+    async def refusals(self) -> list[str]:
+        told = [one for one in await self.results() if one["type"] == "message.refused.v1"]
+        return sorted(one["error"]["code"] for one in told)
+
+    async def statuses(self) -> set[str]:
+        return {one["status"] for one in await self.results() if one["type"] == "run.result.v1"}
+
+    async def types(self, run_id: str = "r") -> list[str]:
+        await self.bus.drained()
+        found = await self.log.find_run("default", run_id)
+        assert found is not None
+        events = await self.log.read(found.row.run_no)
+        return [event.type.rsplit(".", 1)[0] for event in events]
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    made = World()
+    yield made
+    await made.bus.stop()
+
+
+async def test_a_task_becomes_a_run_with_a_result_and_every_step_in_the_log(world: World):
+    world.script = {1: ["lookup", "lookup"]}
+    await world.start()
+    await world.task(correlation_id="c", metadata={"shop": 1})
+    (result,) = await world.results()
+    assert (result["status"], result["output"], result["correlation_id"]) == (
+        "completed", "answer 2", "c",
+    )  # fmt: skip
+    assert result["usage"]["tool_calls"] == 2
+    assert await world.types() == [
+        "run.accepted", "run.started", "context.built", "model.replied", "tool.called",
+        "tool.called", "tool.returned", "tool.returned", "model.replied", "run.completed",
+    ]  # fmt: skip
+    published = [json.loads(one.value or b"") for one in world.bus.records("actalog.events")]
+    assert [one["seq"] for one in published] == list(range(1, 11))
+    assert [one["previous_hash"] for one in published[1:]] == [
+        one["hash"] for one in published[:-1]
+    ]
+
+
+async def test_everything_delivered_twice_is_one_run_and_one_result_id(world: World):
+    world.script = {1: ["lookup"]}
+    await world.start()
+    await world.task()
+    await world.task()
+    first = await world.types()
+    world.bus.redeliver("actalog.conductor")
+    ids = {one["id"] for one in await world.results()}
+    assert len(ids) == 1
+    assert await world.types() == first
+    assert set(world.ran) == {"r:t1.0"}
+
+
+async def test_another_body_under_a_known_id_is_refused(world: World):
+    await world.start()
+    await world.task()
+    await world.bus.drained()
+    await world.task(input="something else")
+    results = await world.results()
+    (refused,) = [one for one in results if one["type"] == "message.refused.v1"]
+    assert (refused["error"]["code"], refused["winner"]) == ("conflict", "r:1")
+    assert len(world.bus.records("actalog.tasks.dlq")) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [
+        (b"\xff", "bad_input"), (b"{", "bad_input"), (b'{"target":"a","input":"x","x":1}', "bad_input"),
+        (b'{"target":"agent:nobody","input":"x"}', "unknown_target"),
+        (b'{"target":"a","input":"x","deadline":"soon"}', "bad_input"),
+        (b'{"type":"requirement.resolve.v1","run_id":"no","requirement_id":"x","decision":"approve"}',
+         "unknown_run"),
+        (b'{"type":"run.fork.v1","run_id":"r","seq":1}', "not_allowed"),
+    ],
+)  # fmt: skip
+async def test_bad_input_is_refused_kept_and_harms_nobody(world: World, value: bytes, code: str):
+    await world.start()
+    await world.raw(value)
+    await world.task()
+    results = await world.results()
+    codes = [one["error"]["code"] for one in results if one["type"] == "message.refused.v1"]
+    assert codes == [code]
+    assert [one["status"] for one in results if one["type"] == "run.result.v1"] == ["completed"]
+    (letter,) = world.bus.records("actalog.tasks.dlq")
+    assert letter.value == value
+
+
+async def test_a_cancel_that_overtakes_its_task_still_cancels_it(world: World):
+    world.answering = False
+    await world.start()
+    await world.send(type="run.cancel.v1", run_id="r", reason="changed my mind")
+    await world.bus.drained()
+    await world.task()
+    assert [one["status"] for one in await world.results()] == ["cancelled"]
+
+
+async def test_runs_of_a_session_take_turns(world: World):
+    world.answering = False
+    await world.start()
+    for run_id in ("a", "b"):
+        await world.task(run_id, session_id="s")
+        await world.bus.drained()
+    assert await world.types("b") == ["run.accepted"]
+    await world.send(type="run.cancel.v1", run_id="a")
+    await world.bus.drained()
+    assert (await world.types("b"))[1] == "run.started"
+
+
+async def test_a_session_belongs_to_its_first_user(world: World):
+    await world.start()
+    await world.task("a", session_id="s", user_id="ann")
+    await world.bus.drained()
+    await world.task("b", session_id="s", user_id="bob")
+    assert await world.refusals() == ["not_allowed"]
+
+
+async def test_a_confirmation_pauses_the_run_and_its_approval_goes_on(world: World):
+    world.script = {1: ["refund"]}
+    await world.start()
+    await world.task()
+    (paused,) = await world.results()
+    (required,) = paused["requirements"]
+    assert (paused["status"], world.ran) == ("paused", [])
+    answer_ = {
+        "type": "requirement.resolve.v1", "run_id": "r", "requirement_id": required["id"],
+        "decision": "approve", "digest": required["tool_call"]["digest"], "by": "ann",
+    }  # fmt: skip
+    await world.send(**{**answer_, "digest": "sha256:other"})
+    assert await world.refusals() == ["digest_mismatch"]
+    await world.send(**answer_)
+    assert await world.statuses() == {"paused", "completed"}
+    await world.send(**answer_)
+    assert await world.refusals() == ["already_resolved", "digest_mismatch"]
+    assert world.ran == ["r:t1.0"]
+
+
+async def test_a_run_abandoned_between_commit_and_command_is_finished_by_another(world: World):
+    world.answering = False
+    await world.start()
+    await world.task()
+    await world.bus.drained()
+    await world.bus.crash()
+    second = World(log=world.log, broker=world.broker)
+    await second.start()
+    await second.task()  # a redelivery: the state is loaded, so what is due is asked again
+    results = await second.results()
+    assert {one["status"] for one in results} == {"completed"}
+    await second.bus.stop()
+
+
+async def test_a_finished_task_that_comes_again_elsewhere_gives_the_same_result(world: World):
+    await world.start()
+    await world.task()
+    await world.bus.drained()
+    other = World(log=world.log, broker=MemoryBroker())
+    await other.start()
+    await other.task()
+    # Its result is published again with the same id, for whoever lost it (protocol 2.2).
+    assert [one["id"] for one in await other.results()] == [
+        one["id"] for one in await world.results()
+    ]
+    await other.bus.stop()
+
+
+async def test_a_task_without_id_is_one_run_however_often_it_is_delivered(world: World):
+    await world.start()
+    await world.raw(b'{"target":"a","input":"x"}')
+    await world.bus.drained()
+    world.bus.redeliver("actalog.conductor")
+    await world.bus.drained()
+    assert len(await world.log.list_runs("default")) == 1
