@@ -1,0 +1,1 @@
+"""Answering commands that cost or act: claims, leases, outcomes (protocol 6)."""
