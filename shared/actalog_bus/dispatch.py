@@ -99,7 +99,10 @@ class Dispatcher:
 
     def take(self, record: Record) -> None:
         """Accept a record; one that is already known is left out."""
-        share = self._shares.setdefault((record.topic, record.partition), _Share())
+        where = (record.topic, record.partition)
+        share = self._shares.get(where)
+        if share is None:
+            share = self._shares[where] = _Share()
         if self._closing or not share.mark.take(record.offset):
             return
         share.unheard += 1

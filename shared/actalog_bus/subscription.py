@@ -31,7 +31,7 @@ def heard(found: ConsumerRecord[bytes, bytes]) -> Record:
         timestamp_ms=found.timestamp,
         key=found.key,
         value=found.value,
-        headers=tuple((name, value or b"") for name, value in found.headers),
+        headers=tuple([(name, value or b"") for name, value in found.headers]),
     )
 
 
