@@ -1,0 +1,33 @@
+"""The agents of the benchmarks."""
+
+from actalog import Agent, App, tool
+
+
+@tool(read_only=True)
+def lookup(number: int) -> str:
+    """A value.
+
+    Args:
+        number: Which one.
+    """
+    return f"value {number}"
+
+
+@tool(read_only=True)
+def big(number: int) -> str:
+    """Five kilobytes that differ.
+
+    Args:
+        number: Which ones.
+    """
+    return f"{number:05d}" * 1024
+
+
+plain = Agent(name="plain", model="openai:scripted", instructions="Answer.")
+tooled = Agent(name="tooled", model="openai:scripted", instructions="Answer.", tools=[lookup])
+many = Agent(name="many", model="openai:scripted", instructions="Answer.", tools=[big])
+talk = Agent(
+    name="talk", model="openai:scripted", instructions="Answer.", add_history_to_context=True,
+    num_history_runs=3,
+)  # fmt: skip
+app = App(agents=[plain, tooled, many, talk])

@@ -1,0 +1,122 @@
+"""The servers and the platform of a benchmark: started, waited for, stopped by process id."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from actalog.embedded.postgres import EmbeddedPostgres
+from actalog_bus.processes import end, free_port, spawn
+from actalog_testing.apache_kafka import ApacheKafka
+
+Broker = Literal["apache", "embedded"]
+ROOT = Path(__file__).parents[2]
+KAFKA_POM = ROOT / "infra" / "kafka" / "pom.xml"
+APP = "tests.benchmarks.bench_app:app"
+
+
+@dataclass
+class Rig:
+    """A running platform, all services in one process."""
+
+    kafka: str
+    dsn: str
+    base_url: str
+    http: str
+    pid: int
+    embedded: bool
+    started_s: float
+
+
+@asynccontextmanager
+async def model_server(folder: Path) -> AsyncIterator[str]:
+    """The base URL of a scripted model server."""
+    port = free_port()
+    output = folder / "model.log"
+    process = spawn([sys.executable, "-m", "tests.benchmarks.model", str(port)], output=output)
+    try:
+        await _listens(port, process)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        await end(process)
+
+
+@asynccontextmanager
+async def platform(broker: Broker, *, app: str = APP) -> AsyncIterator[Rig]:
+    """`actalog up` on PostgreSQL and the broker."""
+    with tempfile.TemporaryDirectory(prefix="actalog-bench-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        postgres = EmbeddedPostgres(folder / "pg")
+        dsn = await postgres.start()
+        kafka = ApacheKafka(folder / "kafka", pom=KAFKA_POM) if broker == "apache" else None
+        try:
+            bootstrap = await kafka.start() if kafka else None
+            async with model_server(folder) as base_url:
+                env = {
+                    "ACTALOG_HOME": str(folder / "home"), "ACTALOG_DATABASE_URL": dsn,
+                    "OPENAI_API_KEY": "none", "OPENAI_BASE_URL": f"{base_url}/v1",
+                    "ACTALOG_LOG_LEVEL": "warning",
+                    **({"ACTALOG_KAFKA": bootstrap} if bootstrap else {}),
+                }  # fmt: skip
+                async with _up(app, env, folder) as (told, process, took):
+                    yield Rig(
+                        kafka=told["kafka"], dsn=dsn, base_url=base_url, http=told["http"],
+                        pid=process.pid, embedded=kafka is None, started_s=took,
+                    )  # fmt: skip
+        finally:
+            if kafka:
+                await kafka.stop()
+            await postgres.stop()
+
+
+@asynccontextmanager
+async def _up(
+    app: str, env: dict[str, str], folder: Path
+) -> AsyncIterator[tuple[dict[str, str], "subprocess.Popen[bytes]", float]]:
+    output = folder / "up.log"
+    began = time.perf_counter()
+    arguments = [sys.executable, "-m", "actalog", "up", "--app", app, "--port", str(free_port())]
+    process = spawn(arguments, output=output, env={**env, "PYTHONPATH": str(ROOT)})
+    told = Path(env["ACTALOG_HOME"]) / "platform.json"
+    try:
+        while not told.exists():
+            if process.poll() is not None or time.perf_counter() - began > 60:
+                raise RuntimeError(output.read_text(errors="replace")[-4000:])
+            await asyncio.sleep(0.02)
+        yield json.loads(told.read_text()), process, time.perf_counter() - began
+    finally:
+        await end(process, grace_s=20)
+
+
+async def _listens(port: int, process: "subprocess.Popen[bytes]") -> None:
+    for _ in range(500):
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            if process.poll() is not None:
+                raise
+            await asyncio.sleep(0.02)
+        else:
+            writer.close()
+            return
+    raise RuntimeError(f"nobody listens on {port}")
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def resident_mib(pid: int) -> float:
+    """Memory that a process holds now."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
