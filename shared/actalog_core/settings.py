@@ -3,11 +3,19 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from actalog_core.errors import SettingMissing
+
+# Providers that have adapters of their own are fields; the others share OpenAI's wire format.
+PROVIDERS = (
+    "groq", "openrouter", "gemini", "azure", "mistral", "cohere", "deepseek", "together",
+    "fireworks", "xai", "ollama", "lmstudio", "vllm",
+)  # fmt: skip
+SDK_NAMES = ("openai_api_key", "openai_base_url", "anthropic_api_key", "anthropic_base_url")
+MAPPINGS = ("provider_keys", "provider_urls")
 
 
 def setting(env: Mapping[str, str], name: str, default: str | None = None) -> str | None:
@@ -26,40 +34,44 @@ def setting(env: Mapping[str, str], name: str, default: str | None = None) -> st
 
 
 class Settings(BaseModel):
-    """What every service needs to know. Services add their own to it."""
+    """What every service needs to know. Services add their own to it. Secrets are not shown."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     home: str = ".actalog"
     app: str | None = None
     kafka: str | None = None  # None: embedded
     topic_prefix: str = "actalog"
-    partitions: int = 6
-    replication: int = 1
-    kafka_security_protocol: str = "PLAINTEXT"
+    partitions: int = Field(default=6, ge=1)
+    replication: int = Field(default=1, ge=1)
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     kafka_sasl_mechanism: str | None = None
     kafka_sasl_username: str | None = None
-    kafka_sasl_password: str | None = None
+    kafka_sasl_password: str | None = Field(default=None, repr=False)
     kafka_ssl_cafile: str | None = None
     kafka_ssl_certfile: str | None = None
     kafka_ssl_keyfile: str | None = None
-    database_url: str | None = None  # None: embedded
+    database_url: str | None = Field(default=None, repr=False)  # None: embedded
     weaviate_url: str | None = None
     host: str = "127.0.0.1"
-    port: int = 7777
-    health_port: int = 9777
+    port: int = Field(default=7777, ge=0, le=65_535)
+    health_port: int = Field(default=9777, ge=0, le=65_535)
     cors_origins: str = ""
     reply_topics: str = ""
     echo_headers: str = ""
-    log_level: str = "info"
-    log_format: str = "console"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["console", "json"] = "console"
     instance: str | None = None  # the pod's ordinal: static membership (protocol 16.1)
-    lease_ms: int = 5_000
-    session_timeout_ms: int = 6_000
-    openai_api_key: str | None = None
+    lease_ms: int = Field(default=5_000, ge=100)
+    session_timeout_ms: int = Field(default=6_000, ge=1_000)
+    openai_api_key: str | None = Field(default=None, repr=False)
     openai_base_url: str | None = None
-    anthropic_api_key: str | None = None
+    anthropic_api_key: str | None = Field(default=None, repr=False)
     anthropic_base_url: str | None = None
+    provider_keys: Mapping[str, str] = Field(default_factory=dict[str, str], repr=False)
+    """Keys of other providers by their name: `{"groq": ...}` from `GROQ_API_KEY`."""
+    provider_urls: Mapping[str, str] = Field(default_factory=dict[str, str])
+    """Addresses of other providers: `{"ollama": ...}` from `OLLAMA_BASE_URL`."""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> Self:
@@ -68,13 +80,30 @@ class Settings(BaseModel):
         Raises:
             SettingMissing: a value is not of its type; the message names the variable.
         """
-        read: dict[str, str] = {}
+        read: dict[str, object] = {}
         for field in cls.model_fields:
-            sdk = field.startswith(("openai_", "anthropic_"))
-            value = setting(env, field.upper() if sdk else f"ACTALOG_{field.upper()}")
-            if value is not None and value != "":
+            if field not in MAPPINGS and (value := setting(env, variable(field))):
                 read[field] = value
+        read["provider_keys"] = _of_providers(env, "API_KEY")
+        read["provider_urls"] = _of_providers(env, "BASE_URL")
         try:
             return cls.model_validate(read)
-        except ValueError as error:
-            raise SettingMissing(str(error)) from error
+        except ValidationError as error:
+            raise SettingMissing(_told(error)) from error
+
+
+def variable(field: str) -> str:
+    """The environment variable of a field."""
+    return field.upper() if field in SDK_NAMES else f"ACTALOG_{field.upper()}"
+
+
+def _of_providers(env: Mapping[str, str], suffix: str) -> dict[str, str]:
+    found = {name: setting(env, f"{name.upper()}_{suffix}") for name in PROVIDERS}
+    return {name: value for name, value in found.items() if value}
+
+
+def _told(error: ValidationError) -> str:
+    """`ACTALOG_PORT: Input should be a valid integer`, one after the other. Values are left out:
+    they may be secrets."""
+    told = error.errors(include_url=False, include_input=False)
+    return "; ".join(f"{variable(str(one['loc'][0]))}: {one['msg']}" for one in told)

@@ -22,5 +22,31 @@ def test_a_secret_file_that_is_missing_is_named(tmp_path: Path):
 
 
 def test_a_wrong_value_names_its_setting():
-    with pytest.raises(SettingMissing, match="port"):
+    with pytest.raises(SettingMissing, match="ACTALOG_PORT"):
         Settings.from_env({"ACTALOG_PORT": "many"})
+
+
+def test_all_wrong_values_are_named_at_once():
+    with pytest.raises(SettingMissing, match=r"ACTALOG_PORT.*ACTALOG_LOG_LEVEL"):
+        Settings.from_env({"ACTALOG_PORT": "70000", "ACTALOG_LOG_LEVEL": "loud"})
+
+
+def test_secrets_are_not_shown():
+    env = {
+        "OPENAI_API_KEY": "sk-secret", "GROQ_API_KEY": "gsk-secret",
+        "ACTALOG_DATABASE_URL": "postgresql://u:secret@h/d",
+        "ACTALOG_KAFKA_SASL_PASSWORD": "a secret",
+    }  # fmt: skip
+    assert "secret" not in repr(Settings.from_env(env))
+
+
+def test_keys_and_addresses_of_other_providers_are_found_by_name(tmp_path: Path):
+    (tmp_path / "key").write_text("gsk-1\n")
+    env = {"GROQ_API_KEY_FILE": str(tmp_path / "key"), "OLLAMA_BASE_URL": "http://o:11434/v1"}
+    settings = Settings.from_env(env)
+    assert settings.provider_keys == {"groq": "gsk-1"}
+    assert settings.provider_urls == {"ollama": "http://o:11434/v1"}
+
+
+def test_an_empty_value_is_none_at_all():
+    assert Settings.from_env({"ACTALOG_KAFKA": "", "ACTALOG_PORT": ""}).kafka is None

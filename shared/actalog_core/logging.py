@@ -1,0 +1,84 @@
+"""Log lines: structlog, for people or for machines, each with the run it is about."""
+
+import logging
+import sys
+from collections.abc import Callable, Generator, Mapping, MutableMapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, TextIO
+
+import structlog
+
+About = Callable[[], Mapping[str, str]]
+
+_about: ContextVar[About | None] = ContextVar("actalog_about", default=None)
+
+
+@contextmanager
+def about(tell: About) -> Generator[None]:
+    """Lines written inside carry what `tell` says (run_id, session_id). It is asked only when a
+    line is written: most messages are heard without one."""
+    token = _about.set(tell)
+    try:
+        yield
+    finally:
+        _about.reset(token)
+
+
+def _add_about(
+    _logger: object, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    tell = _about.get()
+    for name, value in tell().items() if tell else ():
+        event.setdefault(name, value)
+    return event
+
+
+def configure(*, level: str, format: str, service: str, to: TextIO | None = None) -> None:
+    """Set up structlog and the loggers of libraries, once per process. Lines go to stderr."""
+    stream = to or sys.stderr
+    json = format == "json"
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        _add_about,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    if json:
+        shared += [_named(service), structlog.processors.dict_tracebacks]
+    renderer: Any = (
+        structlog.processors.JSONRenderer()
+        if json
+        else structlog.dev.ConsoleRenderer(colors=stream.isatty())
+    )
+    number = logging.getLevelNamesMapping()[level.upper()]
+    structlog.configure(
+        processors=[*shared, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(stream),
+        cache_logger_on_first_use=True,
+    )
+    _libraries(stream, shared, renderer, number)
+
+
+def _named(service: str) -> Callable[[object, str, MutableMapping[str, Any]], Any]:
+    def name(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Any:
+        return {"service": service, **event}
+
+    return name
+
+
+def _libraries(stream: TextIO, shared: list[Any], renderer: Any, level: int) -> None:
+    """What libraries log has the same form; below warning they talk too much."""
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(max(level, logging.WARNING))
+    # A broker that is away is told once, by the bus that waits for it.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)

@@ -1,0 +1,52 @@
+import io
+import json
+import logging as stdlib
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from actalog_core import logging
+
+
+@pytest.fixture
+def lines() -> Iterator[io.StringIO]:
+    """What is written, as JSON; structlog and the root logger are put back afterwards."""
+    root = stdlib.getLogger()
+    before = root.handlers[:], root.level
+    written = io.StringIO()
+    logging.configure(level="info", format="json", service="llm", to=written)
+    yield written
+    root.handlers[:], root.level = before
+    structlog.reset_defaults()
+
+
+def test_a_line_names_its_service_and_its_run(lines: io.StringIO):
+    with logging.about(lambda: {"run_id": "r-1", "session_id": "s-1"}):
+        structlog.get_logger("test").info("asked", model="m")
+    told = json.loads(lines.getvalue())
+    assert told["service"] == "llm"
+    assert (told["run_id"], told["session_id"], told["model"]) == ("r-1", "s-1", "m")
+
+
+def test_outside_of_a_hearing_a_line_names_no_run(lines: io.StringIO):
+    with logging.about(lambda: {"run_id": "r-1"}):
+        pass
+    structlog.get_logger("test").info("idle")
+    assert "run_id" not in json.loads(lines.getvalue())
+
+
+def test_who_the_line_is_about_is_asked_only_when_one_is_written(lines: io.StringIO):
+    def tell() -> dict[str, str]:
+        raise AssertionError("asked for nothing")
+
+    with logging.about(tell):
+        structlog.get_logger("test").debug("too quiet")
+    assert lines.getvalue() == ""
+
+
+def test_lines_of_libraries_have_the_same_form(lines: io.StringIO):
+    with logging.about(lambda: {"run_id": "r-1"}):
+        stdlib.getLogger("library").warning("careful")
+    told = json.loads(lines.getvalue())
+    assert (told["event"], told["level"], told["run_id"]) == ("careful", "warning", "r-1")
