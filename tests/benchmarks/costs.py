@@ -103,15 +103,17 @@ async def imports() -> dict[str, dict[str, float]]:
             f"import {name}; took = time.perf_counter() - began;"
             "print(took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
         )
-        said = [
-            subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-            .stdout.split() for _ in range(5)
-        ]  # fmt: skip
+        said = [await asyncio.to_thread(_python, code) for _ in range(5)]
         told[name] = {
             "seconds": statistics.median(float(one[0]) for one in said),
             "mib": statistics.median(float(one[1]) for one in said),
         }
     return told
+
+
+def _python(code: str) -> list[str]:
+    arguments = [sys.executable, "-c", code]
+    return subprocess.run(arguments, capture_output=True, text=True, check=True).stdout.split()
 
 
 async def objects() -> dict[str, dict[str, float]]:

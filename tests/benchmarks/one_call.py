@@ -55,13 +55,18 @@ async def _ours(broker: Broker, rig: Rig) -> dict[str, dict[str, float]]:
 
 async def agno(rig: Rig) -> dict[str, float]:
     """The peer, in an environment of its own; made when it is missing."""
-    if not (PEERS / "bin" / "python").exists():
-        subprocess.run([sys.executable, "-m", "venv", str(PEERS)], check=True)
-        wanted = str(HERE / "requirements-peers.txt")
-        subprocess.run([str(PEERS / "bin" / "pip"), "install", "-q", "-r", wanted], check=True)
+    await asyncio.to_thread(_peers)
     made = await asyncio.create_subprocess_exec(
         str(PEERS / "bin" / "python"), str(HERE / "peer_agno.py"), rig.dsn,
         f"{rig.base_url}/v1", str(ALONE), "8", stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     said, _ = await made.communicate()
     return json.loads(said.decode().strip().splitlines()[-1])
+
+
+def _peers() -> None:
+    if (PEERS / "bin" / "python").exists():
+        return
+    subprocess.run([sys.executable, "-m", "venv", str(PEERS)], check=True)
+    wanted = str(HERE / "requirements-peers.txt")
+    subprocess.run([str(PEERS / "bin" / "pip"), "install", "-q", "-r", wanted], check=True)
