@@ -1,0 +1,19 @@
+"""What an author may do wrong. The class says what it is, the detail says where."""
+
+from actalog_core.errors import Permanent
+
+
+class BadDefinition(Permanent, ValueError):
+    """This cannot become a definition:"""
+
+
+class NotSupported(Permanent, NotImplementedError):
+    """Actalog does not have this yet:"""
+
+
+class UnknownParameter(Permanent, TypeError):
+    """There is no such parameter:"""
+
+
+class MovedParameter(UserWarning):
+    """A parameter that another part of the platform has taken over."""

@@ -1,0 +1,93 @@
+"""One class for each kind of check."""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from actalog.errors import BadDefinition, NotSupported
+from actalog_contracts.definitions import (
+    Check,
+    FormatCheck,
+    InjectionCheck,
+    LengthCheck,
+    PiiCheck,
+)  # fmt: skip
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+
+class Guardrail(ABC):
+    """Something to check."""
+
+    @abstractmethod
+    def to_check(self) -> Check:
+        """The check as a value of a definition."""
+
+
+class PIIDetectionGuardrail(Guardrail):
+    """Personal data: blocks the text, or masks what it found."""
+
+    def __init__(
+        self,
+        *,
+        mask_pii: bool = False,
+        enable_ssn_check: bool = True,
+        enable_credit_card_check: bool = True,
+        enable_email_check: bool = True,
+        enable_phone_check: bool = True,
+        enable_iban_check: bool = True,
+        enable_ip_check: bool = True,
+        custom_patterns: Mapping[str, Any] | None = None,
+    ) -> None:
+        if custom_patterns:
+            raise NotSupported("PIIDetectionGuardrail(custom_patterns=...).")
+        wanted = {
+            "card": enable_credit_card_check, "iban": enable_iban_check,
+            "email": enable_email_check, "phone": enable_phone_check,
+            "ssn": enable_ssn_check, "ip": enable_ip_check,
+        }  # fmt: skip
+        self.mask_pii = mask_pii
+        self.entities = tuple(kind for kind, on in wanted.items() if on)
+
+    def to_check(self) -> PiiCheck:
+        return PiiCheck(action="mask" if self.mask_pii else "block", entities=self.entities)
+
+
+class PromptInjectionGuardrail(Guardrail):
+    """Texts that try to take the model over. `injection_patterns` are looked for as well."""
+
+    def __init__(self, *, injection_patterns: Sequence[str] = ()) -> None:
+        self.injection_patterns = tuple(injection_patterns)
+
+    def to_check(self) -> InjectionCheck:
+        return InjectionCheck(extra_patterns=self.injection_patterns)
+
+
+class LengthGuardrail(Guardrail):
+    """At most that many characters (code points)."""
+
+    def __init__(self, max_chars: int) -> None:
+        if max_chars <= 0:
+            raise BadDefinition(f"LengthGuardrail(max_chars={max_chars}): it must be positive.")
+        self.max_chars = max_chars
+
+    def to_check(self) -> LengthCheck:
+        return LengthCheck(max_chars=self.max_chars)
+
+
+class FormatGuardrail(Guardrail):
+    """JSON of a schema: a JSON Schema, or a pydantic class."""
+
+    def __init__(self, schema: "type[BaseModel] | Mapping[str, Any]") -> None:
+        self.schema = schema
+
+    def to_check(self) -> FormatCheck:
+        schema = (
+            self.schema if isinstance(self.schema, Mapping) else self.schema.model_json_schema()
+        )
+        try:
+            return FormatCheck(json_schema=json.dumps(schema, allow_nan=False, sort_keys=True))
+        except (TypeError, ValueError) as error:
+            raise BadDefinition(f"FormatGuardrail: the schema is not JSON: {error}") from error

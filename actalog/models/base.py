@@ -1,0 +1,142 @@
+"""A model as an author names it, and the choice that travels in a definition."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+from actalog.errors import BadDefinition
+from actalog.models.providers import PROVIDERS, known_providers
+from actalog.parameters import refuse
+from actalog.unsupported import MODEL_NOT_YET
+from actalog_contracts.definitions import ModelChoice
+
+DEFAULT_MODEL = "openai:gpt-5.4"
+
+
+class Model:
+    """A provider's model. Parameters that are None are left to the provider.
+
+    `timeout` is the time to the first token and between tokens, in seconds; `retries` how often a
+    failed call is tried again. `extra` is added to the request as it is.
+    """
+
+    provider: ClassVar[str] = ""
+    default_id: ClassVar[str] = ""
+    default_base_url: ClassVar[str | None] = None
+    names: ClassVar[Mapping[str, str]] = {}  # parameters the provider calls otherwise
+
+    __slots__ = ("base_url", "id", "name", "params", "retries", "timeout")
+
+    def __new__(cls, *args: Any, **given: Any) -> Self:
+        if not given.keys() <= PARAMETERS:
+            key = f"{cls.provider.upper()}_API_KEY"
+            told = {name: hint.format(key=key) for name, hint in MODEL_NOT_YET.items()}
+            refuse(cls.__name__, given, known=PARAMETERS, not_yet=told)
+        return object.__new__(cls)
+
+    def __init__(
+        self,
+        id: str | None = None,
+        *,
+        name: str | None = None,
+        base_url: str | None = None,
+        host: str | None = None,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        top_k: int | None = None,
+        max_tokens: int | None = None,
+        max_completion_tokens: int | None = None,
+        max_output_tokens: int | None = None,
+        frequency_penalty: float | None = None,
+        presence_penalty: float | None = None,
+        seed: int | None = None,
+        stop: str | list[str] | None = None,
+        stop_sequences: list[str] | None = None,
+        reasoning_effort: str | None = None,
+        request_params: Mapping[str, Any] | None = None,
+        extra_body: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
+        retries: int | None = None,
+    ) -> None:
+        given = {
+            "temperature": temperature, "top_p": top_p, "top_k": top_k, "max_tokens": max_tokens,
+            "max_completion_tokens": max_completion_tokens, "max_output_tokens": max_output_tokens,
+            "frequency_penalty": frequency_penalty, "presence_penalty": presence_penalty,
+            "seed": seed, "stop": stop, "stop_sequences": stop_sequences,
+            "reasoning_effort": reasoning_effort,
+        }  # fmt: skip
+        self.id = id or self.default_id
+        self.name = name
+        self.base_url = base_url or host or self.default_base_url
+        named = {self.names.get(name, name): value for name, value in given.items()}
+        self.params = {name: value for name, value in named.items() if value is not None}
+        self.params |= {**(request_params or {}), **(extra_body or {})}
+        self.timeout = timeout
+        self.retries = retries
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(id={self.id!r})"
+
+    def choice(self) -> ModelChoice:
+        """The model as a value.
+
+        Raises:
+            BadDefinition: no id, or a parameter that is not JSON.
+        """
+        if not self.id:
+            raise BadDefinition(f"{type(self).__name__} needs an id: which model?")
+        try:
+            params = json.dumps(self.params, sort_keys=True, allow_nan=False, ensure_ascii=False)
+        except (TypeError, ValueError) as error:
+            raise BadDefinition(f"{self!r}: a parameter is not JSON: {error}") from error
+        return ModelChoice(
+            provider=self.provider, id=self.id, base_url=self.base_url, params=params,
+            **_timing(self.timeout, self.retries),
+        )  # fmt: skip
+
+
+PARAMETERS = frozenset({"id", *(Model.__init__.__kwdefaults__ or {})})
+
+
+def _timing(timeout: float | None, retries: int | None) -> dict[str, Any]:
+    told: dict[str, Any] = {}
+    if timeout is not None:
+        told["first_token_timeout_ms"] = told["between_tokens_timeout_ms"] = round(timeout * 1000)
+    if retries is not None:
+        told["max_attempts"] = retries + 1
+    return told
+
+
+def choice(model: "Model | str | None", *, retries: int | None = None) -> ModelChoice:
+    """The choice that `"provider:model"`, an object, or nothing means.
+
+    Raises:
+        BadDefinition: the provider is unknown, or there is no model in it.
+    """
+    match model:
+        case None:
+            made = parse(DEFAULT_MODEL)
+        case str():
+            made = parse(model)
+        case Model():
+            made = model.choice()
+        case _:
+            raise BadDefinition(f"model={model!r}: give 'provider:model' or a model object.")
+    return made if retries is None else made.model_copy(update=_timing(None, retries))
+
+
+def parse(text: str) -> ModelChoice:
+    """`openai:gpt-5.4` as a choice.
+
+    Raises:
+        BadDefinition: see `choice`.
+    """
+    provider, colon, id = text.partition(":")
+    named = PROVIDERS.get(provider.strip().lower())
+    if not colon or not id.strip():
+        raise BadDefinition(f"model={text!r}: write 'provider:model', as in {DEFAULT_MODEL!r}.")
+    if named is None:
+        raise BadDefinition(
+            f"model={text!r}: unknown provider {provider!r}; known are {known_providers()}."
+        )
+    return ModelChoice(provider=named, id=id.strip())

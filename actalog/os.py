@@ -1,0 +1,5 @@
+"""Where Agno has its AgentOS."""
+
+from actalog.app import AgentOS
+
+__all__ = ["AgentOS"]

@@ -1,0 +1,75 @@
+"""A tool as a value: its schema from the signature, its effect from what the author declared."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from actalog.errors import BadDefinition, NotSupported
+from actalog.tools.function import Function
+from actalog.tools.toolkit import Toolkit
+from actalog_contracts.definitions import ToolDefinition
+
+
+class Named(NamedTuple):
+    """A tool under its name and its path in the App."""
+
+    name: str
+    path: str
+    function: Function[..., Any]
+
+
+def named_tools(given: Any, *, path: str, owner: str) -> Sequence[Named]:
+    """The tools of an agent, toolkits opened.
+
+    Raises:
+        BadDefinition: two of one name, or something that is no tool.
+        NotSupported: a list that is made at run time.
+    """
+    if callable(given):
+        raise NotSupported(f"{owner}: tools as a function; give a list.")
+    found: dict[str, Named] = {}
+    for function in _opened(given or (), owner):
+        name = function.name or getattr(function.entrypoint, "__name__", "")
+        if not name.isidentifier():
+            raise BadDefinition(f"{owner}: a tool cannot be called {name!r}; give it a name=.")
+        if name in found:
+            raise BadDefinition(f"{owner} has two tools called {name!r}; give one of them a name=.")
+        found[name] = Named(name, f"{path}/{name}", function)
+    return list(found.values())
+
+
+def _opened(given: Iterable[Any], owner: str) -> Iterator[Function[..., Any]]:
+    for one in given:
+        if isinstance(one, Function):
+            yield one
+        elif isinstance(one, Toolkit):
+            yield from one.functions()
+        elif isinstance(one, type) or not callable(one):
+            raise BadDefinition(f"{owner}: {one!r} is no tool; give functions or toolkits.")
+        else:
+            yield Function(one)
+
+
+def tool_definition(tool: Named, *, owner: str) -> ToolDefinition:
+    """A tool as a value.
+
+    Raises:
+        BadDefinition: a parameter has no annotation, or one without a JSON Schema; the message
+            names tool and parameter.
+    """
+    from actalog_tools.functions import describe
+
+    function = tool.function
+    try:
+        spec = describe(function.entrypoint)
+    except (TypeError, ValueError, NameError) as error:
+        raise BadDefinition(f"{owner}, tool {tool.name!r}: {error}") from error
+    usual = ToolDefinition.model_fields
+    timeout, limit = function.timeout, function.output_limit
+    return ToolDefinition(
+        name=tool.name, description=function.description or spec.description,
+        parameters=spec.parameters, path=tool.path, fingerprint=spec.fingerprint,
+        effect=function.effect, requires_confirmation=function.requires_confirmation,
+        timeout_ms=usual["timeout_ms"].default if timeout is None else round(timeout * 1000),
+        output_limit=usual["output_limit"].default if limit is None else limit,
+        wants_key=spec.wants_key,
+    )  # fmt: skip

@@ -1,0 +1,103 @@
+"""`@tool`: a function with what the platform must know about it."""
+
+from collections.abc import Callable
+from functools import update_wrapper
+from typing import Any, Generic, Literal, ParamSpec, TypeVar, overload
+
+from actalog.errors import BadDefinition
+from actalog.parameters import refuse
+from actalog.unsupported import TOOL_NOT_YET
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Effect = Literal["read_only", "idempotent", "once"]
+
+
+class Function(Generic[P, R]):
+    """A tool. Calling it calls the function, so that it can be tested as what it is.
+
+    `effect` is what the author declares about running it again after a crash: a `read_only` or
+    `idempotent` tool is run again with the same key, any other is never repeated by itself.
+    `timeout` is in seconds, `output_limit` in code points given to the model.
+    """
+
+    def __init__(
+        self,
+        entrypoint: Callable[P, R],
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        requires_confirmation: bool = False,
+        effect: Effect = "once",
+        timeout: float | None = None,
+        output_limit: int | None = None,
+    ) -> None:
+        update_wrapper(self, entrypoint)
+        self.entrypoint = entrypoint
+        self.name = name
+        self.description = description
+        self.requires_confirmation = requires_confirmation
+        self.effect: Effect = effect
+        self.timeout = timeout
+        self.output_limit = output_limit
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        return self.entrypoint(*args, **kwargs)
+
+    def __get__(self, owner: object, kind: type | None = None) -> "Function[..., R]":
+        """A tool that is a method: bound to its object."""
+        if owner is None:
+            return self
+        return self.over(self.entrypoint.__get__(owner, kind))  # type: ignore[attr-defined]
+
+    def over(self, entrypoint: Callable[..., R], **changes: Any) -> "Function[..., R]":
+        """The same tool over another callable, or with other declarations."""
+        kept: dict[str, Any] = {
+            "name": self.name, "description": self.description,
+            "requires_confirmation": self.requires_confirmation, "effect": self.effect,
+            "timeout": self.timeout, "output_limit": self.output_limit,
+        }  # fmt: skip
+        return Function(entrypoint, **(kept | changes))
+
+    def __repr__(self) -> str:
+        return f"Function({self.name or getattr(self.entrypoint, '__name__', '?')})"
+
+
+KNOWN = frozenset((*(Function.__init__.__kwdefaults__ or {}), "read_only", "idempotent")) - {
+    "effect"
+}
+
+
+@overload
+def tool(function: Callable[P, R], /) -> Function[P, R]: ...
+@overload
+def tool(
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    requires_confirmation: bool = False,
+    read_only: bool = False,
+    idempotent: bool = False,
+    timeout: float | None = None,
+    output_limit: int | None = None,
+) -> Callable[[Callable[P, R]], Function[P, R]]: ...
+def tool(function: Callable[..., Any] | None = None, /, **declared: Any) -> Any:
+    """Make a function a tool, bare or with arguments.
+
+    Raises:
+        NotSupported, UnknownParameter: an argument of another name.
+        BadDefinition: both read_only and idempotent, or something that cannot be called.
+    """
+    if not declared.keys() <= KNOWN:
+        refuse("tool", declared, known=KNOWN, not_yet=TOOL_NOT_YET)
+    read_only, idempotent = declared.pop("read_only", False), declared.pop("idempotent", False)
+    if read_only and idempotent:
+        raise BadDefinition("a tool is read_only or idempotent, not both.")
+    effect: Effect = "read_only" if read_only else "idempotent" if idempotent else "once"
+
+    def make(entrypoint: Callable[..., Any]) -> Function[..., Any]:
+        if not callable(entrypoint):
+            raise BadDefinition(f"@tool stands on {entrypoint!r}, which cannot be called.")
+        return Function(entrypoint, effect=effect, **declared)
+
+    return make if function is None else make(function)
