@@ -53,6 +53,7 @@ from actalog_core.decider import Due
 
 Heard: TypeAlias = StartRun | TurnCame | TimeIs | Cancel | Resolve | contract.Outcome
 ToolOutcome: TypeAlias = ToolReturned | ToolFailed
+DOUBT = "tool.in_doubt.v1"
 Ending: TypeAlias = RunCompleted | RunFailed | RunBlocked | RunCancelled
 
 
@@ -68,8 +69,8 @@ def decide(state: State, heard: Heard) -> Sequence[RunEvent]:
             return [accepted, *(_opening(definition) if free else [])]
         case NotStarted(), _:
             return []
-        case Finished(unsettled=unsettled), _:
-            return _settled(heard, unsettled)
+        case Finished(), _:
+            return _settled(heard, state)
         case _, Cancel(reason=reason, by=by):
             return [RunCancelled(reason=reason, by=by, usage=state.facts.usage)]
         case _, TimeIs(now=now) if now >= state.facts.accepted.deadline:
@@ -170,15 +171,17 @@ def _resolved(state: Acting | Paused, heard: Resolve) -> list[RunEvent]:
             return []  # not an answer to a confirmation
 
 
-def _settled(heard: Heard, unsettled: frozenset[str]) -> list[RunEvent]:
+def _settled(heard: Heard, state: Finished) -> list[RunEvent]:
     match heard:
-        case ModelReplied() | ModelFailed() if heard.call_id in unsettled:
+        case ToolInDoubt() if heard.call_id in state.doubted:
+            return []
+        case ModelReplied() | ModelFailed() if heard.call_id in state.unsettled:
             return [
                 CallSettled(
                     call_id=heard.call_id, epoch=heard.epoch, outcome=heard.type, usage=heard.usage
                 )
             ]
-        case ToolReturned() | ToolFailed() | ToolInDoubt() if heard.call_id in unsettled:
+        case ToolReturned() | ToolFailed() | ToolInDoubt() if heard.call_id in state.unsettled:
             return [CallSettled(call_id=heard.call_id, epoch=heard.epoch, outcome=heard.type)]
         case _:
             return []
@@ -214,7 +217,8 @@ def evolve(state: State, event: RunEvent) -> State:
                 return Reviewing(facts, event, event.held_text)
             return Acting(facts, {}, {})
         case ModelFailed():
-            return Thinking(replace(facts, usage=facts.usage.plus(event.usage)))
+            # Answered: nothing is asked any more, and the run's end follows.
+            return Acting(replace(facts, usage=facts.usage.plus(event.usage)), {}, {})
         case OutputReviewed():
             return Acting(facts, {}, {})
         case ToolCalled() | ToolReturned() | ToolFailed() | RunPaused() | RequirementResolved():
@@ -225,9 +229,14 @@ def evolve(state: State, event: RunEvent) -> State:
         case CallSettled():
             assert isinstance(state, Finished)
             facts = replace(facts, usage=facts.usage.plus(event.usage))
+            if event.outcome == DOUBT:
+                return replace(state, facts=facts, doubted=state.doubted | {event.call_id})
             left = state.unsettled - {event.call_id}
             return replace(state, facts=facts, unsettled=left)
-        case ToolInDoubt() | RunAccepted():
+        case ToolInDoubt():
+            assert isinstance(state, Acting)
+            return replace(state, facts=facts, doubted=state.doubted | {event.call_id})
+        case RunAccepted():
             return replace(state, facts=facts)
         case ModelNeeded() | MemoryUpdated() | SessionSummarised() | RememberFailed():
             return replace(state, facts=facts)  # of memory runs
@@ -278,6 +287,7 @@ def _ended(state: Unfinished | Finished, facts: Facts, event: Ending) -> State:
         replace(facts, usage=event.usage), status,
         error=getattr(event, "error", None), output_seq=getattr(event, "output_seq", None),
         unsettled=_asked(state),
+        doubted=state.doubted if isinstance(state, Acting) else frozenset(),
     )  # fmt: skip
 
 

@@ -84,6 +84,7 @@ class Acting:
     facts: Facts
     running: Mapping[str, ToolCalled]
     awaiting: Mapping[str, ToolCalled]
+    doubted: frozenset[str] = frozenset()  # nobody knows whether these have acted
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +97,15 @@ class Paused:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """`unsettled` are calls whose late outcome is still recorded with its cost (protocol 6.5)."""
+    """`unsettled` are calls whose late outcome is still recorded with its cost (protocol 6.5);
+    of those in `doubted` a doubt is recorded already, and only an outcome settles it."""
 
     facts: Facts
     status: str
     error: Error | None = None
     output_seq: int | None = None
     unsettled: frozenset[str] = frozenset()
+    doubted: frozenset[str] = frozenset()
 
 
 Unfinished: TypeAlias = Waiting | Checking | Gathering | Thinking | Reviewing | Acting | Paused

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from actalog_conductor import agent_run
@@ -78,6 +78,9 @@ def play(definition: object, heard: Heards) -> tuple[State, list[RunEvent]]:
 
 
 @settings(max_examples=300)
+@example(PLAIN, [START, failed()])
+@example(PLAIN, [START, replied(calls=[("lookup", "{}")]), in_doubt(1)])
+@example(PLAIN, [START, replied(calls=[("lookup", "{}")]), Cancel(), in_doubt(1), returned()])
 @given(definitions, st.lists(messages, max_size=25))
 def test_hearing_everything_twice_changes_nothing(definition: object, heard: Heards):
     doubled = [message for message in heard for _ in range(2)]
