@@ -1,0 +1,157 @@
+"""A bus that counts what passes, carries traces on, and names the run that log lines are about.
+
+Whoever assembles a service puts it around the bus; services do not know of it.
+"""
+
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+
+from opentelemetry.trace import SpanKind
+
+from actalog_bus.ports import Bus, Delivery, Headers, Hear, Listen, Record
+from actalog_core import logging, metrics, tracing
+from actalog_core.errors import Permanent, Transient
+
+TRACEPARENT = "traceparent"
+# What a hearing is in the GenAI conventions; everything else is named by its message's type.
+OPERATIONS = {
+    "task.submit.v1": tracing.INVOKE_AGENT,
+    "model.call.v1": tracing.CHAT,
+    "tool.run.v1": tracing.EXECUTE_TOOL,
+}
+# The audit feed has every event once, so that counting it counts what happened.
+_MODEL, _TOOL = metrics.MODEL_CALLS, metrics.TOOL_CALLS
+COUNTS = {
+    "run.accepted.v1": metrics.RUNS_ACCEPTED,
+    "run.completed.v1": metrics.RUNS_ENDED.labels("completed"),
+    "run.failed.v1": metrics.RUNS_ENDED.labels("failed"),
+    "run.blocked.v1": metrics.RUNS_ENDED.labels("blocked"),
+    "run.cancelled.v1": metrics.RUNS_ENDED.labels("cancelled"),
+    "run.paused.v1": metrics.RUNS_PAUSED,
+    "message.refused.v1": metrics.REFUSED,
+    "model.replied.v1": _MODEL.labels("replied"),
+    "model.failed.v1": _MODEL.labels("failed"),
+    "tool.returned.v1": _TOOL.labels("returned"),
+    "tool.failed.v1": _TOOL.labels("failed"),
+    "tool.in_doubt.v1": _TOOL.labels("in_doubt"),
+    "input.checked.v1": metrics.CHECKS.labels("input"),
+    "output.reviewed.v1": metrics.CHECKS.labels("output"),
+}
+_SESSION = re.compile(rb'"session_id":\s*"([^"\\]{1,200})"')
+
+
+class ObservedBus:
+    """`Bus` around another one. `traced`: spans are wanted (they cost some microseconds each)."""
+
+    def __init__(self, bus: Bus, *, traced: bool = False) -> None:
+        self.inner, self.traced = bus, traced
+
+    async def publish(
+        self,
+        topic: str,
+        *,
+        value: bytes | None,
+        key: bytes | None = None,
+        headers: Headers = (),
+        partition: int | None = None,
+    ) -> None:
+        """See `Bus.publish`. A message of no trace belongs to the one that is open here."""
+        said = dict(headers)
+        if self.traced and TRACEPARENT not in said and (now := tracing.inject()):
+            headers = (*headers, (TRACEPARENT, now.encode()))
+        began = time.perf_counter()
+        await self.inner.publish(topic, value=value, key=key, headers=headers, partition=partition)
+        kind = said.get("ce_type", b"").decode("ascii", "replace")
+        metrics.PUBLISH_SECONDS.labels(topic).observe(time.perf_counter() - began)
+        metrics.PUBLISHED.labels(topic, kind).inc()
+        if kind in COUNTS:
+            COUNTS[kind].inc()
+
+    def listen(self, listen: Listen) -> None:
+        """See `Bus.listen`."""
+        hear = _counted(listen.hear, listen.group)
+        hear = _traced(hear) if self.traced else hear
+        self.inner.listen(replace(listen, hear=_named(hear)))
+
+    def partitions(self, topic: str) -> int:
+        """See `Bus.partitions`."""
+        return self.inner.partitions(topic)
+
+    async def start(self) -> None:
+        """See `Bus.start`."""
+        await self.inner.start()
+
+    async def stop(self, grace_s: float = 10.0) -> None:
+        """See `Bus.stop`."""
+        await self.inner.stop(grace_s)
+
+    def ready(self) -> str | None:
+        """See `Bus.ready`."""
+        return self.inner.ready()
+
+
+def subject(record: Record) -> Mapping[str, str]:
+    """The run and session that a record is about, as far as it says so."""
+    run, session = record.header("ce_subject"), _SESSION.search(record.value or b"")
+    found = {
+        "run_id": run.decode("utf-8", "replace") if run else "",
+        "session_id": session.group(1).decode("utf-8", "replace") if session else "",
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def _named(hear: Hear) -> Hear:
+    async def named(delivery: Delivery) -> None:
+        with logging.about(lambda: subject(delivery.record)):
+            await hear(delivery)
+
+    return named
+
+
+def _counted(hear: Hear, group: str) -> Hear:
+    heard, seconds = metrics.HEARD.labels(group), metrics.HEARING_SECONDS.labels(group)
+    now = metrics.HEARING.labels(group)
+
+    async def counted(delivery: Delivery) -> None:
+        began = time.perf_counter()
+        now.inc()
+        try:
+            await hear(delivery)
+        except Exception as error:
+            metrics.HEARING_FAILED.labels(group, _kind(error)).inc()
+            raise
+        else:
+            heard.inc()
+            seconds.observe(time.perf_counter() - began)
+        finally:
+            now.dec()
+
+    return counted
+
+
+def _kind(error: Exception) -> str:
+    if isinstance(error, Transient):
+        return "transient"
+    return "permanent" if isinstance(error, Permanent) else "unexpected"
+
+
+def _traced(hear: Hear) -> Hear:
+    async def traced(delivery: Delivery) -> None:
+        record = delivery.record
+        kind = (record.header("ce_type") or b"task.submit.v1").decode("ascii", "replace")
+        name = OPERATIONS.get(kind, kind)
+        about = subject(record)
+        attributes: dict[str, tracing.Attribute] = {"messaging.destination.name": record.topic}
+        if kind in OPERATIONS:
+            attributes[tracing.OPERATION] = name
+        if "session_id" in about:
+            attributes[tracing.CONVERSATION] = about["session_id"]
+        if "run_id" in about:
+            attributes[tracing.RUN] = about["run_id"]
+        parent = tracing.extract(record.header(TRACEPARENT))
+        with tracing.span(name, attributes, within=parent, kind=SpanKind.CONSUMER):
+            await hear(delivery)
+
+    return traced
