@@ -1,0 +1,81 @@
+"""All services in one event loop, over whatever bus and log they are given."""
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, Self
+
+from actalog.registry import register
+from actalog.services import NAMES, Ground, Name, build
+from actalog_contracts.definitions import Definition
+from actalog_core.service import Service
+from actalog_core.settings import Settings
+
+
+class Author(Protocol):
+    """What is asked of an author's App."""
+
+    def definitions(self) -> Sequence[Definition]: ...
+
+    def callables(self) -> Mapping[str, Callable[..., Any]]: ...
+
+
+class Platform:
+    """Services that meet on one bus. The bus is started last and stopped first: nothing is heard
+    before everybody is there, and what is being heard ends before they go."""
+
+    def __init__(
+        self, on: Ground, *, definitions: Sequence[Definition] = (), names: Sequence[Name] = NAMES
+    ) -> None:
+        self.on, self.definitions = on, definitions
+        self.services = [build(name, on) for name in names]
+        self._started: list[Service] = []
+
+    @classmethod
+    def in_memory(cls, app: Author, *, settings: Settings | None = None) -> Self:
+        """The same services over doubles: nothing is kept, and nothing is served over HTTP."""
+        from actalog_bus.memory import MemoryBus
+        from actalog_log.memories import MemoryMemories
+        from actalog_log.memory import MemoryLog
+
+        log = MemoryLog()
+        ground = Ground(
+            bus=MemoryBus(), log=log, calls=log.calls, memories=MemoryMemories(log),
+            settings=settings or Settings(), callables=app.callables(),
+        )  # fmt: skip
+        names = [name for name in NAMES if name != "gateway"]
+        return cls(ground, definitions=app.definitions(), names=names)
+
+    async def start(self) -> None:
+        """Register the definitions, start the services, then hear."""
+        await register(self.on.log, self.definitions)
+        try:
+            for service in self.services:
+                await service.start()
+                self._started.append(service)
+            await self.on.bus.start()
+        except BaseException:
+            await self._stop_services()
+            raise
+
+    async def stop(self, grace_s: float = 10.0) -> None:
+        """Hear nothing new, finish what is being heard, stop the services."""
+        with contextlib.suppress(Exception):
+            await self.on.bus.stop(grace_s)
+        await self._stop_services()
+
+    async def _stop_services(self) -> None:
+        started, self._started = self._started, []
+        for service in reversed(started):
+            await service.stop()
+
+    def ready(self) -> str | None:
+        """None when the bus hears."""
+        return self.on.bus.ready()
+
+    async def missing(self) -> list[str]:
+        """What keeps the platform from being ready."""
+        bus = self.on.bus.ready()
+        told = [bus] if bus else []
+        for service in self.services:
+            told += [f"{service.name}: {what}" for what in await service.missing()]
+        return told
