@@ -42,6 +42,6 @@ with new_runs as (
     delete from inbox using unnest($41::text[], $42::text[]) as k(tenant_id, inbox_id)
     where inbox.tenant_id = k.tenant_id and inbox.inbox_id = k.inbox_id
 )
-update calls set outcome = null
+update calls set settled = true, outcome = null
 from unnest($43::text[]) as k(call_id)
-where calls.call_id = k.call_id and calls.settled;
+where calls.call_id = k.call_id;

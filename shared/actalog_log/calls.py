@@ -1,9 +1,10 @@
 """The effect ledger in PostgreSQL (protocol 6). Leases run on the database's clock."""
 
+from collections.abc import Collection
 from typing import cast
 
 from actalog_log.database import Pool
-from actalog_log.ports import Claim, ClaimState
+from actalog_log.ports import Claim, ClaimState, Renewed
 from actalog_log.postgres import reaching
 
 # One statement decides who runs a call: a new row is ours, an expired lease becomes ours under
@@ -13,9 +14,10 @@ _CLAIM = """
         insert into calls as c (call_id, run_no, holder, lease_until)
         values ($1, $2, $3, clock_timestamp() + $4 * interval '1 millisecond')
         on conflict (call_id) do update
-            set epoch = c.epoch + 1, holder = excluded.holder, lease_until = excluded.lease_until,
+            set epoch = c.epoch + (c.holder <> excluded.holder)::int, holder = excluded.holder, lease_until = excluded.lease_until,
                 claimed_at = clock_timestamp()
-            where not c.settled and c.lease_until < clock_timestamp() and $5
+            where not c.settled
+                and (c.holder = excluded.holder or (c.lease_until < clock_timestamp() and $5))
         returning c.epoch
     )
     select case when epoch = 1 then 'claimed' else 'expired' end as state, epoch,
@@ -25,12 +27,15 @@ _CLAIM = """
     where call_id = $1 and not exists (select from mine)
 """
 _RENEW = """
-    with renewed as (
-        update calls set lease_until = clock_timestamp() + $2 * interval '1 millisecond'
-        where holder = $1 and not settled returning call_id, run_no
+    with mine as (
+        select call_id from calls where call_id = any($3::text[]) and holder = $1 and not settled
+        order by call_id for update
+    ), renewed as (
+        update calls c set lease_until = clock_timestamp() + $2 * interval '1 millisecond'
+        from mine where c.call_id = mine.call_id returning c.call_id, c.run_no
     )
-    select call_id from renewed left join open_runs o using (run_no)
-    where o.run_no is null or o.standing = 'ended'
+    select call_id, o.run_no is null or o.standing = 'ended' as ended
+    from renewed left join open_runs o using (run_no)
 """
 
 
@@ -53,9 +58,11 @@ class PostgresCalls:
         return Claim(call_id, cast(ClaimState, row["state"]), row["epoch"], row["outcome"])
 
     @reaching
-    async def renew(self, holder: str, lease_ms: int) -> frozenset[str]:
-        rows = await self.pool.fetch(_RENEW, holder, lease_ms)
-        return frozenset(row["call_id"] for row in rows)
+    async def renew(self, holder: str, lease_ms: int, call_ids: Collection[str]) -> Renewed:
+        asked = sorted(call_ids)
+        rows = await self.pool.fetch(_RENEW, holder, lease_ms, asked)
+        ended = frozenset(row["call_id"] for row in rows if row["ended"])
+        return Renewed(ended, frozenset(asked) - {row["call_id"] for row in rows})
 
     @reaching
     async def raise_epoch(self, call_id: str, *, epoch: int, holder: str) -> int | None:

@@ -1,6 +1,6 @@
 """The run log and the effect ledger in memory: the same laws, nothing kept."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -16,6 +16,7 @@ from actalog_log.ports import (
     Held,
     InboxRow,
     OpenRun,
+    Renewed,
     RunRow,
     SessionHead,
     SessionOp,
@@ -337,20 +338,27 @@ class MemoryCalls:
             return Claim(call_id, "claimed", 1)
         if row.settled:
             return Claim(call_id, "answered", row.epoch, row.outcome)
+        if row.holder == holder:
+            row.lease_until = until
+            return Claim(call_id, "claimed" if row.epoch == 1 else "expired", row.epoch)
         if row.lease_until >= now or not take_over:
             return Claim(call_id, "busy", row.epoch)
         row.epoch, row.holder, row.lease_until = row.epoch + 1, holder, until
         return Claim(call_id, "expired", row.epoch)
 
-    async def renew(self, holder: str, lease_ms: int) -> frozenset[str]:
+    async def renew(self, holder: str, lease_ms: int, call_ids: Collection[str]) -> Renewed:
         ended: set[str] = set()
-        for call_id, row in self.rows.items():
-            if row.holder == holder and not row.settled:
-                row.lease_until = self.log.clock() + timedelta(milliseconds=lease_ms)
-                known = self.log.open.get(row.run_no)
-                if known is None or known.standing == "ended":
-                    ended.add(call_id)
-        return frozenset(ended)
+        lost: set[str] = set()
+        for call_id in call_ids:
+            row = self.rows.get(call_id)
+            if row is None or row.holder != holder or row.settled:
+                lost.add(call_id)
+                continue
+            row.lease_until = self.log.clock() + timedelta(milliseconds=lease_ms)
+            known = self.log.open.get(row.run_no)
+            if known is None or known.standing == "ended":
+                ended.add(call_id)
+        return Renewed(frozenset(ended), frozenset(lost))
 
     async def raise_epoch(self, call_id: str, *, epoch: int, holder: str) -> int | None:
         row = self.rows.get(call_id)
@@ -369,8 +377,8 @@ class MemoryCalls:
     def clear(self, call_ids: Sequence[str]) -> None:
         """Forget outcomes that the log has (protocol 6.6)."""
         for call_id in call_ids:
-            if (row := self.rows.get(call_id)) is not None and row.settled:
-                row.outcome = None
+            if (row := self.rows.get(call_id)) is not None:
+                row.settled, row.outcome = True, None
 
     def unsettled(self, run_no: int) -> bool:
         """Whether a call of the run has no outcome yet."""

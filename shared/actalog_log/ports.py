@@ -1,6 +1,6 @@
 """The event store as services see it. Memory and PostgreSQL satisfy it; one suite runs over both."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
@@ -107,7 +107,7 @@ class Decision:
     hold: tuple[Held, ...] = ()
     release: tuple[tuple[str, str], ...] = ()  # (tenant, held_id) whose text is no longer needed
     inbox_done: tuple[tuple[str, str], ...] = ()  # (tenant, inbox id)
-    clear_calls: tuple[str, ...] = ()  # call ids whose stored outcome the log now has (6.6)
+    clear_calls: tuple[str, ...] = ()  # ledger keys whose stored outcome the log now has (6.6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,6 +299,12 @@ class RunLog(Protocol):
         ...
 
 
+def ledger_key(run_no: int, call_id: str) -> str:
+    """What a call is named in the ledger. Run ids repeat between tenants, and call ids with them;
+    run numbers do not."""
+    return f"{run_no}/{call_id}"
+
+
 ClaimState = Literal["claimed", "answered", "busy", "expired"]
 
 
@@ -314,18 +320,28 @@ class Claim:
     outcome: bytes | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """`ended`: still ours, but its run has ended. `lost`: no longer ours to answer."""
+
+    ended: frozenset[str] = frozenset()
+    lost: frozenset[str] = frozenset()
+
+
 class Calls(Protocol):
-    """The effect ledger (protocol 6). Leases run on the database's clock."""
+    """The effect ledger (protocol 6). Leases run on the database's clock. A `call_id` is a
+    `ledger_key`; a `holder` is one life of one process, so that nobody renews for the dead."""
 
     async def claim(
         self, call_id: str, *, run_no: int, holder: str, lease_ms: int, take_over: bool = True
     ) -> Claim:
         """`take_over` False: an expired lease is told as `busy`, because this process has not
-        itself reached the database without a gap for one lease (protocol 6.4)."""
+        itself reached the database without a gap for one lease (protocol 6.4). What the holder
+        has already is told to it again as its own: the first answer may have been lost."""
         ...
 
-    async def renew(self, holder: str, lease_ms: int) -> frozenset[str]:
-        """Renew all of the holder's unanswered calls; the ids of those whose run has ended."""
+    async def renew(self, holder: str, lease_ms: int, call_ids: Collection[str]) -> Renewed:
+        """Renew those of these calls that are the holder's and unanswered."""
         ...
 
     async def raise_epoch(self, call_id: str, *, epoch: int, holder: str) -> int | None:

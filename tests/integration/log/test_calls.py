@@ -7,6 +7,7 @@ import pytest
 
 from actalog_log.calls import PostgresCalls
 from actalog_log.memory import MemoryCalls, MemoryLog
+from actalog_log.ports import Renewed
 from actalog_log.postgres import PostgresLog
 
 LONG = 60_000
@@ -56,8 +57,16 @@ async def test_an_epoch_is_raised_by_its_holder_only(calls: Calls):
 
 async def test_renewing_tells_which_runs_have_ended(calls: Calls):
     await calls.claim("c", run_no=1, holder="a", lease_ms=LONG)
-    assert await calls.renew("a", LONG) == {"c"}
-    assert await calls.renew("b", LONG) == frozenset()
+    assert await calls.renew("a", LONG, ["c"]) == Renewed(ended=frozenset({"c"}))
+    assert await calls.renew("b", LONG, ["c"]) == Renewed(lost=frozenset({"c"}))
+    assert await calls.renew("a", LONG, []) == Renewed()
+
+
+async def test_a_claim_whose_answer_was_lost_is_told_again_to_its_holder_only(calls: Calls):
+    for _ in range(2):
+        claim = await calls.claim("c", run_no=1, holder="a", lease_ms=LONG)
+        assert (claim.state, claim.epoch) == ("claimed", 1)
+    assert (await calls.claim("c", run_no=1, holder="b", lease_ms=LONG)).state == "busy"
 
 
 async def test_an_expired_lease_is_taken_under_the_next_epoch_and_fences_the_zombie():
