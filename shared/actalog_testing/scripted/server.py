@@ -108,7 +108,11 @@ class ScriptedServer:
         request = Request(wire, body, http.headers, http.body)  # pyright: ignore[reportUnknownArgumentType]
         self._received.append(request)
         self.count += 1
-        return respond(self._next(request) or demo_reply(request), request)
+        try:
+            answer = self._next(request) or demo_reply(request)
+        except Exception as error:  # noqa: BLE001 - of a test's function, told to its client
+            return refuse(wire, 500, f"the script failed: {error!r}")
+        return respond(answer, request)
 
     def _next(self, request: Request) -> Answer | None:
         if self._function is not None:
