@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Mapping
 from datetime import datetime
 
-from actalog_bus.ports import Bus, Headers, Record
+from actalog_bus.ports import Bus, Headers, Outgoing, Record
 from actalog_contracts import topics
 from actalog_contracts.base import Message
 from actalog_contracts.calls import AnyReply, Command
@@ -64,10 +64,14 @@ class Postman:
 
     async def command(self, command: Command, *, traceparent: str | None = None) -> None:
         """Ask a service. Tool commands are keyed by call, the others by run."""
+        await self.bus.publish_many([self.request(command, traceparent=traceparent)])
+
+    def request(self, command: Command, *, traceparent: str | None = None) -> Outgoing:
+        """The record of a command."""
         topic = topics.COMMAND_TOPICS[type(command)]
         key = command.call_id if topic.key == "call" else command.run_id
         message_id = stable_id(command.tenant_id, command.call_id, getattr(command, "reply", None))
-        await self.bus.publish(
+        return Outgoing(
             topics.full_name(topic, self.prefix),
             value=body(command),
             key=key.encode(),
@@ -79,10 +83,14 @@ class Postman:
 
     async def reply(self, reply: AnyReply, *, causation: Record | None = None) -> None:
         """Answer the conductor, at the session's home."""
+        await self.bus.publish_many([self.answer(reply, causation=causation)])
+
+    def answer(self, reply: AnyReply, *, causation: Record | None = None) -> Outgoing:
+        """The record of an answer."""
         topic = topics.full_name(topics.REPLIES, self.prefix)
         trace = causation.header("traceparent") if causation else None
         cause = causation.header("ce_id") if causation else None
-        await self.bus.publish(
+        return Outgoing(
             topic,
             value=body(reply),
             key=reply.session_id.encode(),

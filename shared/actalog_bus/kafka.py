@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 
 import structlog
 from aiokafka.errors import KafkaError
 
 from actalog_bus.dead import Fault, dead_letter
-from actalog_bus.ports import Headers, Listen, Record
+from actalog_bus.ports import Headers, Listen, Outgoing, Record
 from actalog_bus.publisher import Publisher
 from actalog_bus.settings import KafkaSettings
 from actalog_bus.subscription import Subscription
@@ -45,6 +46,10 @@ class KafkaBus:
         await self._publisher.publish(
             topic, value=value, key=key, headers=headers, partition=partition
         )
+
+    async def publish_many(self, records: Sequence[Outgoing]) -> None:
+        """See `Bus.publish_many`."""
+        await self._publisher.publish_many(records)
 
     def listen(self, listen: Listen) -> None:
         """See `Bus.listen`."""

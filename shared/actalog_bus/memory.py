@@ -4,12 +4,12 @@ import asyncio
 import itertools
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from actalog_bus.dead import Fault, dead_letter
 from actalog_bus.dispatch import Dispatcher
-from actalog_bus.ports import Headers, Listen, Record
+from actalog_bus.ports import Headers, Listen, Outgoing, Record
 from actalog_bus.retry import Backoff
 from actalog_core import homes
 from actalog_core.errors import Permanent
@@ -129,6 +129,14 @@ class MemoryBus:
             raise Permanent(f"{topic}: the record is too large", bytes=len(value or b""))
         self.broker.append(topic, value, key, headers, partition)
 
+    async def publish_many(self, records: Sequence[Outgoing]) -> None:
+        """See `Bus.publish_many`."""
+        for one in records:
+            await self.publish(
+                one.topic, value=one.value, key=one.key, headers=one.headers,
+                partition=one.partition,
+            )  # fmt: skip
+
     async def bury(self, record: Record, fault: Fault) -> None:
         """Publish a dead letter."""
         dead = dead_letter(record, fault)
@@ -146,6 +154,8 @@ class MemoryBus:
         """Hear from the committed offsets on. May be called again after `stop`."""
         self._running = [_Subscription(listen, self.broker, self) for listen in self._listens]
         for subscription in self._running:
+            if subscription.listen.assigned is not None:
+                subscription.listen.assigned()
             self.broker.watchers.append(subscription.wake)
             subscription.wake()
         self._started = True

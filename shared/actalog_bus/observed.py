@@ -5,12 +5,12 @@ Whoever assembles a service puts it around the bus; services do not know of it.
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from opentelemetry.trace import SpanKind
 
-from actalog_bus.ports import Bus, Delivery, Headers, Hear, Listen, Record
+from actalog_bus.ports import Bus, Delivery, Headers, Hear, Listen, Outgoing, Record
 from actalog_core import logging, metrics, tracing
 from actalog_core.errors import Permanent, Transient
 
@@ -58,16 +58,21 @@ class ObservedBus:
         partition: int | None = None,
     ) -> None:
         """See `Bus.publish`. A message of no trace belongs to the one that is open here."""
-        said = dict(headers)
-        if self.traced and TRACEPARENT not in said and (now := tracing.inject()):
-            headers = (*headers, (TRACEPARENT, now.encode()))
+        await self.publish_many([Outgoing(topic, value, key, headers, partition)])
+
+    async def publish_many(self, records: Sequence[Outgoing]) -> None:
+        """See `Bus.publish_many`."""
+        if self.traced and (now := tracing.inject()):
+            records = [_in_trace(one, now.encode()) for one in records]
         began = time.perf_counter()
-        await self.inner.publish(topic, value=value, key=key, headers=headers, partition=partition)
-        kind = said.get("ce_type", b"").decode("ascii", "replace")
-        metrics.PUBLISH_SECONDS.labels(topic).observe(time.perf_counter() - began)
-        metrics.PUBLISHED.labels(topic, kind).inc()
-        if kind in COUNTS:
-            COUNTS[kind].inc()
+        await self.inner.publish_many(records)
+        took_s = time.perf_counter() - began
+        for one in records:
+            kind = dict(one.headers).get("ce_type", b"").decode("ascii", "replace")
+            metrics.PUBLISH_SECONDS.labels(one.topic).observe(took_s)
+            metrics.PUBLISHED.labels(one.topic, kind).inc()
+            if kind in COUNTS:
+                COUNTS[kind].inc()
 
     def listen(self, listen: Listen) -> None:
         """See `Bus.listen`."""
@@ -90,6 +95,12 @@ class ObservedBus:
     def ready(self) -> str | None:
         """See `Bus.ready`."""
         return self.inner.ready()
+
+
+def _in_trace(record: Outgoing, traceparent: bytes) -> Outgoing:
+    if any(name == TRACEPARENT for name, _ in record.headers):
+        return record
+    return replace(record, headers=(*record.headers, (TRACEPARENT, traceparent)))
 
 
 def subject(record: Record) -> Mapping[str, str]:

@@ -39,6 +39,17 @@ class Delivery(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A record to publish."""
+
+    topic: str
+    value: bytes | None
+    key: bytes | None = None
+    headers: Headers = ()
+    partition: int | None = None
+
+
 Hear = Callable[[Delivery], Awaitable[None]]
 Lane = Callable[[Record], str]
 
@@ -50,6 +61,7 @@ class Listen:
     A Transient raised by `hear` is retried with backoff without holding up other lanes; a
     Permanent (or anything else, after some tries) sends the record to `<topic>.dlq`.
     `broadcast` reads every partition from the end, without a group (the gateway's stream).
+    `assigned` is told when partitions were assigned, before any of their records is heard.
     """
 
     topics: Sequence[str]
@@ -58,6 +70,7 @@ class Listen:
     lane: Lane
     limit: int = 256  # how many are heard at once
     broadcast: bool = False
+    assigned: Callable[[], None] | None = None
 
 
 class Bus(Protocol):
@@ -77,6 +90,14 @@ class Bus(Protocol):
         Raises:
             Transient: the broker did not acknowledge in time.
             Permanent: the broker will never take it (too large).
+        """
+        ...
+
+    async def publish_many(self, records: Sequence[Outgoing]) -> None:
+        """Publish without waiting for one before the next is sent. In order on each partition.
+
+        Returns when the broker has acknowledged all; raises what `publish` raises. Records behind
+        one that failed on the client's side are not sent.
         """
         ...
 

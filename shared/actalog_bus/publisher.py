@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import cast
 
 import structlog
@@ -14,7 +14,7 @@ from aiokafka.errors import (
     ProducerFenced,
 )
 
-from actalog_bus.ports import Headers
+from actalog_bus.ports import Headers, Outgoing
 from actalog_bus.security import security
 from actalog_bus.settings import MAX_BYTES, KafkaSettings
 from actalog_core.errors import Permanent, Transient
@@ -86,20 +86,17 @@ class Publisher:
         partition: int | None,
     ) -> None:
         """See `Bus.publish`."""
+        await self.publish_many([Outgoing(topic, value, key, headers, partition)])
+
+    async def publish_many(self, records: Sequence[Outgoing]) -> None:
+        """See `Bus.publish_many`."""
         producer = self._producer
         if producer is None:
             raise NotAcknowledged("not connected")
-        if len(value or b"") > MAX_BYTES:
-            raise TooLarge(f"{topic}: {len(value or b'')} bytes")
+        topic = records[-1].topic if records else ""
         try:
             async with asyncio.timeout(self._settings.publish_timeout_s):
-                sending = cast(
-                    Awaitable[Awaitable[object]],
-                    producer.send(
-                        topic, value=value, key=key, partition=partition, headers=list(headers)
-                    ),
-                )
-                await (await sending)
+                await _acknowledged(producer, records)
         except TimeoutError as error:
             raise NotAcknowledged(topic) from error
         except MessageSizeTooLargeError as error:
@@ -108,7 +105,7 @@ class Publisher:
             await self._rebuild(producer)
             raise NotAcknowledged(f"{topic}: {type(error).__name__}") from error
         except AssertionError as error:  # aiokafka's word for a partition that is not there
-            raise Permanent(f"{topic} has no partition {partition}") from error
+            raise Permanent(f"{topic} has no such partition") from error
         except KafkaError as error:
             raise NotAcknowledged(f"{topic}: {type(error).__name__}") from error
 
@@ -120,6 +117,34 @@ class Publisher:
             with contextlib.suppress(KafkaError):
                 await self.start()
                 await _close(broken)
+
+
+async def _acknowledged(producer: AIOKafkaProducer, records: Sequence[Outgoing]) -> None:
+    """Send all, then wait for all: what was sent is waited for, whatever became of the next."""
+    sent: list[Awaitable[object]] = []
+    refused: list[Exception] = []
+    try:
+        for one in records:
+            sent.append(await _send(producer, one))
+    except Exception as error:  # noqa: BLE001 - raised below, once the others are told
+        refused.append(error)
+    told = await asyncio.gather(*sent, return_exceptions=True)
+    for error in [one for one in told if isinstance(one, BaseException)] + refused:
+        raise error
+
+
+async def _send(producer: AIOKafkaProducer, record: Outgoing) -> Awaitable[object]:
+    """Hand a record to the producer; what is returned is its acknowledgement."""
+    if len(record.value or b"") > MAX_BYTES:
+        raise TooLarge(f"{record.topic}: {len(record.value or b'')} bytes")
+    sending = cast(
+        Awaitable[Awaitable[object]],
+        producer.send(
+            record.topic, value=record.value, key=record.key, partition=record.partition,
+            headers=list(record.headers),
+        ),
+    )  # fmt: skip
+    return await sending
 
 
 async def _close(producer: AIOKafkaProducer) -> None:

@@ -55,6 +55,8 @@ class Subscription(ConsumerRebalanceListener):
         """Join the group, or take every partition of `counts` (topic -> partitions)."""
         group = None if self.listen.broadcast else self.listen.group
         if self.by_assignment:
+            if self.listen.assigned is not None:
+                self.listen.assigned()
             takes = [TopicPartition(t, p) for t in self.listen.topics for p in range(counts[t])]
             self._consumer = await consumers.open(self._settings, group=group, partitions=takes)
             self._joined = True
@@ -102,6 +104,8 @@ class Subscription(ConsumerRebalanceListener):
         self, assigned: Sequence[TopicPartition]
     ) -> None:
         """Forget what is somebody else's now."""
+        if self.listen.assigned is not None:
+            self.listen.assigned()
         self.dispatcher.keep([(p.topic, p.partition) for p in assigned])
         self._joined = True
 

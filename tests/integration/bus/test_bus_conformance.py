@@ -9,7 +9,7 @@ import pytest
 
 from actalog_bus.kafka import KafkaBus
 from actalog_bus.memory import MemoryBroker, MemoryBus
-from actalog_bus.ports import Delivery, Hear, Listen, Record
+from actalog_bus.ports import Delivery, Hear, Listen, Outgoing, Record
 from actalog_bus.provision import TopicPlan, provision
 from actalog_bus.settings import KafkaSettings
 from actalog_core.errors import Permanent, Transient
@@ -287,3 +287,46 @@ async def test_a_full_buffer_loses_nothing(site: Site) -> None:
     await asyncio.sleep(0.3)
     gate.set()
     await until(lambda: len(heard) == count)
+
+
+async def test_many_records_are_sent_at_once_and_keep_their_order(site: Site):
+    heard: list[str] = []
+
+    async def hear(delivery: Delivery) -> None:
+        heard.append((delivery.record.value or b"").decode())
+
+    bus = await site.bus(hear)
+    await bus.publish_many([Outgoing(site.topic, b"%d" % n, b"one") for n in range(50)])
+    await bus.publish_many([])
+    await until(lambda: len(heard) == 50)
+    assert heard == [str(n) for n in range(50)]
+
+
+async def test_what_comes_behind_a_record_that_is_too_large_is_not_sent(site: Site):
+    heard: list[str] = []
+
+    async def hear(delivery: Delivery) -> None:
+        heard.append((delivery.record.value or b"").decode())
+
+    bus = await site.bus(hear)
+    records = [Outgoing(site.topic, value, b"one") for value in (b"1", b"x" * 2_000_000, b"2")]
+    with pytest.raises(Permanent):
+        await bus.publish_many(records)
+    await bus.publish(site.topic, value=b"3", key=b"one")
+    await until(lambda: heard[-1:] == ["3"])
+    assert heard == ["1", "3"]
+
+
+async def test_a_subscription_is_told_when_partitions_are_assigned(site: Site):
+    told: list[str] = []
+
+    async def hear(delivery: Delivery) -> None:
+        told.append("heard")
+
+    bus = site.make()
+    site.buses.append(bus)
+    bus.listen(Listen([site.topic], "g", hear, by_key, assigned=lambda: told.append("assigned")))
+    await bus.start()
+    await site.say(bus, "x", key="k")
+    await until(lambda: "heard" in told)
+    assert told[0] == "assigned"
