@@ -1,0 +1,284 @@
+"""Commands that are heard again, late, or by others (protocol 6.2, 6.3, 6.5)."""
+
+import asyncio
+
+import pytest
+
+from actalog_contracts.calls import CallAnswered
+from actalog_contracts.runs import ToolInDoubt, ToolReturned
+from actalog_core.errors import Transient
+from actalog_log.ports import Claim
+from tests.unit.actalog_calls.world import COMMAND, KEY, LEASE_MS, World
+
+BOTH = pytest.mark.parametrize("beside", [False, True])
+
+
+@BOTH
+async def test_a_command_is_run_once_and_its_outcome_is_kept_and_told(beside: bool):
+    world = World()
+    process = await world.process()
+    heard = await process.hear(beside=beside)
+    assert heard.settled
+    (reply,) = world.replies()
+    assert isinstance(reply.outcome, ToolReturned)
+    assert (reply.run_no, reply.outcome.content) == (7, "done")
+    assert CallAnswered.model_validate_json(world.outcome() or b"") == reply
+    assert process.claims.mine == {}
+
+
+@BOTH
+async def test_heard_again_while_it_runs_means_nothing_in_the_same_process(beside: bool):
+    world = World()
+    process = await world.process()
+    running = await process.begin(beside=beside)
+    again = await process.hear(beside=beside)
+    assert (again.settled, world.replies()) == (True, [])
+    process.go.set()
+    await running
+    assert (len(world.ran), len(world.replies())) == (1, 1)
+
+
+@BOTH
+async def test_heard_by_another_while_it_runs_nothing_of_the_other_leaves(beside: bool):
+    world = World()
+    one, other = await world.process(), await world.process()
+    running = await one.begin(beside=beside)
+    assert (await other.hear(beside=beside)).settled
+    assert world.replies() == []
+    one.go.set()
+    await running
+    assert len(world.replies()) == 1
+
+
+@BOTH
+async def test_heard_after_its_outcome_it_is_answered_again_without_running(beside: bool):
+    world = World()
+    await (await world.process()).hear(beside=beside)
+    await (await world.process()).hear(beside=beside)
+    first, second = world.replies()
+    assert first == second
+    assert len(world.ran) == 1
+
+
+@BOTH
+async def test_heard_after_the_log_has_its_outcome_nothing_is_said(beside: bool):
+    world = World()
+    process = await world.process()
+    await process.hear(beside=beside)
+    world.log.calls.clear([KEY])
+    assert (await process.hear(beside=beside)).settled
+    assert (len(world.ran), len(world.replies())) == (1, 1)
+
+
+@BOTH
+async def test_after_a_process_died_the_next_gets_its_call_as_expired(beside: bool):
+    world = World()
+    dead, next_ = await world.process(), await world.process()
+    running = await dead.begin(beside=beside)
+    await world.pass_time(LEASE_MS + 1_000, next_)
+    await next_.hear(beside=beside)
+    assert [(claim.state, claim.epoch) for claim in world.ran] == [("claimed", 1), ("expired", 2)]
+    assert len(world.replies()) == 1
+    running.cancel()
+
+
+async def test_while_its_process_lives_a_call_is_renewed_however_long_it_takes():
+    world = World()
+    one, other = await world.process(), await world.process()
+    running = await one.begin()
+    await world.pass_time(10 * LEASE_MS, one, other)
+    await other.hear()
+    one.go.set()
+    await running
+    assert [claim.state for claim in world.ran] == ["claimed"]
+
+
+async def test_work_beside_a_claim_that_is_lost_is_aborted_before_anything_left():
+    world = World()
+    one, other = await world.process(), await world.process()
+    running = await one.begin()
+    other.calls.slow = asyncio.Event()
+    beside = await other.begin(beside=True)
+    assert len(world.ran) == 2  # it has begun
+    other.calls.slow.set()
+    assert (await beside).settled
+    assert other.claims.mine == {}
+    assert world.replies() == []
+    one.go.set()
+    await running
+
+
+async def test_deltas_of_work_beside_its_claim_wait_until_the_claim_stands():
+    world = World()
+    process = await world.process()
+    process.calls.slow = asyncio.Event()
+    left: list[int] = []
+
+    async def streams(claim: Claim) -> ToolReturned:
+        left.append((await process.claims.stands(claim.call_id)).epoch)
+        return await process.work(claim)
+
+    running = asyncio.create_task(process.hear(beside=True, run=streams))
+    await asyncio.sleep(0.01)
+    assert left == []
+    process.calls.slow.set()
+    await running
+    assert left == [1]
+
+
+async def test_work_beside_a_claim_is_aborted_when_the_database_is_away():
+    world = World()
+    process = await world.process()
+    process.calls.slow = asyncio.Event()
+    running = await process.begin(beside=True)
+    process.calls.down = True
+    process.calls.slow.set()
+    with pytest.raises(Transient):
+        await running
+    assert (process.claims.mine, world.replies()) == ({}, [])
+
+
+async def test_a_lost_claim_aborts_work_that_began_beside_it():
+    world = World()
+    one, other = await world.process(), await world.process()
+    running = await one.begin(beside=True)
+    await world.pass_time(LEASE_MS + 1_000, other)  # one sleeps
+    await other.hear(beside=True)
+    await one.claims.beat()
+    assert (await running).settled
+    assert len(world.replies()) == 1
+
+
+async def test_a_zombie_settles_late_and_is_refused_but_settles_a_doubt():
+    world = World()
+    zombie, next_ = await world.process(), await world.process()
+    running = await zombie.begin()
+    await world.pass_time(LEASE_MS + 1_000, next_)
+
+    async def doubts(claim: Claim) -> ToolInDoubt:
+        return ToolInDoubt(call_id=COMMAND.call_id, epoch=claim.epoch, message="it had begun")
+
+    await next_.hear(run=doubts)
+    stands = world.outcome()
+    zombie.go.set()
+    await running
+    assert world.outcome() == stands
+    assert [reply.outcome.type for reply in world.replies()] == [
+        "tool.in_doubt.v1", "tool.returned.v1",
+    ]  # fmt: skip
+
+
+async def test_a_zombie_says_nothing_while_another_is_at_it():
+    world = World()
+    zombie, next_ = await world.process(), await world.process()
+    running = await zombie.begin()
+    await world.pass_time(LEASE_MS + 1_000, next_)
+    at_it = await next_.begin()
+    zombie.go.set()
+    await running
+    assert world.replies() == []
+    next_.go.set()
+    await at_it
+    assert len(world.replies()) == 1
+
+
+@BOTH
+async def test_work_that_broke_off_is_resumed_as_expired(beside: bool):
+    world = World()
+    process = await world.process()
+
+    async def breaks(claim: Claim) -> ToolReturned:
+        world.ran.append(claim)
+        raise Transient("the log was away")
+
+    with pytest.raises(Transient):
+        await process.hear(beside=beside, run=breaks)
+    await process.hear(beside=beside)
+    assert [(claim.state, claim.epoch) for claim in world.ran] == [("claimed", 1), ("expired", 2)]
+    assert len(world.replies()) == 1
+
+
+async def test_work_that_broke_off_for_good_is_left_to_others():
+    world = World()
+    one, other = await world.process(), await world.process()
+
+    async def breaks(claim: Claim) -> ToolReturned:
+        raise ValueError
+
+    with pytest.raises(ValueError):  # noqa: PT011
+        await one.hear(run=breaks)
+    await world.pass_time(LEASE_MS + 1_000, one, other)
+    await other.hear()
+    assert [claim.state for claim in world.ran] == ["expired"]
+
+
+async def test_a_claim_whose_answer_was_lost_is_run_when_heard_again():
+    world = World()
+    process = await world.process()
+    process.calls.lose_answers = True
+    with pytest.raises(Transient):
+        await process.hear()
+    await process.hear()
+    assert [claim.state for claim in world.ran] == ["claimed"]
+
+
+@BOTH
+async def test_an_outcome_is_not_lost_while_the_database_is_away(beside: bool):
+    world = World()
+    process = await world.process()
+    running = await process.begin(beside=beside)
+    process.calls.down = True
+    process.go.set()
+    await asyncio.sleep(0.02)
+    process.calls.down = False
+    await running
+    assert world.outcome() is not None
+    assert len(world.replies()) == 1
+
+
+async def test_an_outcome_whose_acknowledgement_was_lost_stands():
+    world = World()
+    process = await world.process()
+    running = await process.begin()
+    process.calls.lose_answers = True
+    process.go.set()
+    await running
+    assert len(world.replies()) == 1
+
+
+@BOTH
+async def test_a_reply_that_the_broker_did_not_take_is_told_when_heard_again(beside: bool):
+    world = World()
+    process = await world.process()
+    reply = process.postman.reply
+
+    async def no_broker(*_args: object, **_more: object) -> None:
+        raise Transient("no broker")
+
+    process.postman.reply = no_broker
+    with pytest.raises(Transient):
+        await process.hear(beside=beside)
+    process.postman.reply = reply
+    await process.hear(beside=beside)
+    assert (len(world.ran), len(world.replies())) == (1, 1)
+
+
+async def test_a_command_that_is_cancelled_at_shutdown_keeps_its_lease_for_others():
+    world = World()
+    one, other = await world.process(), await world.process()
+    running = await one.begin()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    await world.pass_time(LEASE_MS + 1_000, other)
+    await other.hear()
+    assert [claim.state for claim in world.ran] == ["claimed", "expired"]
+
+
+async def test_two_tenants_whose_run_ids_are_equal_do_not_get_each_other_s_outcomes():
+    world = World()
+    process = await world.process()
+    await process.hear()
+    other = COMMAND.model_copy(update={"run_no": 8, "tenant_id": "other"})
+    claim = await process.claims.claim(f"{other.run_no}/{other.call_id}", run_no=8)
+    assert claim.state == "claimed"
