@@ -1,5 +1,6 @@
 """A value for a JSON Schema, taken from a text by simple rules. The same in, the same out."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -87,9 +88,10 @@ def _object(schema: Mapping[str, Any], text: str, root: Any, depth: int) -> dict
 def _array(schema: Mapping[str, Any], text: str, name: str, root: Any, depth: int) -> list[Any]:
     items = _resolved(schema.get("items") or {}, root)
     least = int(schema.get("minItems", 0))
-    if _type(items) == "string" and "enum" not in items:
+    if items.get("type") == "string" and not {"enum", "const"} & set(items):
         found = list(dict.fromkeys(words.content(text).lower().split()))[:3]
-        return (found + ["scripted"] * least)[: max(least, len(found))]
+        found += ["scripted"] * (least - len(found))
+        return [FORMATS.get(str(items.get("format"))) or _bounded(items, one) for one in found]
     told = [] if depth >= DEEPEST else words.facts(text)[:3]
     if not told and (least or not _remembers(items, root)):
         told = [text] * max(1, least) if depth < DEEPEST else [text] * least
@@ -107,8 +109,8 @@ def _remembers(items: Mapping[str, Any], root: Any) -> bool:
 def _number(schema: Mapping[str, Any], text: str, *, whole: bool) -> float:
     found = words.NUMBER.search(text)
     value = float(found[0]) if found else float(schema.get("default") or 0)
-    low = schema.get("minimum", schema.get("exclusiveMinimum", value - 1) + 1)
-    high = schema.get("maximum", schema.get("exclusiveMaximum", value + 1) - 1)
+    low = schema.get("minimum", schema.get("exclusiveMinimum", -math.inf) + 1)
+    high = schema.get("maximum", schema.get("exclusiveMaximum", math.inf) - 1)
     value = min(max(value, low), high)
     return int(value) if whole else value
 
@@ -116,7 +118,6 @@ def _number(schema: Mapping[str, Any], text: str, *, whole: bool) -> float:
 def _string(schema: Mapping[str, Any], text: str, name: str) -> str:
     if told := FORMATS.get(str(schema.get("format"))):
         return told
-    least, most = int(schema.get("minLength", 0)), int(schema.get("maxLength", 2_000))
     if name == "id" or name.endswith("_id"):
         found = words.IDENTIFIER.search(text)
         value = found[1] if found else ""
@@ -124,7 +125,12 @@ def _string(schema: Mapping[str, Any], text: str, name: str) -> str:
         value = words.short(text, 300)
     else:
         value = f"(scripted model) {words.short(text, 200)}"
-    return value[:most].ljust(least, ".")
+    return _bounded(schema, value)
+
+
+def _bounded(schema: Mapping[str, Any], value: str) -> str:
+    most = int(schema.get("maxLength", 2_000))
+    return value[:most].ljust(int(schema.get("minLength", 0)), ".")
 
 
 def _names(text: str, option: str) -> bool:
