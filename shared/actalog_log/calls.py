@@ -1,30 +1,40 @@
 """The effect ledger in PostgreSQL (protocol 6). Leases run on the database's clock."""
 
-from collections.abc import Collection
-from typing import cast
+import asyncio
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
 
 from actalog_log.database import Pool
+from actalog_log.flush import DEADLOCKS_BEFORE_GIVING_UP, TRY_AGAIN
 from actalog_log.ports import Claim, ClaimState, Renewed
 from actalog_log.postgres import reaching
+from actalog_log.together import Together
 
-# One statement decides who runs a call: a new row is ours, an expired lease becomes ours under
-# the next epoch, and whatever else stands is told as it is.
+MOST_ROWS = 200  # in one statement
+# One statement decides for each of its rows who runs the call: a new row is ours, an expired
+# lease becomes ours under the next epoch, what we have is ours still, and whatever else stands
+# is told as it is. Every statement takes its rows in the order of their keys: no two deadlock.
 _CLAIM = """
-    with mine as (
+    with asked as (
+        select * from unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[], $5::boolean[])
+            as a(call_id, run_no, holder, lease_ms, take_over)
+    ), mine as (
         insert into calls as c (call_id, run_no, holder, lease_until)
-        values ($1, $2, $3, clock_timestamp() + $4 * interval '1 millisecond')
+        select call_id, run_no, holder, clock_timestamp() + lease_ms * interval '1 millisecond'
+        from asked order by call_id
         on conflict (call_id) do update
-            set epoch = c.epoch + (c.holder <> excluded.holder)::int, holder = excluded.holder, lease_until = excluded.lease_until,
-                claimed_at = clock_timestamp()
-            where not c.settled
-                and (c.holder = excluded.holder or (c.lease_until < clock_timestamp() and $5))
-        returning c.epoch
+            set epoch = c.epoch + (c.holder <> excluded.holder)::int, holder = excluded.holder,
+                lease_until = excluded.lease_until, claimed_at = clock_timestamp()
+            where not c.settled and (c.holder = excluded.holder or (
+                c.lease_until < clock_timestamp()
+                and (select take_over from asked a where a.call_id = excluded.call_id)))
+        returning c.call_id, c.epoch
     )
-    select case when epoch = 1 then 'claimed' else 'expired' end as state, epoch,
-           null::bytea as outcome from mine
-    union all
-    select case when settled then 'answered' else 'busy' end, epoch, outcome from calls
-    where call_id = $1 and not exists (select from mine)
+    select a.call_id, coalesce(m.epoch, c.epoch) as epoch, c.outcome,
+           case when m.epoch = 1 then 'claimed' when m.epoch > 1 then 'expired'
+                when c.settled then 'answered' when c.call_id is not null then 'busy' end as state
+    from asked a left join mine m using (call_id) left join calls c using (call_id)
 """
 _RENEW = """
     with mine as (
@@ -37,6 +47,33 @@ _RENEW = """
     select call_id, o.run_no is null or o.standing = 'ended' as ended
     from renewed left join open_runs o using (run_no)
 """
+_SETTLE = """
+    with asked as (
+        select * from unnest($1::text[], $2::bigint[], $3::bytea[]) as a(call_id, epoch, outcome)
+    ), theirs as (
+        select c.call_id from calls c join asked using (call_id) order by c.call_id for update of c
+    )
+    update calls c set settled = true, outcome = a.outcome
+    from asked a join theirs using (call_id)
+    where c.call_id = a.call_id and c.epoch = a.epoch and not c.settled
+    returning c.call_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    call_id: str
+    run_no: int
+    holder: str
+    lease_ms: int
+    take_over: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Settled:
+    call_id: str
+    epoch: int
+    outcome: bytes
 
 
 class PostgresCalls:
@@ -44,23 +81,34 @@ class PostgresCalls:
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
+        self.claiming = Together(self._claim, key=lambda one: one.call_id, most=MOST_ROWS)
+        self.settling = Together(self._settle, key=lambda one: one.call_id, most=MOST_ROWS)
 
-    @reaching
     async def claim(
         self, call_id: str, *, run_no: int, holder: str, lease_ms: int, take_over: bool = True
     ) -> Claim:
+        asked = _Asked(call_id, run_no, holder, lease_ms, take_over)
         for _ in range(2):
-            row = await self.pool.fetchrow(_CLAIM, call_id, run_no, holder, lease_ms, take_over)
-            if row is not None:
-                break
-        else:  # both times somebody's claim became visible between the two parts: theirs stands
-            return Claim(call_id, "busy", 0)
-        return Claim(call_id, cast(ClaimState, row["state"]), row["epoch"], row["outcome"])
+            found = await self.claiming.ask(asked)
+            if found is not None:
+                return found
+        # Both times somebody's claim became visible between the two parts: theirs stands.
+        return Claim(call_id, "busy", 0)
+
+    @reaching
+    async def _claim(self, batch: Sequence[_Asked]) -> list[Claim | None]:
+        rows = await self._fetch(
+            _CLAIM, [one.call_id for one in batch], [one.run_no for one in batch],
+            [one.holder for one in batch], [one.lease_ms for one in batch],
+            [one.take_over for one in batch],
+        )  # fmt: skip
+        found = {row["call_id"]: _claim(row) for row in rows}
+        return [found[one.call_id] for one in batch]
 
     @reaching
     async def renew(self, holder: str, lease_ms: int, call_ids: Collection[str]) -> Renewed:
         asked = sorted(call_ids)
-        rows = await self.pool.fetch(_RENEW, holder, lease_ms, asked)
+        rows = await self._fetch(_RENEW, holder, lease_ms, asked)
         ended = frozenset(row["call_id"] for row in rows if row["ended"])
         return Renewed(ended, frozenset(asked) - {row["call_id"] for row in rows})
 
@@ -71,10 +119,31 @@ class PostgresCalls:
             " and not settled returning epoch", call_id, epoch, holder,
         )  # fmt: skip
 
-    @reaching
     async def settle(self, call_id: str, *, epoch: int, outcome: bytes) -> bool:
-        said = await self.pool.execute(
-            "update calls set settled = true, outcome = $3 where call_id = $1 and epoch = $2"
-            " and not settled", call_id, epoch, outcome,
+        return await self.settling.ask(_Settled(call_id, epoch, outcome))
+
+    @reaching
+    async def _settle(self, batch: Sequence[_Settled]) -> list[bool]:
+        rows = await self._fetch(
+            _SETTLE, [one.call_id for one in batch], [one.epoch for one in batch],
+            [one.outcome for one in batch],
         )  # fmt: skip
-        return said.endswith(" 1")
+        stored = {row["call_id"] for row in rows}
+        return [one.call_id in stored for one in batch]
+
+    async def _fetch(self, sql: str, *arguments: object) -> list[Any]:
+        """A flush that clears outcomes takes rows in an order of its own: a deadlock is tried
+        again, nothing of it stood."""
+        for attempt in range(DEADLOCKS_BEFORE_GIVING_UP):
+            try:
+                return await self.pool.fetch(sql, *arguments)
+            except TRY_AGAIN:
+                await asyncio.sleep(0.005 * attempt)
+        return await self.pool.fetch(sql, *arguments)
+
+
+def _claim(row: Any) -> Claim | None:
+    if row["state"] is None:  # another's row, not yet visible to this statement
+        return None
+    outcome = row["outcome"] if row["state"] == "answered" else None
+    return Claim(row["call_id"], cast(ClaimState, row["state"]), row["epoch"], outcome)

@@ -1,5 +1,6 @@
 """The effect ledger (protocol 6): one suite over both."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
@@ -7,7 +8,7 @@ import pytest
 
 from actalog_log.calls import PostgresCalls
 from actalog_log.memory import MemoryCalls, MemoryLog
-from actalog_log.ports import Renewed
+from actalog_log.ports import Decision, Renewed
 from actalog_log.postgres import PostgresLog
 
 LONG = 60_000
@@ -78,3 +79,88 @@ async def test_an_expired_lease_is_taken_under_the_next_epoch_and_fences_the_zom
     second = await log.calls.claim("c", run_no=1, holder="b", lease_ms=1_000)
     assert (second.state, second.epoch) == ("expired", 2)
     assert not await log.calls.settle("c", epoch=first.epoch, outcome=b"zombie")
+
+
+async def test_what_was_not_taken_over_stays_busy_until_it_may_be(calls: Calls):
+    await calls.claim("c", run_no=1, holder="a", lease_ms=0)
+    await asyncio.sleep(0.002)
+    told = await calls.claim("c", run_no=1, holder="b", lease_ms=LONG, take_over=False)
+    assert (told.state, told.epoch) == ("busy", 1)
+    told = await calls.claim("c", run_no=1, holder="b", lease_ms=LONG)
+    assert (told.state, told.epoch) == ("expired", 2)
+    assert not await calls.settle("c", epoch=1, outcome=b"zombie")
+    assert await calls.renew("a", LONG, ["c"]) == Renewed(lost=frozenset({"c"}))
+
+
+async def test_many_claims_at_once_each_get_their_own_answer(calls: Calls):
+    first = await calls.claim("c0", run_no=1, holder="a", lease_ms=LONG)
+    await calls.settle("c0", epoch=first.epoch, outcome=b"0")
+    await calls.claim("c1", run_no=1, holder="b", lease_ms=LONG)
+    await calls.claim("c2", run_no=1, holder="b", lease_ms=0)
+    await calls.claim("c3", run_no=1, holder="b", lease_ms=0)
+    await asyncio.sleep(0.002)
+    told = await asyncio.gather(
+        *(
+            calls.claim(f"c{at}", run_no=1, holder="a", lease_ms=LONG, take_over=at != 3)
+            for at in range(450)
+        )
+    )
+    assert [one.call_id for one in told] == [f"c{at}" for at in range(450)]
+    states = ["answered", "busy", "expired", "busy", *["claimed"] * 446]
+    assert [one.state for one in told] == states
+    assert told[0].outcome == b"0"
+    settled = await asyncio.gather(
+        *(calls.settle(f"c{at}", epoch=2 if at < 4 else 1, outcome=b"x") for at in range(450))
+    )
+    assert settled == [False, False, True, False, *[True] * 446]
+
+
+async def test_one_call_that_many_claim_at_once_is_one_s_only(calls: Calls):
+    told = await asyncio.gather(
+        *(calls.claim("c", run_no=1, holder=f"h{at}", lease_ms=LONG) for at in range(20))
+    )
+    assert sorted(one.state for one in told) == ["busy"] * 19 + ["claimed"]
+
+
+async def test_what_the_log_has_is_answered_without_an_outcome(calls: Calls):
+    claim = await calls.claim("c", run_no=1, holder="a", lease_ms=LONG)
+    await clear(calls, "c")  # before it was settled: the reply was faster than its outcome
+    assert not await calls.settle("c", epoch=claim.epoch, outcome=b"late")
+    told = await calls.claim("c", run_no=1, holder="b", lease_ms=LONG)
+    assert (told.state, told.outcome) == ("answered", None)
+
+
+@pytest.mark.postgres
+async def test_processes_that_claim_renew_settle_and_clear_at_once_lose_nothing(
+    fresh_database: str,
+):
+    log = PostgresLog(fresh_database)
+    await log.start()
+    processes = [PostgresCalls(log.pool) for _ in range(3)]
+    won: list[str] = []
+
+    async def play(at: int, calls: PostgresCalls) -> None:
+        names = [f"c{n}" for n in range(40)][:: 1 if at % 2 else -1]
+        claims = await asyncio.gather(
+            *(calls.claim(n, run_no=1, holder=f"h{at}", lease_ms=LONG) for n in names)
+        )
+        ours = [one for one in claims if one.state == "claimed"]
+        await calls.renew(f"h{at}", LONG, [one.call_id for one in ours])
+        settled = await asyncio.gather(
+            *(calls.settle(one.call_id, epoch=1, outcome=b"x") for one in ours)
+        )
+        await log.append(Decision(clear_calls=tuple(reversed(names))))
+        won.extend(one.call_id for one, stored in zip(ours, settled, strict=True) if stored)
+
+    await asyncio.gather(*(play(at, calls) for at, calls in enumerate(processes)))
+    assert len(won) == len(set(won))
+    await log.stop()
+
+
+async def clear(calls: Calls, call_id: str) -> None:
+    if isinstance(calls, MemoryCalls):
+        await calls.log.append(Decision(clear_calls=(call_id,)))
+    else:
+        await calls.pool.execute(
+            "update calls set settled = true, outcome = null where call_id = $1", call_id
+        )

@@ -1,0 +1,65 @@
+"""What comes while one statement is on its way goes together in the next. No timer."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+A = TypeVar("A")
+R = TypeVar("R")
+
+
+class Together(Generic[A, R]):
+    """Batches of asks, one at a time; each asker gets the answer to its own.
+
+    `send` answers a batch in order, or fails it as a whole. No key is twice in a batch, because
+    one statement must not change a row twice: the second waits for the next.
+    """
+
+    def __init__(
+        self, send: Callable[[Sequence[A]], Awaitable[Sequence[R]]], *, key: Callable[[A], str],
+        most: int,
+    ) -> None:  # fmt: skip
+        self.send, self.key, self.most = send, key, most
+        self.waiting: list[tuple[A, asyncio.Future[R]]] = []
+        self.task: asyncio.Task[None] | None = None
+
+    async def ask(self, one: A) -> R:
+        """The answer, when its batch has been answered."""
+        done: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        self.waiting.append((one, done))
+        if self.task is None:
+            self.task = asyncio.create_task(self._run(), name="ledger statements")
+        # Whoever gives up does not undo what may be on its way already.
+        return await asyncio.shield(done)
+
+    async def _run(self) -> None:
+        while self.waiting:
+            batch = self._next()
+            try:
+                answers = await self.send([one for one, _ in batch])
+            except Exception as error:  # noqa: BLE001 - it belongs to those who asked
+                for _, done in batch:
+                    _fail(done, error)
+            else:
+                for (_, done), answer in zip(batch, answers, strict=True):
+                    if not done.done():
+                        done.set_result(answer)
+        self.task = None
+
+    def _next(self) -> list[tuple[A, "asyncio.Future[R]"]]:
+        batch: dict[str, tuple[A, asyncio.Future[R]]] = {}
+        rest: list[tuple[A, asyncio.Future[R]]] = []
+        for item in self.waiting:
+            key = self.key(item[0])
+            if key in batch or len(batch) == self.most:
+                rest.append(item)
+            else:
+                batch[key] = item
+        self.waiting = rest
+        return list(batch.values())
+
+
+def _fail(done: "asyncio.Future[R]", error: Exception) -> None:
+    if not done.done():
+        done.set_exception(error)
+        done.exception()  # the asker may have given up
