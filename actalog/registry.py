@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from actalog.definitions import encode
 from actalog_contracts.definitions import Definition
-from actalog_core.canonical import canonical, content_digest
 from actalog_log.ports import RunLog
 
 
@@ -18,18 +18,12 @@ class Change:
     what: Literal["new", "changed", "unchanged"]
 
 
-def digest_of(definition: Definition) -> tuple[str, bytes]:
-    """(digest, body): the canonical bytes of a definition and their hash."""
-    body = canonical(definition.model_dump(mode="json", exclude_none=True))
-    return content_digest(body), body
-
-
 async def register(log: RunLog, definitions: Sequence[Definition]) -> list[Change]:
     """Make these the current definitions of their ids. Runs keep the one they started with."""
     changes: list[Change] = []
     for definition in definitions:
         kind = definition.type.partition(".")[0]
-        digest, body = digest_of(definition)
+        digest, body = encode(definition)
         current = await log.current_definition(kind, definition.id)
         if current is not None and current[0] == digest:
             what = "unchanged"

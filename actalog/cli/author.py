@@ -1,0 +1,59 @@
+"""The author's App, from `MODULE:NAME`."""
+
+import importlib
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from actalog_core.errors import Permanent, SettingMissing
+
+if TYPE_CHECKING:
+    from actalog.app import App
+
+EXAMPLE = "actalog.examples.support_desk.app:app"
+
+
+class AppBroken(Permanent):
+    """The App cannot be loaded."""
+
+
+def load(named: str) -> "App":
+    """Import an App. The current folder comes first, as it does for `python`.
+
+    Raises:
+        SettingMissing: the name is not MODULE:NAME, or there is no such module or name.
+        AppBroken: the module raised; the line names its own line.
+    """
+    from actalog.app import App
+
+    module_name, _, name = named.partition(":")
+    if not module_name or not name:
+        raise SettingMissing(f"--app or ACTALOG_APP is {named!r}; MODULE:NAME is wanted.")
+    folder = str(Path.cwd())
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    found = getattr(_module(module_name, named), name, None)
+    if not isinstance(found, App):
+        raise SettingMissing(f"--app or ACTALOG_APP is {named!r}: no App is called {name} there.")
+    return found
+
+
+def _module(name: str, named: str) -> object:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name and (name == error.name or name.startswith(error.name + ".")):
+            raise SettingMissing(
+                f"--app or ACTALOG_APP is {named!r}: there is no module {error.name}."
+            ) from error
+        raise AppBroken(_where(error)) from error
+    except Exception as error:
+        raise AppBroken(_where(error)) from error
+
+
+def _where(error: Exception) -> str:
+    """`file.py:12: NameError: ...`, of the last line that is the author's."""
+    frames = [one for one in traceback.extract_tb(error.__traceback__) if "importlib" not in one.filename]
+    at = f"{frames[-1].filename}:{frames[-1].lineno}: " if frames else ""
+    return f"{at}{type(error).__name__}: {error}"

@@ -1,0 +1,63 @@
+"""What commands share: options, exit statuses, and one clear line for what went wrong."""
+
+import asyncio
+import sys
+from collections.abc import Coroutine
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+FINE, WRONG, USAGE = 0, 1, 2  # fine; found wrong; wrong usage or cannot connect
+INTERRUPTED = 130
+
+Json = Annotated[bool, typer.Option("--json", help="Write JSON, for machines.")]
+Tenant = Annotated[str, typer.Option("--tenant", help="Whose runs.", metavar="T")]
+AppOption = Annotated[
+    str | None,
+    typer.Option("--app", help="The author's App; else ACTALOG_APP.", metavar="MODULE:NAME"),
+]
+
+
+def carry_out(command: Coroutine[Any, Any, int | None]) -> NoReturn:
+    """Run a command to its exit status. What the platform raises becomes one line on stderr."""
+    sys.exit(_status(command))
+
+
+def _status(command: Coroutine[Any, Any, int | None]) -> int:
+    from actalog_core.errors import ActalogError
+
+    try:
+        return _loop(command) or FINE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # `actalog log RUN | head`
+        sys.stderr.close()
+        return FINE
+    except ActalogError as error:
+        return complain(str(error))
+    except BaseExceptionGroup as group:
+        first = _first(group)
+        if isinstance(first, ActalogError):
+            return complain(str(first))
+        raise
+
+
+def _loop(command: Coroutine[Any, Any, int | None]) -> int | None:
+    try:
+        import uvloop
+    except ImportError:  # it is not there on Windows
+        return asyncio.run(command)
+    return uvloop.run(command)
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    found: BaseException = group
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    return found  # pyright: ignore[reportUnknownVariableType]
+
+
+def complain(message: str, status: int = USAGE) -> int:
+    """One line on stderr; the exit status."""
+    print(f"actalog: {' '.join(message.split())}", file=sys.stderr)
+    return status

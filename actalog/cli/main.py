@@ -1,0 +1,49 @@
+"""All commands, in the order in which `actalog --help` shows them."""
+
+import typer
+
+from actalog.cli import (
+    cancel,
+    deploy,
+    doctor,
+    log,
+    migrate,
+    prompt,
+    rebuild,
+    replay,
+    requirements,
+    resolve,
+    run,
+    runs,
+    service,
+    sessions,
+    status,
+    topics,
+    up,
+)
+
+app = typer.Typer(
+    name="actalog",
+    help="Event-sourced AI agents on Kafka. `actalog up` runs the whole platform.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("up")(up.up)
+app.command("service")(service.service)
+app.command("deploy")(deploy.deploy)
+app.command("run")(run.run)
+app.add_typer(topics.app, name="topics")
+app.command("migrate")(migrate.migrate)
+app.command("status")(status.status)
+app.command("runs")(runs.runs)
+app.command("sessions")(sessions.sessions)
+app.command("requirements")(requirements.requirements)
+app.command("resolve")(resolve.resolve)
+app.command("cancel")(cancel.cancel)
+app.command("log")(log.log)
+app.command("prompt")(prompt.prompt)
+app.command("rebuild")(rebuild.rebuild)
+app.command("replay")(replay.replay)
+app.command("doctor")(doctor.doctor)

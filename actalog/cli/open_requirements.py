@@ -1,0 +1,55 @@
+"""What a paused run waits for, from its log."""
+
+from collections.abc import Sequence
+
+import orjson
+
+from actalog_contracts.runs import RequirementResolved, RunPaused, ToolCalled
+from actalog_contracts.tasks import Requirement, RequirementCall
+from actalog_core.events import decode
+from actalog_log.ports import FoundRun, RunLog
+
+
+async def every(log: RunLog, tenant: str) -> Sequence[Requirement]:
+    """Of all paused runs of a tenant, the newest run first."""
+    told: list[Requirement] = []
+    before: int | None = None
+    while True:
+        page = await log.list_runs(tenant, standing="paused", limit=100, before_run_no=before)
+        for found in page:
+            told += await of_run(log, found)
+        if len(page) < 100:
+            return told
+        before = page[-1].row.run_no
+
+
+async def of_run(log: RunLog, found: FoundRun) -> Sequence[Requirement]:
+    """Of one run: raised and not resolved."""
+    called: dict[str, ToolCalled] = {}
+    open_now: dict[str, Requirement] = {}
+    for stored in await log.read(found.row.run_no):
+        match decode(stored.type, stored.payload):
+            case ToolCalled() as event:
+                called[event.call_id] = event
+            case RunPaused(requirements=raised):
+                for one in raised:
+                    call = called.get(one.call_id)
+                    open_now[one.id] = Requirement(
+                        id=one.id, run_id=found.row.run_id, kind=one.kind,
+                        tool_call=None if call is None else _call(call),
+                    )  # fmt: skip
+            case RequirementResolved(requirement_id=resolved):
+                open_now.pop(resolved, None)
+            case _:
+                pass
+    return list(open_now.values()) if found.standing == "paused" else []
+
+
+def _call(event: ToolCalled) -> RequirementCall:
+    try:
+        arguments = orjson.loads(event.arguments or "{}")
+    except orjson.JSONDecodeError:
+        arguments = event.arguments
+    return RequirementCall(
+        id=event.call_id, name=event.name, arguments=arguments, digest=event.arguments_digest
+    )

@@ -1,0 +1,66 @@
+"""What commands write: tables for people, JSON for machines."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def console() -> "Console":
+    """The terminal, or plain text where stdout is none."""
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def plain(value: Any) -> Any:
+    """Messages and dataclasses as JSON data; each dataclass names its type as `state`."""
+    from pydantic import BaseModel
+
+    from actalog_core.clock import rfc3339
+
+    match value:
+        case BaseModel():
+            return value.model_dump(mode="json", exclude_none=True)
+        case datetime():
+            return rfc3339(value)
+        case bytes():
+            return value.hex()
+        case dict():
+            return {str(name): plain(item) for name, item in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        case list() | tuple() | set() | frozenset():
+            return [plain(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
+        case _ if is_dataclass(value):
+            return {one.name: plain(getattr(value, one.name)) for one in fields(value)}
+        case _:
+            return value
+
+
+def write_json(value: Any) -> None:
+    """One JSON document on stdout."""
+    import json
+
+    print(json.dumps(plain(value), ensure_ascii=False, indent=2))
+
+
+def table(titles: Sequence[str], rows: Iterable[Sequence[object]], *, none: str) -> None:
+    """A table, or the line `none` where there are no rows."""
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table(box=None, header_style="bold", pad_edge=False)
+    for title in titles:
+        made.add_column(title, overflow="fold")
+    for row in rows:
+        made.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
+    console().print(made if made.row_count else none)
+
+
+def shorten(text: str, most: int = 80) -> str:
+    """One line of at most that many code points."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else line[: most - 1] + "…"

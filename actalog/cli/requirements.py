@@ -1,0 +1,26 @@
+"""`actalog requirements`."""
+
+from actalog.cli.common import Json, Tenant, carry_out
+
+
+def requirements(tenant: Tenant = "default", json: Json = False) -> None:
+    """List what waits for a person."""
+    carry_out(_requirements(tenant, json))
+
+
+async def _requirements(tenant: str, json: bool) -> None:
+    from actalog.cli.open_requirements import every
+    from actalog.cli.output import table, write_json
+    from actalog.cli.reach import Reach, open_log
+
+    async with open_log(Reach.from_env().dsn) as log:
+        found = await every(log, tenant)
+    if json:
+        write_json(found)
+        return
+    rows = (
+        (one.run_id, one.id, one.kind, one.tool_call.name if one.tool_call else "",
+         one.tool_call.arguments if one.tool_call else "")
+        for one in found
+    )  # fmt: skip
+    table(["run", "requirement", "kind", "tool", "arguments"], rows, none="Nobody is waited for.")

@@ -1,0 +1,65 @@
+"""`actalog resolve`."""
+
+from typing import Annotated, Any
+
+import typer
+
+from actalog.cli.common import FINE, USAGE, Json, Tenant, carry_out, complain
+
+
+def resolve(
+    run: Annotated[str, typer.Argument(help="The run's id.", metavar="RUN")],
+    requirement: Annotated[str, typer.Argument(help="As `actalog requirements` shows it.")],
+    approve: Annotated[bool, typer.Option("--approve", help="Let the call run.")] = False,
+    reject: Annotated[bool, typer.Option("--reject", help="Do not let it run.")] = False,
+    provide: Annotated[str | None, typer.Option(help="Values or a result.", metavar="JSON")] = None,
+    done: Annotated[bool, typer.Option("--done", help="A call in doubt has acted.")] = False,
+    not_done: Annotated[bool, typer.Option("--not-done", help="It has not.")] = False,
+    note: Annotated[str | None, typer.Option(help="Stands in the log.", metavar="TEXT")] = None,
+    by: Annotated[str | None, typer.Option(help="Who; else the user of this machine.")] = None,
+    tenant: Tenant = "default",
+    json: Json = False,
+) -> None:
+    """Answer what a run waits for."""
+    chosen = {"approve": approve, "reject": reject, "provide": provide is not None,
+              "done": done, "not_done": not_done}  # fmt: skip
+    decisions = [name for name, given in chosen.items() if given]
+    if len(decisions) != 1:
+        said = "give exactly one of --approve, --reject, --provide, --done, --not-done"
+        raise typer.Exit(complain(said, USAGE))
+    message: dict[str, Any] = {
+        "type": "requirement.resolve.v1", "run_id": run, "tenant_id": tenant,
+        "requirement_id": requirement, "decision": decisions[0], "note": note,
+    }  # fmt: skip
+    carry_out(_resolve(message, provide, by, json))
+
+
+async def _resolve(message: dict[str, Any], provide: str | None, by: str | None, json: bool) -> int:
+    import orjson
+
+    from actalog.cli.open_requirements import of_run
+    from actalog.cli.output import write_json
+    from actalog.cli.reach import Reach, open_log
+    from actalog.cli.sending import send
+    from actalog.cli.summaries import find
+    from actalog.cli.who import me
+
+    if provide is not None:
+        try:
+            values = orjson.loads(provide)
+        except orjson.JSONDecodeError as error:
+            return complain(f"--provide is not JSON: {error}", USAGE)
+        message["values" if isinstance(values, dict) else "result"] = values
+    async with open_log(Reach.from_env().dsn) as log:
+        found = await find(log, message["tenant_id"], message["run_id"])
+        waits = {one.id: one for one in await of_run(log, found)}
+    wanted = waits.get(message["requirement_id"])
+    if wanted is None:
+        there = ", ".join(waits) or "nothing"
+        return complain(f"no such requirement is open; the run waits for {there}", USAGE)
+    if wanted.tool_call is not None:
+        message["digest"] = wanted.tool_call.digest  # of the arguments that are shown here
+    message["by"] = by or me()
+    await send(message)
+    write_json(message) if json else print(f"{message['decision']}: {wanted.id}")
+    return FINE

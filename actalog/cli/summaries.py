@@ -1,0 +1,102 @@
+"""Runs in one line each: who, where, how they stand, when something last happened."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from actalog_contracts.runs import ENDINGS
+from actalog_core.clock import parse_time
+from actalog_core.errors import SettingMissing
+from actalog_log.ports import FoundRun, RunLog, Standing
+
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+STANDINGS: dict[str, Standing] = {"active": "active", "waiting": "waiting", "paused": "paused"}
+STATUSES = (*STANDINGS, "completed", "failed", "blocked", "cancelled")
+
+
+class UnknownRun(SettingMissing):
+    """There is no such run:"""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    run_id: str
+    session_id: str
+    turn: int | None
+    target: str
+    status: str
+    events: int
+    accepted_at: datetime
+    last_event_at: datetime
+    user_id: str | None = None
+    parent_run_id: str | None = None
+
+
+async def summary(log: RunLog, found: FoundRun) -> Summary:
+    """How a run stands. Settled calls that came after the end change nothing."""
+    row, after = found.row, max(0, found.head.seq - 1)
+    last = await log.read(row.run_no, after=after)
+    kinds, seq = [one.type for one in last], after
+    while found.standing == "ended" and kinds[0] not in ENDINGS and seq > 0:
+        seq -= 1
+        kinds.insert(0, (await log.read(row.run_no, after=seq, upto=seq + 1))[0].type)
+    ended = kinds[0].removeprefix("run.").removesuffix(".v1") if kinds else "ended"
+    return Summary(
+        run_id=row.run_id, session_id=row.session_id, turn=row.turn, target=row.target,
+        status=ended if found.standing == "ended" else found.standing, events=found.head.seq,
+        accepted_at=row.accepted_at,
+        last_event_at=last[-1].recorded_at if last else row.accepted_at,
+        user_id=row.user_id, parent_run_id=row.parent_run_id,
+    )  # fmt: skip
+
+
+async def newest(
+    log: RunLog, tenant: str, *, status: str | None = None, session: str | None = None,
+    limit: int = 50, before: datetime | None = None,
+) -> Sequence[Summary]:  # fmt: skip
+    """Runs, the newest first; `before`: those in which nothing happened since."""
+    told: list[Summary] = []
+    before_no: int | None = None
+    while len(told) < limit:
+        page = await log.list_runs(
+            tenant, session_id=session, standing=_standing(status), limit=100,
+            before_run_no=before_no,
+        )  # fmt: skip
+        for found in page:
+            one = await summary(log, found)
+            if status in (None, one.status) and (before is None or one.last_event_at < before):
+                told.append(one)
+        if len(page) < 100:
+            break
+        before_no = page[-1].row.run_no
+    return told[:limit]
+
+
+def _standing(status: str | None) -> Standing | None:
+    return None if status is None else STANDINGS.get(status, "ended")
+
+
+async def find(log: RunLog, tenant: str, run_id: str) -> FoundRun:
+    """The run of that id.
+
+    Raises:
+        UnknownRun: the tenant has none.
+    """
+    found = await log.find_run(tenant, run_id)
+    if found is None:
+        raise UnknownRun(f"{run_id} (tenant {tenant}). `actalog runs` shows those that are there.")
+    return found
+
+
+def moment(text: str, now: datetime) -> datetime:
+    """`10m`, `2h`, `1d` ago, or an RFC 3339 time.
+
+    Raises:
+        SettingMissing: it is neither.
+    """
+    if text[:-1].isdecimal() and text[-1] in UNITS:
+        return now - timedelta(**{UNITS[text[-1]]: int(text[:-1])})
+    try:
+        return parse_time(text)
+    except ValueError as error:
+        raise SettingMissing(f"{text!r}: write 30s, 10m, 2h, 1d or an RFC 3339 time.") from error

@@ -1,0 +1,72 @@
+"""Protocol 16.2: a service that finds no broker or database waits and says what it waits for."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+import asyncpg
+import structlog
+
+from actalog.cli.reach import NoDatabase
+from actalog_core.errors import Transient
+from actalog_log.database import connect
+from actalog_log.migrate import checksum, migrate, scripts
+
+T = TypeVar("T")
+log = structlog.get_logger()
+
+AWAY = (OSError, TimeoutError, Transient, asyncpg.PostgresConnectionError,
+        asyncpg.CannotConnectNowError, asyncpg.InvalidCatalogNameError)  # fmt: skip
+
+
+class NotMigrated(Transient):
+    """The database is not migrated yet; run `actalog migrate`."""
+
+
+async def migrated(dsn: str) -> list[str]:
+    """Apply what is missing.
+
+    Raises:
+        NoDatabase: it does not answer, or refuses us.
+    """
+    try:
+        return await migrate(dsn)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
+        raise NoDatabase(f"ACTALOG_DATABASE_URL: {error or type(error).__name__}") from error
+
+
+async def missing_migrations(dsn: str) -> Sequence[str]:
+    """Names of migrations that this build has and the database has not."""
+    connection = await connect(dsn)
+    try:
+        rows = await connection.fetch("select name, checksum from migrations")
+    except asyncpg.UndefinedTableError:
+        rows = []
+    finally:
+        await connection.close()
+    there = {(row["name"], row["checksum"]) for row in rows}
+    return [name for name, sql in scripts() if (name, checksum(sql)) not in there]
+
+
+async def all_migrated(dsn: str) -> None:
+    """Raises NotMigrated when something is missing."""
+    if lacks := await missing_migrations(dsn):
+        raise NotMigrated(", ".join(lacks))
+
+
+async def until(
+    what: str, ask: Callable[[], Awaitable[T]], *, say: Callable[[str | None], None]
+) -> T:
+    """Ask until it works. `say` is told what is waited for, and None at the end."""
+    wait_s = 0.2
+    while True:
+        try:
+            found = await ask()
+        except AWAY as error:
+            say(f"{what}: {error or type(error).__name__}")
+            log.warning("waiting", what=what, error=str(error) or type(error).__name__)
+            await asyncio.sleep(wait_s)
+            wait_s = min(5.0, wait_s * 2)
+        else:
+            say(None)
+            return found
