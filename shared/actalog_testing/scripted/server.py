@@ -34,7 +34,7 @@ class ScriptedServer:
         *,
         script: Script | None = None,
         host: str = "127.0.0.1",
-        keep: int = 10_000,
+        keep: int = 1_000,
     ) -> None:
         self._host, self._port = host, port
         self._received: deque[Request] = deque(maxlen=keep)
