@@ -25,6 +25,14 @@ class Event(Message):
     """A fact about a run."""
 
 
+class HistoryRun(Value):
+    """An earlier run of the session, by reference, up to that event."""
+
+    run_no: Count
+    run_id: str
+    seq: Count
+
+
 class RunAccepted(Event):
     """seq 1. `input` is None when the text is held until it was checked (protocol 9)."""
 
@@ -46,7 +54,8 @@ class RunAccepted(Event):
     priority: int = 0
     reply_to: str | None = None
     correlation_id: str | None = None
-    echo_headers: tuple[tuple[str, str], ...] = ()
+    echo_headers: tuple[tuple[str, str], ...] = ()  # values as latin-1, so that bytes survive
+    about: HistoryRun | None = None  # a memory run: what it remembers
 
 
 class RunStarted(Event):
@@ -65,14 +74,6 @@ class InputChecked(Event):
     reasons: tuple[str, ...] = ()
     spans: tuple[Span, ...] = ()
     rules: str = ""
-
-
-class HistoryRun(Value):
-    """An earlier run of the session, by reference, up to that event."""
-
-    run_no: Count
-    run_id: str
-    seq: Count
 
 
 class MemoryNote(Value):

@@ -194,3 +194,4 @@ class PublishedEvent(Message):
     previous_hash: str
     hash: str
     payload: dict[str, Any]
+    payload_ref: OutputRef | None = None  # instead of a payload above the message limit

@@ -49,7 +49,8 @@ class Waiting:
     @classmethod
     def of(cls, decision: Decision, subjects: tuple[int | None, ...]) -> "Waiting":
         linked = tuple(
-            tuple(chain.link(one.run_no, one.expected, one.events)) for one in decision.appends
+            one.linked or tuple(chain.link(one.run_no, one.expected, one.events))
+            for one in decision.appends
         )
         return cls(decision, subjects, linked, asyncio.get_running_loop().create_future())
 

@@ -15,6 +15,8 @@ from actalog_log.ports import (
     Head,
     Held,
     InboxRow,
+    Looming,
+    Opening,
     OpenRun,
     Renewed,
     RunRow,
@@ -118,7 +120,7 @@ class MemoryLog:
             self.events[one.run_no] = []
             if row.turn is not None:
                 self.turns.setdefault((row.tenant_id, row.session_id), {})[row.turn] = one.run_no
-        linked = chain.link(one.run_no, one.expected, one.events)
+        linked = one.linked or chain.link(one.run_no, one.expected, one.events)
         for event in linked:
             self.position += 1
             stored = replace(event, position=self.position, xid=self.position)
@@ -158,6 +160,12 @@ class MemoryLog:
     async def last_seq(self, run_no: int) -> int:
         return len(self.events.get(run_no, ()))
 
+    async def opening(self, tenant_id: str, session_id: str, run_id: str) -> Opening:
+        head = await self.session_head(tenant_id, session_id)
+        first = self.turns.get((tenant_id, session_id), {}).get(1)
+        user_id = self.runs[first].user_id if first is not None else None
+        return Opening(head.turn, head.busy, (tenant_id, run_id) in self.ids, user_id)
+
     async def session_head(self, tenant_id: str, session_id: str) -> SessionHead:
         turns = self.turns.get((tenant_id, session_id), {})
         busy = any(self._found(run_no).standing in HOLDS_TURN for run_no in turns.values())
@@ -176,6 +184,10 @@ class MemoryLog:
             if found.standing in HOLDS_TURN:
                 return found if found.standing == "waiting" else None
         return None
+
+    async def first_waiting_no(self, tenant_id: str, session_id: str) -> int | None:
+        found = await self.first_waiting(tenant_id, session_id)
+        return found.row.run_no if found else None
 
     async def children(self, run_no: int) -> Sequence[FoundRun]:
         return [self._found(n) for n, row in self.runs.items() if row.parent_run_no == run_no]
@@ -223,6 +235,9 @@ class MemoryLog:
     async def session_ops(self, tenant_id: str, session_id: str) -> Sequence[SessionOp]:
         return [op for _, op in sorted(self.ops.get((tenant_id, session_id), {}).items())]
 
+    async def state_version(self, tenant_id: str, session_id: str) -> int:
+        return max(self.ops.get((tenant_id, session_id), {}), default=0)
+
     async def read_tail(
         self, *, after: tuple[int, int] = (0, 0), limit: int = 1000
     ) -> Sequence[StoredEvent]:
@@ -255,6 +270,24 @@ class MemoryLog:
 
     async def expired_calls(self, limit: int) -> Sequence[tuple[str, int]]:
         return self.calls.expired()[:limit]
+
+    async def looming(self, now: datetime, inbox_before: datetime) -> Looming:
+        woken = any(one.wake_at is not None and one.wake_at <= now for one in self.open.values())
+        inbox = await self.due_inbox(inbox_before, 1)
+        return Looming(woken, bool(self.calls.expired()), bool(inbox))
+
+    async def move_wake(self, run_no: int, at: datetime) -> None:
+        if (known := self.open.get(run_no)) is not None:
+            known.wake_at = at
+
+    async def live_calls(self, run_no: int) -> frozenset[str]:
+        return self.calls.live(run_no)
+
+    async def abandon_calls(self, run_no: int) -> int:
+        return self.calls.abandon(run_no)
+
+    async def keep_ranges_ahead(self) -> int:
+        return 0
 
     # --- inbox, tombstones, held text
 
@@ -383,6 +416,19 @@ class MemoryCalls:
     def unsettled(self, run_no: int) -> bool:
         """Whether a call of the run has no outcome yet."""
         return any(row.run_no == run_no and not row.settled for row in self.rows.values())
+
+    def live(self, run_no: int) -> frozenset[str]:
+        """Ids of the run's calls that somebody holds now."""
+        now = self.log.clock()
+        rows = [(i, r) for i, r in self.rows.items() if r.run_no == run_no and not r.settled]
+        return frozenset(call_id for call_id, row in rows if row.lease_until >= now)
+
+    def abandon(self, run_no: int) -> int:
+        """Settle the run's calls whose lease has run out."""
+        gone = [call_id for call_id, number in self.expired() if number == run_no]
+        for call_id in gone:
+            self.rows[call_id].settled = True
+        return len(gone)
 
     def expired(self) -> list[tuple[str, int]]:
         """(call_id, run_no) of calls whose lease has run out."""

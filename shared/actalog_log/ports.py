@@ -74,6 +74,7 @@ class Append:
     row: RunRow | None = None
     standing: Standing | None = None  # a change of `open_runs`, None: as it was
     wake_at: datetime | None = None  # with `standing`: when the supervisor looks
+    linked: tuple[StoredEvent, ...] = ()  # as `chain.link` makes them, so that it is done once
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +137,25 @@ class SessionHead:
 
 
 @dataclass(frozen=True, slots=True)
+class Opening:
+    """What a new run finds. `user_id` is that of the session's first run."""
+
+    turn: int  # the last one taken
+    busy: bool  # a run of the session is active or waiting
+    known: bool  # the run id exists
+    user_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Looming:
+    """What there is for a supervisor to do: one cheap question instead of three."""
+
+    runs: bool
+    calls: bool
+    inbox: bool
+
+
+@dataclass(frozen=True, slots=True)
 class InboxRow:
     tenant_id: str
     inbox_id: str  # the run id of a task; else an id of the message
@@ -193,6 +213,10 @@ class RunLog(Protocol):
         """The last seq: confirms a decision of "nothing" (law 13)."""
         ...
 
+    async def opening(self, tenant_id: str, session_id: str, run_id: str) -> Opening:
+        """All that accepting a task has to know, in one question."""
+        ...
+
     async def session_head(self, tenant_id: str, session_id: str) -> SessionHead: ...
 
     async def session_runs(
@@ -203,6 +227,10 @@ class RunLog(Protocol):
 
     async def first_waiting(self, tenant_id: str, session_id: str) -> FoundRun | None:
         """The waiting run with the lowest turn, if no earlier turn is active (3.2)."""
+        ...
+
+    async def first_waiting_no(self, tenant_id: str, session_id: str) -> int | None:
+        """Its number alone: what is asked after every end."""
         ...
 
     async def children(self, run_no: int) -> Sequence[FoundRun]: ...
@@ -230,6 +258,10 @@ class RunLog(Protocol):
         """In the order of their versions."""
         ...
 
+    async def state_version(self, tenant_id: str, session_id: str) -> int:
+        """The last one taken; 0 before the first."""
+        ...
+
     # --- publishing (protocol 7) and the supervisor (protocol 5)
 
     def published(self, run_no: int, seq: int) -> None:
@@ -244,6 +276,26 @@ class RunLog(Protocol):
 
     async def expired_calls(self, limit: int) -> Sequence[tuple[str, int]]:
         """(call_id, run_no) of calls without outcome whose lease has run out; its runs wake."""
+        ...
+
+    async def looming(self, now: datetime, inbox_before: datetime) -> Looming:
+        """Whether `due_runs`, `expired_calls` or `due_inbox` have anything to tell."""
+        ...
+
+    async def move_wake(self, run_no: int, at: datetime) -> None:
+        """Look at an open run at that time instead."""
+        ...
+
+    async def live_calls(self, run_no: int) -> frozenset[str]:
+        """Ledger keys of the run's calls that somebody holds now."""
+        ...
+
+    async def abandon_calls(self, run_no: int) -> int:
+        """Settle calls of an ended run whose holder is gone: nobody will answer them."""
+        ...
+
+    async def keep_ranges_ahead(self) -> int:
+        """Make the partitions that are needed next (protocol 12); how many were made."""
         ...
 
     # --- inbox, tombstones, held text

@@ -1,10 +1,9 @@
 """The run log in PostgreSQL: reads, what lies beside the log, and the tail for projections."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import orjson
 
@@ -27,9 +26,9 @@ from actalog_log.ports import (
     Tombstone,
 )
 from actalog_log.publishing import PublishedMarks
+from actalog_log.reaching import reaching
+from actalog_log.watching import Watching
 
-P = ParamSpec("P")
-T = TypeVar("T")
 Row = Any  # asyncpg.Record: its fields have no static types
 
 BLOCK = 64  # as the sequence `run_numbers` counts
@@ -45,20 +44,7 @@ _RUN = """
 """
 
 
-def reaching(call: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
-    """A database that cannot be reached is Transient."""
-
-    @wraps(call)
-    async def reached(*args: P.args, **kwargs: P.kwargs) -> T:
-        try:
-            return await call(*args, **kwargs)
-        except (*CONNECTION_LOST, *NOT_NOW) as error:
-            raise Transient(f"PostgreSQL: {error or type(error).__name__}") from error
-
-    return reached
-
-
-class PostgresLog:
+class PostgresLog(Watching):
     """RunLog over PostgreSQL. The database is migrated by `actalog_log.migrate`."""
 
     def __init__(self, dsn: str, *, connections: int = 8) -> None:
@@ -190,12 +176,7 @@ class PostgresLog:
 
     @reaching
     async def first_waiting(self, tenant_id: str, session_id: str) -> FoundRun | None:
-        run_no = await self.pool.fetchval(
-            "select run_no from (select run_no, standing from open_runs where tenant_id = $1"
-            " and session_id = $2 and turn is not null and standing in ('active', 'waiting')"
-            " order by turn limit 1) first where standing = 'waiting'",
-            tenant_id, session_id,
-        )  # fmt: skip
+        run_no = await self.first_waiting_no(tenant_id, session_id)
         return None if run_no is None else await self.find_run_no(run_no)
 
     @reaching
@@ -338,14 +319,6 @@ class PostgresLog:
             " on conflict do nothing",
             tombstone.tenant_id, tombstone.run_id, tombstone.reason, tombstone.by,
         )  # fmt: skip
-
-    @reaching
-    async def get_tombstone(self, tenant_id: str, run_id: str) -> Tombstone | None:
-        row = await self.pool.fetchrow(
-            "select tenant_id, run_id, reason, by from tombstones"
-            " where tenant_id = $1 and run_id = $2", tenant_id, run_id,
-        )  # fmt: skip
-        return Tombstone(**dict(row)) if row else None
 
     @reaching
     async def get_held(self, tenant_id: str, held_id: str) -> str | None:

@@ -1,0 +1,142 @@
+"""What a conductor asks PostgreSQL around its appends, and what its supervisor watches."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import cached_property
+
+from actalog_log.database import Pool
+from actalog_log.ports import Looming, Opening, Tombstone
+from actalog_log.reaching import reaching
+from actalog_log.together import Together
+
+MOST = 500  # questions in one statement
+
+_OPENING = """
+    select coalesce((select max(turn) from runs r
+                     where r.tenant_id = k.tenant and r.session_id = k.session), 0) as turn,
+           exists (select from open_runs o
+                   where o.tenant_id = k.tenant and o.session_id = k.session
+                   and o.turn is not null and o.standing in ('active', 'waiting')) as busy,
+           (select user_id from runs r join subjects using (subject)
+            where r.tenant_id = k.tenant and r.session_id = k.session and turn = 1) as user_id,
+           exists (select from runs r where r.tenant_id = k.tenant and r.run_id = k.run) as known
+    from unnest($1::text[], $2::text[], $3::text[]) with ordinality as k(tenant, session, run, at)
+    order by at
+"""
+_FIRST_WAITING = """
+    select first.run_no
+    from unnest($1::text[], $2::text[]) with ordinality as k(tenant, session, at)
+    left join lateral (
+        select run_no, standing from open_runs o
+        where o.tenant_id = k.tenant and o.session_id = k.session and o.turn is not null
+        and o.standing in ('active', 'waiting') order by o.turn limit 1
+    ) first on first.standing = 'waiting'
+    order by at
+"""
+_TOMBSTONES = """
+    select k.tenant as tenant_id, k.run as run_id, reason, by, made_at
+    from unnest($1::text[], $2::text[]) with ordinality as k(tenant, run, at)
+    left join tombstones t on t.tenant_id = k.tenant and t.run_id = k.run
+    order by at
+"""
+_LOOMING = """
+    select exists (select from open_runs where wake_at <= $1) as runs,
+           exists (select from calls where not settled and lease_until < clock_timestamp())
+               as calls,
+           exists (select from inbox where received_at < $2) as inbox
+"""
+
+
+class Watching:
+    """Reads and small writes of the conductor over a pool. Questions of many runs go together."""
+
+    pool: Pool
+
+    @cached_property
+    def _openings(self) -> Together[tuple[str, str, str], Opening]:
+        return Together(self._ask_openings, key=_named, most=MOST)
+
+    @cached_property
+    def _waiters(self) -> Together[tuple[str, str], int | None]:
+        return Together(self._ask_waiting, key=_named, most=MOST)
+
+    @cached_property
+    def _tombstones(self) -> Together[tuple[str, str], Tombstone | None]:
+        return Together(self._ask_tombstones, key=_named, most=MOST)
+
+    @reaching
+    async def opening(self, tenant_id: str, session_id: str, run_id: str) -> Opening:
+        return await self._openings.ask((tenant_id, session_id, run_id))
+
+    @reaching
+    async def first_waiting_no(self, tenant_id: str, session_id: str) -> int | None:
+        return await self._waiters.ask((tenant_id, session_id))
+
+    @reaching
+    async def get_tombstone(self, tenant_id: str, run_id: str) -> Tombstone | None:
+        return await self._tombstones.ask((tenant_id, run_id))
+
+    @reaching
+    async def state_version(self, tenant_id: str, session_id: str) -> int:
+        version = await self.pool.fetchval(
+            "select max(state_version) from session_ops where tenant_id = $1 and session_id = $2",
+            tenant_id, session_id,
+        )  # fmt: skip
+        return version or 0
+
+    @reaching
+    async def looming(self, now: datetime, inbox_before: datetime) -> Looming:
+        row = await self.pool.fetchrow(_LOOMING, now, inbox_before)
+        assert row is not None
+        return Looming(row["runs"], row["calls"], row["inbox"])
+
+    @reaching
+    async def move_wake(self, run_no: int, at: datetime) -> None:
+        await self.pool.execute(
+            "update open_runs o set wake_at = $2 from (select run_no from open_runs"
+            " where run_no = $1 for update skip locked) k where o.run_no = k.run_no", run_no, at,
+        )  # fmt: skip
+
+    @reaching
+    async def live_calls(self, run_no: int) -> frozenset[str]:
+        rows = await self.pool.fetch(
+            "select call_id from calls where run_no = $1 and not settled"
+            " and lease_until >= clock_timestamp()", run_no,
+        )  # fmt: skip
+        return frozenset(row["call_id"] for row in rows)
+
+    @reaching
+    async def abandon_calls(self, run_no: int) -> int:
+        said = await self.pool.execute(
+            "update calls set settled = true where run_no = $1 and not settled"
+            " and lease_until < clock_timestamp()", run_no,
+        )  # fmt: skip
+        return int(said.rpartition(" ")[2])
+
+    @reaching
+    async def keep_ranges_ahead(self) -> int:
+        return await self.pool.fetchval("select keep_ranges_ahead()")
+
+    async def _ask_openings(self, keys: Sequence[tuple[str, str, str]]) -> list[Opening]:
+        rows = await self.pool.fetch(_OPENING, *_columns(keys, 3))
+        return [Opening(r["turn"], r["busy"], r["known"], r["user_id"]) for r in rows]
+
+    async def _ask_waiting(self, keys: Sequence[tuple[str, str]]) -> list[int | None]:
+        rows = await self.pool.fetch(_FIRST_WAITING, *_columns(keys, 2))
+        return [row["run_no"] for row in rows]
+
+    async def _ask_tombstones(self, keys: Sequence[tuple[str, str]]) -> list[Tombstone | None]:
+        rows = await self.pool.fetch(_TOMBSTONES, *_columns(keys, 2))
+        return [
+            None if r["made_at"] is None
+            else Tombstone(r["tenant_id"], r["run_id"], r["reason"], r["by"])
+            for r in rows
+        ]  # fmt: skip
+
+
+def _named(key: tuple[str, ...]) -> str:
+    return "\x1f".join(key)
+
+
+def _columns(keys: Sequence[tuple[str, ...]], width: int) -> list[list[str]]:
+    return [[key[at] for key in keys] for at in range(width)]
