@@ -9,7 +9,7 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
@@ -100,7 +100,7 @@ class Outside:
         self.bootstrap, self.prefix = bootstrap, prefix
         self.results: list[dict[str, Any]] = []
 
-    async def __aenter__(self) -> "Outside":
+    async def __aenter__(self) -> Self:
         self.producer = AIOKafkaProducer(bootstrap_servers=self.bootstrap)
         self.consumer = AIOKafkaConsumer(
             f"{self.prefix}.results", bootstrap_servers=self.bootstrap,

@@ -7,7 +7,7 @@ import time
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
@@ -20,7 +20,7 @@ class Load:
     prefix: str = "actalog"
     embedded: bool = False
 
-    async def __aenter__(self) -> "Load":
+    async def __aenter__(self) -> Self:
         self.producer = AIOKafkaProducer(
             bootstrap_servers=self.bootstrap, acks="all", max_batch_size=262_144,
             enable_idempotence=not self.embedded,
