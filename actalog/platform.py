@@ -4,8 +4,9 @@ import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, Self
 
+from actalog.names import NAMES, Name
 from actalog.registry import register
-from actalog.services import NAMES, Ground, Name, build
+from actalog.services import Ground, build
 from actalog_contracts.definitions import Definition
 from actalog_core.service import Service
 from actalog_core.settings import Settings

@@ -4,18 +4,16 @@ import os
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any
 from uuid import uuid4
 
+from actalog.names import Name
 from actalog_bus.ports import Bus
 from actalog_core.clock import Clock, system_clock
 from actalog_core.service import Service
 from actalog_core.settings import Settings
 from actalog_log.memories import MemoryStore
 from actalog_log.ports import Calls, RunLog
-
-Name = Literal["conductor", "guardrails", "context", "llm", "tools", "memory", "gateway"]
-NAMES: tuple[Name, ...] = get_args(Name)
 
 
 @dataclass(frozen=True, kw_only=True)

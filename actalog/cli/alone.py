@@ -1,0 +1,97 @@
+"""One service in a process of its own, against named servers."""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import structlog
+
+from actalog.cli.author import EXAMPLE, load
+from actalog.cli.reach import Reach
+from actalog.cli.waiting import all_migrated, until
+from actalog.names import Name
+from actalog.platform import Platform
+from actalog.services import Ground
+from actalog_bus.kafka import KafkaBus
+from actalog_bus.observed import ObservedBus
+from actalog_core import logging, tracing
+from actalog_core.errors import Transient
+from actalog_core.health import HealthServer
+from actalog_log.calls import PostgresCalls
+from actalog_log.memories_postgres import PostgresMemories
+from actalog_log.postgres import PostgresLog
+
+log = structlog.get_logger()
+PING_S = 2.0
+
+
+class Alone:
+    """Waits for database and broker, says on /health/ready what it waits for, drains at the end."""
+
+    def __init__(self, name: Name, reach: Reach) -> None:
+        self.name: Name = name
+        self.reach, self.settings = reach, reach.settings
+        self.callables: Mapping[str, Callable[..., Any]] = {}
+        if name == "tools":  # author code runs in one place (law 12)
+            self.callables = load(self.settings.app or EXAMPLE).callables()
+        self.kafka = reach.kafka_settings()
+        self.run_log = PostgresLog(reach.dsn)
+        self.connected = False
+        self.platform: Platform | None = None
+        self.waits_for: str | None = "starting"
+        self.health = HealthServer(
+            name, missing=self.missing, host=self.settings.host, port=self.settings.health_port
+        )
+
+    async def run(self) -> None:
+        """Start, then last."""
+        settings = self.settings
+        logging.configure(
+            level=settings.log_level, format=settings.log_format, service=self.name
+        )
+        if wrong := tracing.configure(os.environ, service=self.name):
+            log.warning(wrong)
+        await self.health.start()
+        await until("database", self.run_log.start, say=self._say)
+        self.connected = True
+        await until("migrations", lambda: all_migrated(self.reach.dsn), say=self._say)
+        self.platform = Platform(self._ground(), names=[self.name])
+        await self.platform.start()
+        log.info("ready", service=self.name, health_port=self.health.port)
+        await asyncio.Event().wait()
+
+    async def stop(self) -> None:
+        """Hear nothing new, finish, commit, disconnect."""
+        log.info("stopping", service=self.name)
+        if self.platform is not None:
+            await self.platform.stop()
+        if self.connected:
+            await self.run_log.stop()
+        await self.health.stop()
+
+    def _ground(self) -> Ground:
+        traced = tracing.wanted(os.environ)
+        return Ground(
+            bus=ObservedBus(KafkaBus(self.kafka), traced=traced), log=self.run_log,
+            calls=PostgresCalls(self.run_log.pool), memories=PostgresMemories(self.run_log.pool),
+            settings=self.settings, callables=self.callables,
+        )  # fmt: skip
+
+    def _say(self, what: str | None) -> None:
+        self.waits_for = what
+
+    async def missing(self) -> list[str]:
+        """A worker needs its consumers and the database; the gateway accepts without Kafka."""
+        if self.waits_for or self.platform is None:
+            return [self.waits_for or "starting"]
+        told = [f"{self.name}: {what}" for one in self.platform.services for what in await one.missing()]
+        bus = self.platform.ready()
+        if bus and self.name != "gateway":
+            told.append(bus)
+        with contextlib.suppress(TimeoutError, Transient):
+            async with asyncio.timeout(PING_S):
+                await self.run_log.ping()
+                return told
+        return [*told, "database: it does not answer"]

@@ -1,0 +1,32 @@
+"""`actalog service`."""
+
+from typing import Annotated
+
+import typer
+
+from actalog.cli.common import USAGE, carry_out, complain
+
+
+def service(
+    name: Annotated[str, typer.Argument(help="conductor, guardrails, context, llm, tools, memory "
+                                        "or gateway.", metavar="NAME")],
+) -> None:  # fmt: skip
+    """Run one service alone: what a container runs."""
+    from actalog.names import NAMES
+
+    if name not in NAMES:
+        said = f"there is no service {name}; there are {', '.join(NAMES)}"
+        raise typer.Exit(complain(said, USAGE))
+    carry_out(_service(name))
+
+
+async def _service(name: str) -> None:
+    from typing import cast
+
+    from actalog.cli.alone import Alone
+    from actalog.cli.reach import Reach
+    from actalog.cli.signals import until_signal
+    from actalog.names import Name
+
+    alone = Alone(cast(Name, name), Reach.from_env())
+    await until_signal(alone)

@@ -1,0 +1,78 @@
+"""A session from the log: its runs in order, and its state folded from operations (protocol 10)."""
+
+from typing import Any
+
+import orjson
+
+from actalog.rebuilding import Recorded, recorded
+from actalog_contracts.runs import (
+    InputChecked,
+    ModelReplied,
+    OutputReviewed,
+    RunAccepted,
+    RunCompleted,
+)  # fmt: skip
+from actalog_log.ports import RunLog
+
+
+async def session_of(log: RunLog, tenant: str, session: str) -> dict[str, Any]:
+    """Runs, oldest first, and the state after the last operation."""
+    found = list(await log.session_runs(tenant, session))
+    runs = [await recorded(log, one) for one in reversed(found)]
+    version, state = 0, _initial(runs)
+    for one in await log.session_ops(tenant, session):
+        version = one.state_version
+        for op in orjson.loads(one.ops):
+            apply(state, op)
+    return {
+        "session_id": session, "tenant_id": tenant, "state": state, "state_version": version,
+        "runs": [_told(run) for run in runs],
+    }  # fmt: skip
+
+
+def apply(state: dict[str, Any], op: dict[str, Any]) -> None:
+    """One operation; one that does not fit what is there changes nothing."""
+    key, value = op["key"], orjson.loads(op.get("value") or "null")
+    match op["op"], state.get(key):
+        case "set", _:
+            state[key] = value
+        case "delete", _:
+            state.pop(key, None)
+        case "increment", int() | float() | None as before:
+            state[key] = (before or 0) + value
+        case "append", list() as before:
+            state[key] = [*before, value]  # pyright: ignore[reportUnknownVariableType]
+        case "append", None:
+            state[key] = [value]
+        case _:
+            pass
+
+
+def _initial(runs: list[Recorded]) -> dict[str, Any]:
+    if not runs:
+        return {}
+    first = runs[0]
+    given = next((e.session_state for e in first.events if isinstance(e, RunAccepted)), "{}")
+    return {**orjson.loads(first.definition.session_state), **orjson.loads(given)}
+
+
+def _told(run: Recorded) -> dict[str, Any]:
+    row = run.found.row
+    asked = answer = None
+    for event in run.events:
+        match event:
+            case RunAccepted():
+                asked = event.input
+            case InputChecked(text=str(text)):
+                asked = text
+            case ModelReplied(purpose="answer", text=str(text)) | OutputReviewed(text=str(text)):
+                answer = text
+            case RunCompleted(output=str(text)):
+                answer = text
+            case _:
+                pass
+    return {
+        "turn": row.turn, "run_id": row.run_id, "target": row.target,
+        "state": type(run.state()).__name__, "events": len(run.events), "input": asked,
+        "answer": answer,
+    }  # fmt: skip
