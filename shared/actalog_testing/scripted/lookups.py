@@ -56,8 +56,10 @@ def _fit(tool: OfferedTool, text: str, earlier: Sequence[str]) -> Fit | None:
 
 
 def _hint(properties: Mapping[str, Any], text: str, earlier: Sequence[str]) -> int:
-    """What speaks for a tool beside words: an id that it takes (2; 1 when the id was named
-    before), or the name of a thing (1)."""
+    """What speaks for a tool beside words: an option or an id that it takes (2; 1 when the id was
+    named before), or the name of a thing (1)."""
+    if any("enum" in schema and _values(name, schema, text) for name, schema in properties.items()):
+        return 2
     if any(_is_id(name) for name in properties):
         if words.IDENTIFIER.search(text):
             return 2

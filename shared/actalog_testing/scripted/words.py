@@ -11,7 +11,10 @@ will with would yes you your
 """
 STOP = frozenset(FILLERS.split())
 WORD = re.compile(r"[^\W_]+(?:['\u2019-][^\W_]+)*")
-IDENTIFIER = re.compile(r"(?<![\w.])#?((?:[A-Z]{1,5}-)?\d{3,10}(?:-\d{1,4})?)(?![\w@])")
+# Groups of digits beside each other are a card or a telephone, and no order.
+IDENTIFIER = re.compile(
+    r"(?<![\w.+])(?<!\d )#?((?:[A-Z]{1,5}-)?\d{3,10}(?:-\d{1,4})?)(?![\w@]| \d)"
+)
 NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?")
 EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 DATE = re.compile(r"\b\d{4}-\d{2}-\d{2}\b")
