@@ -1,0 +1,190 @@
+"""Chat completions: chunks to a whole message, whatever a compatible server makes of them. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from actalog_contracts.base import Usage
+from actalog_core.canonical import clean_text
+from actalog_llm.whole import (
+    Broken,
+    CallText,
+    Piece,
+    Text,
+    Whole,
+    as_json,
+    items,
+    mapping,
+    text_of,
+    tokens,
+)
+
+FINISHES = {"tool_calls": "tool_calls", "function_call": "tool_calls", "max_tokens": "length"}
+
+
+@dataclass(slots=True)
+class _Call:
+    id: str = ""
+    name: str = ""
+    arguments: list[str] = field(default_factory=list[str])
+    extra: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+class OpenAIAccumulator:
+    """See `Accumulator`. Chunks are parsed JSON."""
+
+    def __init__(self) -> None:
+        self.text, self.reasoning, self.refusal = Text(), Text(), Text()
+        self.calls: list[_Call] = []
+        self.by_index: dict[int, _Call] = {}
+        self.details: list[object] = []
+        self.finish: str | None = None
+        self.model: str | None = None
+        self.id: str | None = None
+        self.usage: object = None
+        self.started = False
+
+    @property
+    def finished(self) -> bool:
+        return self.finish is not None
+
+    def take(self, chunk: object) -> Sequence[Piece]:
+        """See `Accumulator.take`."""
+        told = mapping(chunk)
+        if not told:
+            raise Broken(
+                "malformed", f"a chunk is {type(chunk).__name__}, not an object with fields"
+            )
+        if told.get("object") == "error":  # vLLM's way, which the SDK lets pass
+            raise Broken("overloaded", text_of(told.get("message")) or "the server broke off")
+        self.id = self.id or text_of(told.get("id")) or None
+        self.model = text_of(told.get("model")) or self.model
+        if told.get("usage"):
+            self.usage = told["usage"]  # servers that count in every chunk: the last one counts
+        pieces: list[Piece] = []
+        for choice in map(mapping, items(told.get("choices"))):
+            if choice.get("index") in (0, None):
+                pieces += self._choice(choice)
+        return pieces
+
+    def _choice(self, choice: Mapping[str, Any]) -> list[Piece]:
+        delta = mapping(choice.get("delta") or choice.get("message"))
+        self.finish = text_of(choice.get("finish_reason")) or self.finish
+        pieces: list[Piece] = []
+        content, thought = _content(delta.get("content"))
+        thought = thought or text_of(delta.get("reasoning_content") or delta.get("reasoning"))
+        if thought and (shown := self.reasoning.add(thought)):
+            pieces.append(("reasoning", shown))
+        if content and (shown := self.text.add(content)):
+            pieces.append(("text", shown))
+        self.refusal.add(text_of(delta.get("refusal")))
+        self.details += items(delta.get("reasoning_details"))
+        asked = items(delta.get("tool_calls"))
+        for call in map(mapping, asked):
+            self._call(call)
+        if legacy := mapping(delta.get("function_call")):
+            self._call({"index": -1, "function": legacy})
+        self.started = self.started or bool(content or thought or asked or legacy)
+        return pieces
+
+    def _call(self, delta: Mapping[str, Any]) -> None:
+        function = mapping(delta.get("function"))
+        call_id, name = text_of(delta.get("id")), text_of(function.get("name"))
+        call = self._which(delta.get("index"), call_id, name, function.get("arguments"))
+        call.id = call.id or call_id
+        if name != call.name and not call.arguments:
+            call.name += name
+        call.extra |= mapping(delta.get("extra_content"))
+        arguments = function.get("arguments")
+        if mapping(arguments):  # Ollama's own form: an object
+            arguments = as_json(mapping(arguments))
+        if text_of(arguments):
+            call.arguments.append(text_of(arguments))
+
+    def _which(self, index: object, call_id: str, name: str, arguments: object) -> _Call:
+        """The call that a delta is about: by its index; where servers give none, or the same to
+        all, a new id or a name begins the next call."""
+        if isinstance(index, int) and index in self.by_index:
+            known = self.by_index[index]
+            if not (name and call_id and known.id and known.id != call_id):
+                return known
+            return self._new(index)
+        if isinstance(index, int):
+            return self._new(index)
+        for known in self.calls:
+            if call_id and known.id == call_id and not (name and known.arguments and arguments):
+                return known
+        if not self.calls or call_id or name:
+            return self._new(None)
+        return self.calls[-1]
+
+    def _new(self, index: int | None) -> _Call:
+        call = _Call()
+        self.calls.append(call)
+        if index is not None:
+            self.by_index[index] = call
+        return call
+
+    def whole(self) -> Whole:
+        """See `Accumulator.whole`."""
+        usage = usage_of(self.usage)
+        refusal = self.refusal.whole()
+        if refusal or self.finish == "content_filter":
+            said = refusal or "the provider's content filter withheld the answer"
+            raise Broken("refused", said, usage=usage)
+        if self.finish is None:
+            raise Broken("truncated", "the stream ended without a finish reason", usage=usage)
+        if self.finish == "error":  # OpenRouter's way
+            raise Broken("overloaded", "the provider broke off with an error", usage=usage)
+        finish = FINISHES.get(self.finish, clean_text(self.finish))
+        return Whole(
+            text=self.text.whole(),
+            reasoning=self.reasoning.whole(),
+            calls=tuple(_whole_call(call) for call in self.calls),
+            finish="tool_calls" if self.calls and finish == "stop" else finish,
+            model=clean_text(self.model) if self.model else None,
+            id=clean_text(self.id) if self.id else None,
+            usage=usage,
+            extra=self._extra(),
+        )
+
+    def _extra(self) -> str:
+        """Signatures of thought: by the call's place (Gemini), and OpenRouter's details."""
+        back: dict[str, Any] = {}
+        if any(call.extra for call in self.calls):
+            back["calls"] = [call.extra or None for call in self.calls]
+        if self.details:
+            back["reasoning_details"] = self.details
+        return as_json({"openai": back}) if back else "{}"
+
+
+def usage_of(value: object) -> Usage | None:
+    """The usage that a chunk reports; None when there is none that can be true."""
+    told = mapping(value)
+    read, written = tokens(told.get("prompt_tokens")), tokens(told.get("completion_tokens"))
+    if read is None or written is None:
+        return None
+    cached = tokens(mapping(told.get("prompt_tokens_details")).get("cached_tokens"))
+    thought = tokens(mapping(told.get("completion_tokens_details")).get("reasoning_tokens"))
+    total = tokens(told.get("total_tokens"))
+    return Usage(
+        input_tokens=read, output_tokens=written, cached_tokens=cached or 0,
+        reasoning_tokens=thought or 0,
+        total_tokens=read + written if total is None else total,
+    )  # fmt: skip
+
+
+def _whole_call(call: _Call) -> CallText:
+    return CallText(clean_text(call.id), clean_text(call.name), clean_text("".join(call.arguments)))
+
+
+def _content(value: object) -> tuple[str, str]:
+    """Text and thought; Mistral sends a list of both."""
+    if not isinstance(value, list):
+        return text_of(value), ""
+    text, thought = "", ""
+    for item in map(mapping, items(value)):  # pyright: ignore[reportUnknownArgumentType]
+        text += text_of(item.get("text"))
+        for inner in map(mapping, items(item.get("thinking"))):
+            thought += text_of(inner.get("text"))
+    return text, thought

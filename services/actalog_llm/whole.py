@@ -1,0 +1,149 @@
+"""What came out of a stream: a whole message, or how it broke. No provider is known here."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypeAlias, cast
+
+import orjson
+
+from actalog_contracts.base import Usage
+from actalog_core.canonical import clean_text
+
+Kind = Literal[
+    "auth", "rate_limited", "overloaded", "timeout", "connection", "invalid_request",
+    "context_overflow", "refused", "truncated", "malformed", "unknown",
+]  # fmt: skip
+Piece: TypeAlias = tuple[Literal["text", "reasoning"], str]
+MAX_TOKENS = 2**53 - 1
+CHARS_PER_TOKEN = 4  # a rule of thumb, used where a provider reports nothing
+
+
+@dataclass(frozen=True, slots=True)
+class CallText:
+    """A tool call as the model wrote it."""
+
+    provider_id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A whole message. `usage` is None where the provider reported none that can be true.
+    `extra` is JSON text: what the provider wants back with the next turn."""
+
+    text: str
+    reasoning: str
+    calls: tuple[CallText, ...]
+    finish: str
+    model: str | None
+    id: str | None
+    usage: Usage | None
+    extra: str = "{}"
+
+
+class Broken(Exception):
+    """The stream gave no whole message. `usage` is what it cost all the same."""
+
+    def __init__(self, kind: Kind, message: str, *, usage: Usage | None = None) -> None:
+        super().__init__(message)
+        self.kind: Kind = kind
+        self.message, self.usage = message, usage
+
+
+class Accumulator(Protocol):
+    """Takes a stream's chunks (parsed JSON of whatever shape) and makes a whole of them."""
+
+    @property
+    def started(self) -> bool:
+        """Whether the model has begun to write."""
+        ...
+
+    @property
+    def finished(self) -> bool:
+        """Whether the message is known to be whole."""
+        ...
+
+    def take(self, chunk: object) -> Sequence[Piece]:
+        """What people may see of this chunk.
+
+        Raises:
+            Broken: the chunk is no chunk.
+        """
+        ...
+
+    def whole(self) -> Whole:
+        """The message.
+
+        Raises:
+            Broken: the stream ended before it, or the model refused.
+        """
+        ...
+
+
+class Text:
+    """Text that comes in pieces, cleaned as it comes: a pair of surrogates may arrive in two."""
+
+    def __init__(self) -> None:
+        self.pieces: list[str] = []
+        self._half = ""
+
+    def add(self, text: str) -> str:
+        """What can be shown now."""
+        if self._half or not text.isascii() or "\x00" in text:
+            text = self._half + text
+            self._half = ""
+            if text and "\ud800" <= text[-1] <= "\udbff":
+                self._half, text = text[-1], text[:-1]
+            text = clean_text(text)
+        if text:
+            self.pieces.append(text)
+        return text
+
+    def whole(self) -> str:
+        """All of it."""
+        if self._half:
+            self._half = ""
+            self.pieces.append("\ufffd")
+        return "".join(self.pieces)
+
+
+def text_of(value: object) -> str:
+    """A text, or nothing where something else stands."""
+    return value if isinstance(value, str) else ""
+
+
+def mapping(value: object) -> Mapping[str, Any]:
+    """An object, or an empty one."""
+    return cast(Mapping[str, Any], value) if isinstance(value, dict) else {}
+
+
+def items(value: object) -> Sequence[object]:
+    """A list, or an empty one."""
+    return cast(Sequence[object], value) if isinstance(value, list) else ()
+
+
+def as_json(value: object) -> str:
+    """JSON text of what a provider sent, cleaned."""
+    try:
+        return clean_text(orjson.dumps(value).decode())
+    except TypeError:  # lone surrogates, or an integer beyond 64 bits
+        return clean_text(json.dumps(value, ensure_ascii=False))
+
+
+def tokens(value: object) -> int | None:
+    """A count of tokens that can be true, or None."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if 0 <= value <= MAX_TOKENS else None
+
+
+def estimated(input_chars: int, output_chars: int) -> Usage:
+    """Where a provider reported nothing."""
+    read, written = -(-input_chars // CHARS_PER_TOKEN), -(-output_chars // CHARS_PER_TOKEN)
+    return Usage(
+        input_tokens=read, output_tokens=written, total_tokens=read + written, estimated=True
+    )
