@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from actalog.parameters import refuse, warn_moved
+from actalog.run.runnable import Runnable, new_session
 from actalog.unsupported import AGENT_NOT_YET
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     Checks = Sequence[Guardrail | Check]
 
 
-class Agent:
+class Agent(Runnable):
     """A model with instructions and tools.
 
     Parameters have Agno's names where the thing is the same. `turn_limit` and `tool_call_limit`
@@ -29,7 +30,7 @@ class Agent:
     """
 
     __slots__ = (
-        "_id", "add_history_to_context", "add_memories_to_context",
+        "_id", "_sessions", "add_history_to_context", "add_memories_to_context",
         "add_session_state_to_context", "add_session_summary_to_context", "description",
         "enable_session_summaries", "expected_output", "input_checks", "instructions", "markdown",
         "model", "name", "num_history_runs", "output_checks", "output_schema", "overlap",
@@ -37,7 +38,7 @@ class Agent:
         "tool_call_limit", "tools", "turn_limit", "update_memory_on_run", "user_id",
     )  # fmt: skip
 
-    def __new__(cls, **given: Any) -> Self:
+    def __new__(cls, **given: Any) -> Self:  # pyright: ignore[reportInconsistentConstructor]
         if not given.keys() <= PARAMETERS and cls is Agent:
             refuse("Agent", given, known=PARAMETERS, not_yet=AGENT_NOT_YET)
         return object.__new__(cls)
@@ -80,6 +81,7 @@ class Agent:
     ) -> None:
         self.name = name
         self._id = id
+        self._sessions: dict[str | None, str] | None = None
         self.model = model
         self.instructions = instructions
         self.description = description
@@ -115,6 +117,19 @@ class Agent:
         """The id given, or one made of the name."""
         return self._id or "-".join((self.name or "agent").lower().split())
 
+    def session_for(self, user_id: str | None) -> str | None:
+        """The session of runs that name none: `session_id`; for an agent that looks back at its
+        session, one for each user; else None: each run stands alone."""
+        looks_back = (
+            self.add_history_to_context or self.enable_session_summaries
+            or self.session_state is not None or self.add_session_state_to_context
+        )  # fmt: skip
+        if self.session_id is not None or not looks_back:
+            return self.session_id
+        if self._sessions is None:
+            self._sessions = {}
+        return self._sessions.setdefault(user_id, new_session())
+
     def __repr__(self) -> str:
         return f"Agent(id={self.id!r})"
 
@@ -136,4 +151,4 @@ class Agent:
         return agent_callables(self)
 
 
-PARAMETERS = frozenset(Agent.__init__.__kwdefaults__ or {})
+PARAMETERS: frozenset[str] = frozenset(Agent.__init__.__kwdefaults__ or {})

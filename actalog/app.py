@@ -76,4 +76,4 @@ class AgentOS(App):
         raise NotSupported("AgentOS.serve(): type `actalog up --app MODULE:NAME`.")
 
 
-PARAMETERS = frozenset({"agents", *(App.__init__.__kwdefaults__ or {})})
+PARAMETERS: frozenset[str] = frozenset({"agents", *(App.__init__.__kwdefaults__ or {})})

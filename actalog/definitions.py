@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from actalog.errors import BadDefinition, NotSupported
 from actalog.guardrails.checks import Guardrail
 from actalog.models.base import choice
+from actalog.schemas import json_schema
 from actalog.tool_definitions import Named, named_tools, tool_definition
 from actalog_contracts.definitions import AgentDefinition, Check, Definition, Limits, Registered
 from actalog_core.canonical import canonical, content_digest
@@ -140,11 +141,7 @@ def _summary(who: str, agent: "Agent") -> bool:
 def _schema(who: str, given: Any) -> str | None:
     if given is None:
         return None
-    if isinstance(given, type) and hasattr(given, "model_json_schema"):
-        given = given.model_json_schema()
-    if not isinstance(given, Mapping):
-        raise BadDefinition(f"{who}: output_schema must be a pydantic class or a JSON Schema.")
-    return _json(who, "output_schema", dict(given))  # pyright: ignore[reportUnknownArgumentType]
+    return _json(who, "output_schema", json_schema(given, name=f"{who}: output_schema"))
 
 
 def _json(who: str, name: str, given: Any) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from actalog.errors import BadDefinition, NotSupported
-from actalog.tools.function import Function
+from actalog.tools.function import Function, as_function
 from actalog.tools.toolkit import Toolkit
 from actalog_contracts.definitions import ToolDefinition
 
@@ -46,7 +46,7 @@ def _opened(given: Iterable[Any], owner: str) -> Iterator[Function[..., Any]]:
         elif isinstance(one, type) or not callable(one):
             raise BadDefinition(f"{owner}: {one!r} is no tool; give functions or toolkits.")
         else:
-            yield Function(one)
+            yield as_function(one)
 
 
 def tool_definition(tool: Named, *, owner: str) -> ToolDefinition:

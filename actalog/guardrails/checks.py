@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from actalog.errors import BadDefinition, NotSupported
+from actalog.schemas import json_schema
 from actalog_contracts.definitions import (
     Check,
     FormatCheck,
@@ -84,9 +85,7 @@ class FormatGuardrail(Guardrail):
         self.schema = schema
 
     def to_check(self) -> FormatCheck:
-        schema = (
-            self.schema if isinstance(self.schema, Mapping) else self.schema.model_json_schema()
-        )
+        schema = json_schema(self.schema, name="FormatGuardrail(schema=...)")
         try:
             return FormatCheck(json_schema=json.dumps(schema, allow_nan=False, sort_keys=True))
         except (TypeError, ValueError) as error:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 from actalog.errors import BadDefinition
-from actalog.models.providers import PROVIDERS, known_providers
+from actalog.models.providers import known_providers, provider_named
 from actalog.parameters import refuse
 from actalog.unsupported import MODEL_NOT_YET
 from actalog_contracts.definitions import ModelChoice
@@ -95,7 +95,7 @@ class Model:
         )  # fmt: skip
 
 
-PARAMETERS = frozenset({"id", *(Model.__init__.__kwdefaults__ or {})})
+PARAMETERS: frozenset[str] = frozenset({"id", *(Model.__init__.__kwdefaults__ or {})})
 
 
 def _timing(timeout: float | None, retries: int | None) -> dict[str, Any]:
@@ -120,7 +120,7 @@ def choice(model: "Model | str | None", *, retries: int | None = None) -> ModelC
             made = parse(model)
         case Model():
             made = model.choice()
-        case _:
+        case _:  # pyright: ignore[reportUnnecessaryComparison]  # an author may not check types
             raise BadDefinition(f"model={model!r}: give 'provider:model' or a model object.")
     return made if retries is None else made.model_copy(update=_timing(None, retries))
 
@@ -132,7 +132,7 @@ def parse(text: str) -> ModelChoice:
         BadDefinition: see `choice`.
     """
     provider, colon, id = text.partition(":")
-    named = PROVIDERS.get(provider.strip().lower())
+    named = provider_named(provider.strip())
     if not colon or not id.strip():
         raise BadDefinition(f"model={text!r}: write 'provider:model', as in {DEFAULT_MODEL!r}.")
     if named is None:

@@ -14,7 +14,8 @@ class OpenAIChat(Model):
 
 
 class OpenAILike(Model):
-    """A model behind any OpenAI-compatible address, which `base_url` names."""
+    """A model behind any OpenAI-compatible address, which `base_url` names. Its key, if it wants
+    one, is OPENAI_LIKE_API_KEY: OpenAI's own is never sent there."""
 
     __slots__ = ()
-    provider: ClassVar[str] = "openai"
+    provider: ClassVar[str] = "openai_like"

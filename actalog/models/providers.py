@@ -1,21 +1,23 @@
-"""The providers that the llm service reaches, and other names they go by."""
+"""Provider names: those that the llm service reaches, and what else they are called."""
 
-PROVIDERS: dict[str, str] = {
-    "openai": "openai",
-    "anthropic": "anthropic",
+ALIASES = {
     "claude": "anthropic",
-    "azure": "azure",
-    "azure-openai": "azure",
-    "gemini": "gemini",
     "google": "gemini",
-    "groq": "groq",
-    "lmstudio": "lmstudio",
-    "ollama": "ollama",
-    "openrouter": "openrouter",
-    "vllm": "vllm",
+    "azure-openai": "azure",
+    "lm-studio": "lmstudio",
 }
+
+
+def provider_named(name: str) -> str | None:
+    """The provider's own name; None when nobody is called so."""
+    from actalog_llm.providers import PROVIDERS
+
+    wanted = ALIASES.get(name.lower(), name.lower())
+    return wanted if wanted in PROVIDERS else None
 
 
 def known_providers() -> str:
     """Their names, for a message."""
-    return ", ".join(sorted(set(PROVIDERS)))
+    from actalog_llm.providers import PROVIDERS
+
+    return ", ".join(sorted({*PROVIDERS, *ALIASES}))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import update_wrapper
-from typing import Any, Generic, Literal, ParamSpec, TypeVar, overload
+from typing import Any, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
 from actalog.errors import BadDefinition
 from actalog.parameters import refuse
@@ -63,9 +63,15 @@ class Function(Generic[P, R]):
         return f"Function({self.name or getattr(self.entrypoint, '__name__', '?')})"
 
 
-KNOWN = frozenset((*(Function.__init__.__kwdefaults__ or {}), "read_only", "idempotent")) - {
-    "effect"
-}
+_DECLARED: dict[str, object] = Function.__init__.__kwdefaults__ or {}
+KNOWN = frozenset((*_DECLARED, "read_only", "idempotent")) - {"effect"}
+
+
+def as_function(given: Callable[..., Any]) -> Function[..., Any]:
+    """A tool as it is; a plain function as a tool that declares nothing."""
+    if isinstance(given, Function):
+        return cast("Function[..., Any]", given)
+    return Function(given)
 
 
 @overload

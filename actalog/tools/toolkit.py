@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from actalog.errors import BadDefinition
 from actalog.parameters import refuse
-from actalog.tools.function import Function
+from actalog.tools.function import Function, as_function
 from actalog.unsupported import TOOLKIT_NOT_YET
 
 AnyTool = Function[..., Any] | Callable[..., Any]
@@ -40,7 +40,7 @@ class Toolkit:
 
     def register(self, function: AnyTool, name: str | None = None) -> None:
         """Add a tool."""
-        made = function if isinstance(function, Function) else Function(function)
+        made = as_function(function)
         self._tools.append(made.over(made.entrypoint, name=name) if name else made)
 
     def functions(self) -> Sequence[Function[..., Any]]:
@@ -50,6 +50,8 @@ class Toolkit:
             BadDefinition: a list names a tool that the toolkit does not have.
         """
         named = {_name(one): one for one in self._tools}
+        if len(named) != len(self._tools):
+            raise BadDefinition(f"toolkit {self.name!r} has two tools of one name.")
         lists = (self.include_tools, self.exclude_tools, self.requires_confirmation_tools)
         for wanted in (name for names in lists for name in names or ()):
             if wanted not in named:
@@ -71,4 +73,4 @@ def _name(function: Function[..., Any]) -> str:
     return function.name or getattr(function.entrypoint, "__name__", "?")
 
 
-PARAMETERS = frozenset({"name", "tools", *(Toolkit.__init__.__kwdefaults__ or {})})
+PARAMETERS: frozenset[str] = frozenset({"name", "tools", *(Toolkit.__init__.__kwdefaults__ or {})})

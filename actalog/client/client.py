@@ -1,0 +1,166 @@
+"""The client: the same five verbs over every transport."""
+
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from pydantic import ValidationError
+
+from actalog.client.transport import Told, Transport
+from actalog.errors import BadDefinition
+from actalog_contracts.tasks import (
+    PublishedEvent,
+    RequirementResolve,
+    RunCancel,
+    RunResult,
+    TaskSubmit,
+)  # fmt: skip
+
+if TYPE_CHECKING:
+    from actalog.platform import Platform
+
+RESTS = (
+    "run.completed.v1", "run.failed.v1", "run.blocked.v1", "run.cancelled.v1", "run.paused.v1",
+)  # fmt: skip
+Decision = Literal["approve", "reject", "provide", "done", "not_done"]
+
+
+class Client:
+    """Talks to a platform: `async with Client() as client`.
+
+    Without arguments over Kafka, where the settings or a running `actalog up` say it is;
+    `Client(kafka="host:9092")`, `Client(http="http://127.0.0.1:7777")` or
+    `Client(platform=...)` (in this process) say so themselves.
+    """
+
+    def __init__(
+        self,
+        *,
+        kafka: str | None = None,
+        http: str | None = None,
+        platform: "Platform | None" = None,
+        transport: Transport | None = None,
+        token: str | None = None,
+        tenant_id: str | None = None,
+    ) -> None:
+        if sum(one is not None for one in (kafka, http, platform, transport)) > 1:
+            raise BadDefinition("Client: one of kafka, http, platform and transport.")
+        self.tenant_id = tenant_id
+        self.transport = transport or _transport(kafka, http, token, platform)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Connect."""
+        await self.transport.start()
+
+    async def stop(self) -> None:
+        """Disconnect. Runs go on."""
+        await self.transport.stop()
+
+    async def submit(
+        self,
+        target: str,
+        input: "str | Mapping[str, Any]",
+        *,
+        run_id: str | None = None,
+        **more: Any,
+    ) -> str:
+        """Submit a task; its run id. The same `run_id` twice is one run.
+
+        `more` are the other fields of a task: session_id, user_id, session_state, dependencies,
+        metadata, output_schema, deadline, priority, reply_to, correlation_id, media.
+
+        Raises:
+            BadDefinition: a field is unknown or of a wrong type.
+            Refused: the platform refuses it (over the bus: in `result` and `stream`).
+        """
+        task = self.task(target, input, run_id=run_id, **more)
+        await self.transport.send(task)
+        return task.run_id or ""
+
+    def task(
+        self,
+        target: str,
+        input: "str | Mapping[str, Any]",
+        *,
+        run_id: str | None = None,
+        **more: Any,
+    ) -> TaskSubmit:
+        """The message that `submit` sends."""
+        body = {"target": target, "input": input if isinstance(input, str) else dict(input)}
+        known = {name: value for name, value in more.items() if value is not None}
+        ids = {"run_id": run_id or str(uuid.uuid4()), "tenant_id": self.tenant_id}
+        try:
+            return TaskSubmit.model_validate({**body, **known, **ids})
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(map(str, first["loc"]))
+            raise BadDefinition(f"a task: {where}: {first['msg']}.") from error
+
+    async def result(self, run_id: str) -> RunResult:
+        """Wait for the run's result: when it ends, or pauses. `asyncio.timeout` bounds it."""
+        return await self.transport.result(run_id)
+
+    @asynccontextmanager
+    async def watch(self, run_id: str, *, after: int = 0) -> AsyncGenerator[AsyncIterator[Told]]:
+        """Listen before a message is sent, so that nothing of what follows is missed."""
+        async with self.transport.watch(run_id, after=after) as told:
+            yield told
+
+    async def stream(self, run_id: str, *, after: int = 0) -> AsyncIterator[Told]:
+        """Events and deltas of a run until it ends or pauses."""
+        async with self.transport.watch(run_id, after=after) as heard:
+            async for one in heard:
+                yield one
+                if isinstance(one, PublishedEvent) and one.type in RESTS:
+                    return
+
+    async def resolve(
+        self,
+        run_id: str,
+        requirement_id: str,
+        decision: Decision,
+        *,
+        digest: str | None = None,
+        arguments: Mapping[str, Any] | None = None,
+        note: str | None = None,
+        by: str | None = None,
+    ) -> None:
+        """Answer a requirement. `digest` is that of the arguments a person saw."""
+        answer = RequirementResolve(
+            run_id=run_id, tenant_id=self.tenant_id, requirement_id=requirement_id,
+            decision=decision, digest=digest, arguments=dict(arguments) if arguments else None,
+            note=note, by=by,
+        )  # fmt: skip
+        await self.transport.send(answer)
+
+    async def cancel(
+        self, run_id: str, *, reason: str | None = None, by: str | None = None
+    ) -> None:
+        """Cancel a run, also one that is not known yet."""
+        await self.transport.send(
+            RunCancel(run_id=run_id, tenant_id=self.tenant_id, reason=reason, by=by)
+        )
+
+
+def _transport(
+    kafka: str | None, http: str | None, token: str | None, platform: "Platform | None"
+) -> Transport:
+    if http is not None:
+        from actalog.client.http import HttpTransport
+
+        return HttpTransport(http, token=token)
+    from actalog.client.bus import BusTransport
+    from actalog.client.buses import kafka_bus, same_bus
+
+    if platform is not None:
+        return BusTransport(same_bus(platform), prefix=platform.on.settings.topic_prefix)
+    bus, prefix = kafka_bus(kafka)
+    return BusTransport(bus, prefix=prefix)

@@ -1,0 +1,1 @@
+"""Runs as an author sees them: outputs, events, requirements."""

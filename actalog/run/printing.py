@@ -1,0 +1,102 @@
+"""The question and the answer on a terminal."""
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.markdown import Markdown
+from rich.panel import Panel
+from rich.text import Text
+
+from actalog.run.agent import (
+    RunContentEvent,
+    RunOutput,
+    RunPausedEvent,
+    ToolCallCompletedEvent,
+    ToolCallStartedEvent,
+)  # fmt: skip
+
+if TYPE_CHECKING:
+    from actalog.run.runnable import Runnable
+
+
+class Sheet:
+    """What is shown so far."""
+
+    def __init__(self, input: Any, *, markdown: bool) -> None:
+        self.began = time.monotonic()
+        self.input, self.markdown = str(input), markdown
+        self.text = self.reasoning = ""
+        self.tools: list[str] = []
+        self.output: RunOutput | None = None
+
+    def hear(self, event: object) -> None:
+        match event:
+            case RunContentEvent(content=content, reasoning_content=reasoning):
+                self.text += content or ""
+                self.reasoning += reasoning or ""
+            case ToolCallStartedEvent(tool=tool):
+                told = ", ".join(f"{name}={value!r}" for name, value in tool.tool_args.items())
+                self.tools.append(f"{tool.tool_name}({told})")
+            case ToolCallCompletedEvent(tool=tool) if tool.tool_call_error:
+                self.tools.append(f"{tool.tool_name} failed: {tool.result}")
+            case RunPausedEvent(tools=tools):
+                self.text += "".join(f"\nWaits for a confirmation of {t.tool_name}." for t in tools)
+            case RunOutput():
+                self.output = event
+                if not event.is_paused and event.content is not None:
+                    self.text = event.get_content_as_string()
+            case _:
+                return
+
+    def __rich__(self) -> Group:
+        parts = [Panel(Text(self.input), title="Message", title_align="left")]
+        if self.reasoning:
+            parts.append(Panel(Text(self.reasoning), title="Reasoning", title_align="left"))
+        if self.tools:
+            parts.append(Panel(Text("\n".join(self.tools)), title="Tool Calls", title_align="left"))
+        if self.text:
+            seconds = time.monotonic() - self.began
+            said = Markdown(self.text) if self.markdown else Text(self.text)
+            parts.append(Panel(said, title=f"Response ({seconds:.1f}s)", title_align="left"))
+        return Group(*parts)
+
+
+def print_response(
+    runnable: "Runnable", input: Any, stream: bool, options: Mapping[str, Any]
+) -> None:
+    """Show a run that is iterated over; without `stream`, once it has ended."""
+    sheet, console = _sheet(runnable, input, options), Console()
+    told = runnable.run(input, stream=True, **_all(options))
+    with Live(sheet, console=console, auto_refresh=False, transient=False) as live:
+        for event in told:
+            sheet.hear(event)
+            if stream:
+                live.refresh()
+        live.refresh()
+
+
+async def aprint_response(
+    runnable: "Runnable", input: Any, stream: bool, options: Mapping[str, Any]
+) -> None:
+    """The same, in a running loop."""
+    sheet, console = _sheet(runnable, input, options), Console()
+    told = runnable.arun(input, stream=True, **_all(options))
+    with Live(sheet, console=console, auto_refresh=False, transient=False) as live:
+        async for event in told:
+            sheet.hear(event)
+            if stream:
+                live.refresh()
+        live.refresh()
+
+
+def _sheet(runnable: "Runnable", input: Any, options: Mapping[str, Any]) -> Sheet:
+    markdown = options.get("markdown", getattr(runnable, "markdown", False))
+    return Sheet(input, markdown=markdown)
+
+
+def _all(options: Mapping[str, Any]) -> dict[str, Any]:
+    rest = {name: value for name, value in options.items() if name != "markdown"}
+    return {**rest, "stream_events": True, "yield_run_output": True}

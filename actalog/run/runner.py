@@ -1,0 +1,143 @@
+"""From `Agent.run` to a task on the platform, and from what is told of it to an output."""
+
+import asyncio
+import contextlib
+import logging
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import orjson
+
+from actalog.client.transport import Told
+from actalog.errors import BadDefinition
+from actalog.run.agent import RunOutput, RunOutputEvent
+from actalog.run.front import FRONTS, keep_paused
+from actalog.run.requirement import RunRequirement
+from actalog.run.story import Story
+from actalog.schemas import json_schema
+from actalog_contracts.streams import Delta
+from actalog_contracts.tasks import TaskSubmit
+
+if TYPE_CHECKING:
+    from actalog.agent import Agent
+    from actalog.client.client import Client
+
+log = logging.getLogger("actalog")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What `run` was told beside the input."""
+
+    user_id: str | None = None
+    session_id: str | None = None
+    run_id: str | None = None
+    session_state: Mapping[str, Any] | None = None
+    dependencies: Mapping[str, Any] | None = None
+    metadata: Mapping[str, Any] | None = None
+    output_schema: Any = None
+
+
+class Run:
+    """One run of an agent, begun by this program. Lives on the background loop."""
+
+    def __init__(self, agent: "Agent", story: Story) -> None:
+        self.agent, self.story = agent, story
+
+    @classmethod
+    def new(cls, agent: "Agent", options: Options) -> "Run":
+        """A run that has not begun."""
+        run_id = options.run_id or str(uuid.uuid4())
+        user_id = options.user_id or agent.user_id
+        session_id = options.session_id or agent.session_for(user_id) or run_id
+        output = RunOutput(
+            run_id=run_id, session_id=session_id, agent_id=agent.id,
+            agent_name=agent.name or agent.id, user_id=user_id,
+        )  # fmt: skip
+        return cls(
+            agent, Story(output, parse=_parser(options.output_schema or agent.output_schema))
+        )
+
+    @property
+    def output(self) -> RunOutput:
+        return self.story.output
+
+    async def begin(self, input: Any, options: Options) -> AsyncGenerator[RunOutputEvent, None]:
+        """Submit the task; what happens until it ends or pauses."""
+        client = await FRONTS.now().client(self.agent)
+        task = _task(client, self.output, input, options)
+        async with client.watch(self.output.run_id) as heard:
+            await client.transport.send(task)
+            async for event in self._follow(client, heard):
+                yield event
+
+    async def answer(
+        self, requirements: list[RunRequirement], by: str | None
+    ) -> AsyncGenerator[RunOutputEvent, None]:
+        """Give a person's decisions; what happens until it ends or pauses again."""
+        client = await FRONTS.now().client(self.agent)
+        run_id, self.story.resolving = self.output.run_id, {one.id for one in requirements}
+        async with client.watch(run_id, after=self.story.seq) as heard:
+            for one in requirements:
+                await client.resolve(
+                    one.run_id, one.id, "approve" if one.decision else "reject",
+                    digest=one.tool_execution.digest, note=one.note, by=by,
+                )  # fmt: skip
+            async for event in self._follow(client, heard):
+                yield event
+
+    async def _follow(
+        self, client: "Client", heard: AsyncIterator[Told]
+    ) -> AsyncGenerator[RunOutputEvent, None]:
+        try:
+            async for one in heard:
+                delta = isinstance(one, Delta)
+                told_now = self.story.hear_delta(one) if delta else self.story.hear_event(one)
+                for event in told_now:
+                    yield event
+                if not delta and self.story.rests:
+                    break
+        except asyncio.CancelledError:
+            with contextlib.suppress(Exception):  # whoever waited went away: the run is not wanted
+                async with asyncio.timeout(2):
+                    await client.cancel(self.output.run_id, reason="its caller was cancelled")
+            raise
+        if self.output.is_paused:
+            keep_paused(self)
+
+
+def _task(client: "Client", output: RunOutput, input: Any, options: Options) -> TaskSubmit:
+    wanted = options.output_schema
+    schema = None if wanted is None else json_schema(wanted, name="output_schema")
+    return client.task(
+        f"agent:{output.agent_id}", _input(input), run_id=output.run_id,
+        session_id=output.session_id, user_id=output.user_id, session_state=options.session_state,
+        dependencies=options.dependencies, metadata=options.metadata, output_schema=schema,
+    )  # fmt: skip
+
+
+def _input(given: Any) -> Any:
+    if hasattr(given, "model_dump"):
+        return given.model_dump(mode="json")
+    if isinstance(given, str | Mapping):
+        return cast("str | Mapping[str, Any]", given)
+    raise BadDefinition(
+        f"input must be text, a dict or a pydantic object, not {type(given).__name__}."
+    )
+
+
+def _parser(schema: Any) -> Callable[[str], Any] | None:
+    """Makes the author's own class of a structured answer; what does not fit stays a dict."""
+    if not (isinstance(schema, type) and hasattr(schema, "model_validate_json")):
+        return None
+
+    def parse(text: str) -> Any:
+        try:
+            return schema.model_validate_json(text)  # type: ignore[attr-defined]
+        except ValueError as error:
+            log.warning("The answer does not fit %s: %s", schema.__name__, error)
+            return orjson.loads(text)
+
+    return parse
