@@ -8,7 +8,7 @@ from actalog.names import NAMES, Name
 from actalog.registry import register
 from actalog.services import Ground, build
 from actalog_contracts.definitions import Definition
-from actalog_core.service import Service
+from actalog_core.service import Part, Service
 from actalog_core.settings import Settings
 
 
@@ -20,31 +20,61 @@ class Author(Protocol):
     def callables(self) -> Mapping[str, Callable[..., Any]]: ...
 
 
+class ScriptedPart:
+    """A server whose `start` tells its address, as a part."""
+
+    def __init__(self, server: Any) -> None:
+        self._server = server
+
+    async def start(self) -> None:
+        """Listen."""
+        await self._server.start()
+
+    async def stop(self) -> None:
+        """Close."""
+        await self._server.stop()
+
+    def ready(self) -> str | None:
+        """None when it listens."""
+        return self._server.ready()
+
+
 class Platform:
     """Services that meet on one bus. The bus is started last and stopped first: nothing is heard
     before everybody is there, and what is being heard ends before they go."""
 
     def __init__(
-        self, on: Ground, *, definitions: Sequence[Definition] = (), names: Sequence[Name] = NAMES
+        self,
+        on: Ground,
+        *,
+        definitions: Sequence[Definition] = (),
+        names: Sequence[Name] = NAMES,
+        beside: Sequence[Part] = (),
     ) -> None:
         self.on, self.definitions = on, definitions
         self.services = [build(name, on) for name in names]
+        if beside:  # what services need before they start, a model server for example
+            self.services.insert(0, Service("beside", beside))
         self._started: list[Service] = []
 
     @classmethod
     def in_memory(cls, app: Author, *, settings: Settings | None = None) -> Self:
-        """The same services over doubles: nothing is kept, and nothing is served over HTTP."""
+        """The same services over doubles: nothing is kept, and nothing is served over HTTP.
+        Without a model key the scripted model server answers."""
+        from actalog.scripted_models import scripted_unless_named
         from actalog_bus.memory import MemoryBus
         from actalog_log.memories import MemoryMemories
         from actalog_log.memory import MemoryLog
 
         log = MemoryLog()
+        told, server = scripted_unless_named(settings or Settings.from_env())
         ground = Ground(
-            bus=MemoryBus(), log=log, calls=log.calls, memories=MemoryMemories(log),
-            settings=settings or Settings(), callables=app.callables(),
+            bus=MemoryBus(), log=log, calls=log.calls, memories=MemoryMemories(log), settings=told,
+            callables=app.callables(),
         )  # fmt: skip
         names = [name for name in NAMES if name != "gateway"]
-        return cls(ground, definitions=app.definitions(), names=names)
+        beside = [ScriptedPart(server)] if server else []
+        return cls(ground, definitions=app.definitions(), names=names, beside=beside)
 
     async def start(self) -> None:
         """Register the definitions, start the services, then hear."""

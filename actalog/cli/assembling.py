@@ -1,0 +1,59 @@
+"""The platform of `actalog up`: all services over Kafka and PostgreSQL, one bus for all."""
+
+import os
+
+# All at once, in the thread that loads them while the servers start.
+import actalog_conductor.app
+import actalog_context.app
+import actalog_gateway.app
+import actalog_guardrails.app
+import actalog_llm.app
+import actalog_memory.app
+import actalog_tools.app  # noqa: F401
+from actalog.cli.servers import Servers
+from actalog.platform import Author, Platform, ScriptedPart
+from actalog.scripted_models import scripted_unless_named
+from actalog.services import Ground
+from actalog_bus.kafka import KafkaBus
+from actalog_bus.observed import ObservedBus
+from actalog_core import tracing
+from actalog_core.settings import Settings
+from actalog_log.calls import PostgresCalls
+from actalog_log.memories_postgres import PostgresMemories
+from actalog_log.postgres import PostgresLog
+
+
+class Assembly:
+    """What `actalog up` starts once the servers answer."""
+
+    def __init__(self, settings: Settings, servers: Servers, author: Author) -> None:
+        self.settings, self.scripted = scripted_unless_named(settings)
+        self.settings = self.settings.model_copy(
+            update={"kafka": servers.kafka.bootstrap, "database_url": servers.dsn}
+        )
+        self.author, self.servers = author, servers
+        self.definitions = author.definitions()
+        self.log = PostgresLog(servers.dsn)
+        self.platform: Platform | None = None
+        self._connected = False
+
+    async def start(self) -> None:
+        """Connect, register the definitions, start all services."""
+        await self.log.start()
+        self._connected = True
+        bus = KafkaBus(self.servers.kafka)
+        ground = Ground(
+            bus=ObservedBus(bus, traced=tracing.wanted(os.environ)), log=self.log,
+            calls=PostgresCalls(self.log.pool), memories=PostgresMemories(self.log.pool),
+            settings=self.settings, callables=self.author.callables(),
+        )  # fmt: skip
+        beside = [ScriptedPart(self.scripted)] if self.scripted else []
+        self.platform = Platform(ground, definitions=self.definitions, beside=beside)
+        await self.platform.start()
+
+    async def stop(self) -> None:
+        """Drain, then disconnect."""
+        if self.platform is not None:
+            await self.platform.stop()
+        if self._connected:
+            await self.log.stop()
