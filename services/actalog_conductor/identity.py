@@ -8,9 +8,9 @@ from actalog_bus.ports import Record
 from actalog_contracts.border import Decoded
 from actalog_contracts.tasks import TaskSubmit
 from actalog_core.canonical import keyed_digest
+from actalog_core.identity import body_digest
 
-# What may differ between two sendings of one task.
-NOT_THE_BODY = {"deadline", "priority", "reply_to", "correlation_id", "run_id", "type"}
+__all__ = ["body_digest", "run_id_of"]
 
 
 def run_id_of(decoded: Decoded, record: Record, *, tenant_id: str, key: bytes) -> str:
@@ -29,9 +29,3 @@ def run_id_of(decoded: Decoded, record: Record, *, tenant_id: str, key: bytes) -
         told = [record.topic, record.partition, record.offset, record.timestamp_ms, value]
     digest = keyed_digest(key, orjson.dumps(told)).removeprefix("hmac:")
     return str(uuid.UUID(digest[:32]))
-
-
-def body_digest(task: TaskSubmit, *, key: bytes) -> str:
-    """By which another body under a known id is recognised."""
-    body = task.model_dump(mode="json", exclude=NOT_THE_BODY)
-    return keyed_digest(key, orjson.dumps(body, option=orjson.OPT_SORT_KEYS))
