@@ -38,7 +38,7 @@ class Agent(Runnable):
         "tool_call_limit", "tools", "turn_limit", "update_memory_on_run", "user_id",
     )  # fmt: skip
 
-    def __new__(cls, **given: Any) -> Self:  # pyright: ignore[reportInconsistentConstructor]
+    def __new__(cls, *args: Any, **given: Any) -> Self:
         if not given.keys() <= PARAMETERS and cls is Agent:
             refuse("Agent", given, known=PARAMETERS, not_yet=AGENT_NOT_YET)
         return object.__new__(cls)

@@ -1,12 +1,16 @@
 """A tool as a value: its schema from the signature, its effect from what the author declared."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from actalog.errors import BadDefinition, NotSupported
 from actalog.tools.function import Function, as_function
 from actalog.tools.toolkit import Toolkit
 from actalog_contracts.definitions import ToolDefinition
+
+if TYPE_CHECKING:
+    from actalog_tools.functions import FunctionSpec
 
 
 class Named(NamedTuple):
@@ -56,13 +60,11 @@ def tool_definition(tool: Named, *, owner: str) -> ToolDefinition:
         BadDefinition: a parameter has no annotation, or one without a JSON Schema; the message
             names tool and parameter.
     """
-    from actalog_tools.functions import describe
-
     function = tool.function
     try:
-        spec = describe(function.entrypoint)
-    except (TypeError, ValueError, NameError) as error:
-        raise BadDefinition(f"{owner}, tool {tool.name!r}: {error}") from error
+        spec = _described(function.entrypoint)
+    except (TypeError, ValueError) as error:
+        raise BadDefinition(f"{owner}, tool {tool.name!r}: {error}.") from error
     usual = ToolDefinition.model_fields
     timeout, limit = function.timeout, function.output_limit
     return ToolDefinition(
@@ -73,3 +75,22 @@ def tool_definition(tool: Named, *, owner: str) -> ToolDefinition:
         output_limit=usual["output_limit"].default if limit is None else limit,
         wants_key=spec.wants_key,
     )  # fmt: skip
+
+
+def _described(entrypoint: Callable[..., Any]) -> "FunctionSpec":
+    try:
+        return _remembered(entrypoint)
+    except TypeError:
+        if getattr(entrypoint, "__hash__", None) is not None:
+            raise
+    from actalog_tools.functions import describe
+
+    return describe(entrypoint)  # an object that has no hash
+
+
+@lru_cache(maxsize=1024)
+def _remembered(entrypoint: Callable[..., Any]) -> "FunctionSpec":
+    """Reading a signature takes longer than all else in a definition."""
+    from actalog_tools.functions import describe
+
+    return describe(entrypoint)

@@ -10,8 +10,8 @@ from datetime import datetime
 from typing import Any, cast
 
 import orjson
-from pydantic import TypeAdapter
 
+from actalog.client.events import read
 from actalog.metrics import RunMetrics
 from actalog.models.message import Message
 from actalog.models.response import ToolExecution
@@ -22,12 +22,6 @@ from actalog_contracts import runs
 from actalog_contracts.base import Error, Usage
 from actalog_contracts.streams import Delta
 from actalog_contracts.tasks import PublishedEvent
-
-_EVENTS: TypeAdapter[runs.RunEvent] = TypeAdapter(runs.AnyRunEvent)
-_KNOWN = frozenset(
-    kind.model_fields["type"].default
-    for kind in runs.RunEvent.__args__  # type: ignore[attr-defined]
-)
 
 
 @dataclass
@@ -88,11 +82,12 @@ class Story:
         if event.seq <= self.seq:
             return
         self.seq = event.seq
-        if event.type not in _KNOWN or self.finished:
+        known = read(event)
+        if known is None or self.finished:
             return
         at = datetime.fromisoformat(event.recorded_at)
         self.started_at = self.started_at or at
-        for one in self._told(_EVENTS.validate_python({**event.payload, "type": event.type}), at):
+        for one in self._told(known, at):
             one.created_at = int(at.timestamp())
             yield one
 
