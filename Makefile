@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-kafka check fix clean lock
+.PHONY: help test test-kafka check fix clean lock contracts
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -23,11 +23,15 @@ test: $(BIN)/.ready ## run all tests (needs nothing but Python)
 test-kafka: $(BIN)/.ready ## the same suites on Apache Kafka (needs Java 17 and Maven)
 	$(BIN)/python -m pytest -q -m apache $(ARGS)
 
-check: $(BIN)/.ready ## lint, types, import contracts
+check: $(BIN)/.ready ## lint, types, import contracts, published contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m actalog_contracts.publish check
+
+contracts: $(BIN)/.ready ## renew the published schemas and the AsyncAPI document
+	$(BIN)/python -m actalog_contracts.publish $(ARGS)
 
 fix: $(BIN)/.ready ## format and mend what can be mended
 	$(BIN)/ruff check --fix .
