@@ -1,0 +1,74 @@
+"""What holds for every request: a limit on its body, and headers that make answers safe."""
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from actalog_gateway.problems import Problem, response
+
+SAFE = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+}
+KIB, MIB = 1_024, 1_048_576
+BODY_LIMIT = MIB + 64 * KIB  # the border refuses above 1 MiB and says so; this ends the reading
+UPLOAD_LIMIT = 32 * MIB  # files of AgentOS forms, and blobs
+
+
+class SafeHeaders:
+    """Adds the headers of `SAFE` where an answer does not set them itself."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in SAFE.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        if scope["type"] == "http":
+            await self.app(scope, receive, with_headers)
+        else:
+            await self.app(scope, receive, send)
+
+
+class BodyLimit:
+    """Stops reading a body that is too large, whatever its Content-Length says."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        limit = _limit(scope["path"])
+        said = Headers(scope=scope).get("content-length", "0")
+        if not said.isdigit() or int(said) > limit:
+            await response(_too_large(limit))(scope, receive, send)
+            return
+        had = 0
+
+        async def counted() -> Message:
+            nonlocal had
+            message = await receive()
+            had += len(message.get("body", b""))
+            if had > limit:
+                raise _too_large(limit)
+            return message
+
+        await self.app(scope, counted, send)
+
+
+def _limit(path: str) -> int:
+    uploads = path == "/v1/blobs" or path.startswith("/agents/")
+    return UPLOAD_LIMIT if uploads else BODY_LIMIT
+
+
+def _too_large(limit: int) -> Problem:
+    return Problem("too_large", f"at most {limit} bytes are taken")

@@ -1,0 +1,102 @@
+"""Reads runs for the routes: from the log, or from the inbox where nobody has decided yet."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from actalog_contracts.runs import RunEvent
+from actalog_contracts.tasks import PublishedEvent
+from actalog_core.clock import rfc3339
+from actalog_core.events import decode
+from actalog_gateway.problems import Problem
+from actalog_log.ports import FoundRun, InboxRow, RunLog, RunRow, StoredEvent
+
+Decoded = tuple[StoredEvent, RunEvent]
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """A run that was accepted. `run_no` is None while it waits in the inbox."""
+
+    tenant_id: str
+    run_id: str
+    session_id: str
+    run_no: int | None = None
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Raises a 404 for what is not there, also for what is another tenant's."""
+
+    log: RunLog
+
+    async def run(self, tenant_id: str, run_id: str) -> FoundRun:
+        """A run that is in the log."""
+        found = await self.log.find_run(tenant_id, run_id)
+        if found is None:
+            raise unknown_run(run_id)
+        return found
+
+    async def accepted(self, tenant_id: str, run_id: str) -> FoundRun | InboxRow:
+        """A run, or the inbox row it will be made of."""
+        if found := await self.log.find_run(tenant_id, run_id):
+            return found
+        if waiting := await self.log.get_inbox(tenant_id, run_id):
+            return waiting
+        return await self.run(tenant_id, run_id)  # decided between the two questions
+
+    async def where(self, tenant_id: str, run_id: str) -> Where:
+        """What following a run needs to know of it."""
+        match await self.accepted(tenant_id, run_id):
+            case FoundRun(row=row):
+                return Where(tenant_id, run_id, row.session_id, row.run_no)
+            case InboxRow(body=body):
+                session_id = orjson.loads(body).get("session_id") or run_id
+                return Where(tenant_id, run_id, session_id)
+
+    async def events(self, run_no: int, *, upto: int | None = None) -> list[Decoded]:
+        """A run's events, decoded, in order."""
+        stored = await self.log.read(run_no, upto=upto)
+        return [(one, decode(one.type, one.payload)) for one in stored]
+
+
+def unknown_run(run_id: str) -> Problem:
+    return Problem("unknown_run", f"there is no run {run_id!r}", field="run_id")
+
+
+def published(row: RunRow, event: StoredEvent, *, position: bool = True) -> PublishedEvent:
+    """An event as `actalog.events` has it."""
+    return PublishedEvent(
+        id=f"{row.run_id}:{event.seq}", run_id=row.run_id, seq=event.seq,
+        position=event.position if position and event.position else None,
+        session_id=row.session_id, tenant_id=row.tenant_id, user_id=row.user_id,
+        parent_run_id=row.parent_run_id, type=event.type, recorded_at=rfc3339(event.recorded_at),
+        causation_id=event.causation_id, previous_hash=event.previous_hash.hex(),
+        hash=event.hash.hex(), payload=orjson.loads(event.payload),
+    )  # fmt: skip
+
+
+def state_of(ops: Sequence[str]) -> dict[str, Any]:
+    """A session's state: the operations in their order (protocol 10)."""
+    state: dict[str, Any] = {}
+    for text in ops:
+        for op in orjson.loads(text):
+            value = orjson.loads(op["value"]) if op.get("value") is not None else None
+            _apply(state, op["op"], op["key"], value)
+    return state
+
+
+def _apply(state: dict[str, Any], op: str, key: str, value: Any) -> None:
+    match op:
+        case "set":
+            state[key] = value
+        case "delete":
+            state.pop(key, None)
+        case "increment":
+            state[key] = state.get(key, 0) + (1 if value is None else value)
+        case "append":
+            state[key] = [*state.get(key, []), value]
+        case _:
+            return  # of a newer build

@@ -1,0 +1,231 @@
+"""What a run has come to, from its events alone. Pure: the same events tell the same story."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, assert_never
+
+import orjson
+
+from actalog_contracts.base import Error, ToolCall, Usage
+from actalog_contracts.runs import (
+    CallSettled,
+    ContextBuilt,
+    InputChecked,
+    MemoryUpdated,
+    ModelFailed,
+    ModelNeeded,
+    ModelReplied,
+    OutputReviewed,
+    RememberFailed,
+    RequirementResolved,
+    RunAccepted,
+    RunBlocked,
+    RunCancelled,
+    RunCompleted,
+    RunEvent,
+    RunFailed,
+    RunPaused,
+    RunStarted,
+    SessionSummarised,
+    ToolCalled,
+    ToolFailed,
+    ToolInDoubt,
+    ToolReturned,
+)  # fmt: skip
+from actalog_contracts.tasks import Requirement, RequirementCall
+from actalog_core.clock import rfc3339
+from actalog_log.ports import StoredEvent
+
+Ending = RunCompleted | RunFailed | RunBlocked | RunCancelled
+
+
+@dataclass
+class ToolStory:
+    """A tool call and what came of it."""
+
+    call: ToolCalled
+    status: str = "running"  # awaiting, running, returned, failed, rejected, in_doubt
+    content: str | None = None
+    started_at: str = ""
+    duration_ms: int = 0
+    confirmed: bool | None = None
+    note: str | None = None
+
+    def told(self) -> dict[str, Any]:
+        """As JSON; arguments as the object that they are, or the model's text."""
+        return {
+            "id": self.call.call_id, "name": self.call.name,
+            "arguments": loads(self.call.arguments), "status": self.status,
+            "content": self.content, "effect": self.call.effect, "duration_ms": self.duration_ms,
+        }  # fmt: skip
+
+
+@dataclass
+class Story:
+    """`status`: accepted, running, paused, or how the run ended."""
+
+    run_id: str
+    status: str = "accepted"
+    seq: int = 0
+    accepted: RunAccepted | None = None
+    input: str | None = None
+    output: Any = None
+    error: Error | None = None
+    reason: str | None = None
+    usage: Usage = field(default_factory=Usage)
+    messages: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    tools: dict[str, ToolStory] = field(default_factory=dict[str, ToolStory])
+    replies: list[ModelReplied] = field(default_factory=list[ModelReplied])
+    context: ContextBuilt | None = None
+    memories: list[MemoryUpdated] = field(default_factory=list[MemoryUpdated])
+    summary: SessionSummarised | None = None
+    started_at: str | None = None
+    finished_at: str | None = None
+    texts: dict[int, str] = field(default_factory=dict[int, str])
+
+    @property
+    def ended(self) -> bool:
+        return self.status not in ("accepted", "running", "paused")
+
+    @property
+    def said(self) -> str:
+        """All that the model said to the person, one message behind the other."""
+        return "".join(self.texts.values())
+
+    def requirements(self) -> list[Requirement]:
+        """What waits for a person."""
+        awaiting = [] if self.ended else [t for t in self.tools.values() if t.status == "awaiting"]
+        return [_requirement(self.run_id, one.call) for one in awaiting]
+
+    def add(self, stored: StoredEvent, event: RunEvent) -> None:
+        """The story goes on."""
+        self.seq, at = stored.seq, rfc3339(stored.recorded_at)
+        match event:
+            case RunAccepted():
+                self.accepted = event
+                self._asked(event.input)
+            case RunStarted():
+                self.status, self.started_at = "running", at
+            case InputChecked(verdict=verdict, text=text):
+                self._asked(None if verdict == "blocked" else text or self.input)
+            case ContextBuilt():
+                self.context = event
+            case ModelReplied() | OutputReviewed():
+                self._said(event)
+            case ModelFailed(usage=usage):
+                self.usage = self.usage.plus(usage)
+            case ToolCalled() | ToolReturned() | ToolFailed() | ToolInDoubt():
+                self._acted(event, at)
+            case RunPaused():
+                self.status = "paused"
+            case RequirementResolved():
+                self._resolved(event)
+            case CallSettled(usage=usage):
+                self.usage = self.usage.plus(usage)
+            case RunCompleted() | RunFailed() | RunBlocked() | RunCancelled():
+                self.finished_at = at
+                self._end(event)
+            case MemoryUpdated():
+                self.memories.append(event)
+            case SessionSummarised():
+                self.summary = event
+            case ModelNeeded() | RememberFailed():
+                return
+            case _:
+                assert_never(event)
+
+    def _asked(self, text: str | None) -> None:
+        self.input = text
+        self.messages = [{"role": "user", "content": text}] if text is not None else []
+
+    def _said(self, event: ModelReplied | OutputReviewed) -> None:
+        if isinstance(event, ModelReplied):
+            self.usage = self.usage.plus(event.usage)
+            if event.purpose == "answer":
+                self.replies.append(event)
+            if event.held_text is not None:
+                return  # what the review lets through is said
+        elif event.verdict == "blocked":
+            return
+        self.texts[self.seq] = event.text or ""
+        message: dict[str, Any] = {"role": "assistant", "content": event.text}
+        if event.tool_calls:
+            message["tool_calls"] = [_asked_for(call) for call in event.tool_calls]
+        self.messages.append(message)
+
+    def _acted(self, event: ToolCalled | ToolReturned | ToolFailed | ToolInDoubt, at: str) -> None:
+        if isinstance(event, ToolCalled):
+            status = "awaiting" if event.requires_confirmation else "running"
+            self.tools[event.call_id] = ToolStory(event, status, started_at=at)
+            return
+        tool = self.tools.get(event.call_id)
+        if tool is None:
+            return
+        match event:
+            case ToolReturned():
+                tool.status, tool.content = "returned", event.content
+                tool.duration_ms = event.duration_ms
+            case ToolFailed():
+                tool.status = "rejected" if event.kind == "rejected" else "failed"
+                tool.content, tool.duration_ms = event.message, event.duration_ms
+            case ToolInDoubt():
+                tool.status, tool.content = "in_doubt", event.message
+        self.usage = self.usage.plus(Usage(tool_calls=1))
+        self.messages.append(
+            {"role": "tool", "tool_call_id": event.call_id, "content": tool.content}
+        )
+
+    def _resolved(self, event: RequirementResolved) -> None:
+        self.status = "running"
+        tool = self.tools.get(event.requirement_id.removesuffix(":confirm"))
+        if tool is None:
+            return
+        tool.confirmed, tool.note = event.decision == "approve", event.note
+        if tool.confirmed:
+            tool.status = "running"
+            if event.arguments is not None:
+                tool.call = tool.call.model_copy(update={"arguments": event.arguments})
+
+    def _end(self, event: Ending) -> None:
+        self.status = event.type.removeprefix("run.").removesuffix(".v1")
+        self.usage = event.usage
+        match event:
+            case RunCompleted():
+                text = self.texts.get(event.output_seq or 0, event.output)
+                self.output = loads(text) if event.output_is_json and text else text
+            case RunFailed(error=error) | RunBlocked(error=error):
+                self.error = error
+            case RunCancelled(reason=reason):
+                self.reason = reason
+                said = reason or "the run was cancelled"
+                self.error = Error(code="cancelled", message=said, source="conductor")
+
+
+def tell(run_id: str, events: Iterable[tuple[StoredEvent, RunEvent]]) -> Story:
+    """The story that these events tell."""
+    story = Story(run_id)
+    for stored, event in events:
+        story.add(stored, event)
+    return story
+
+
+def loads(text: str | None) -> Any:
+    """What a model or a person wrote, as JSON where it is JSON."""
+    try:
+        return orjson.loads(text or "{}")
+    except orjson.JSONDecodeError:
+        return text
+
+
+def _asked_for(call: ToolCall) -> dict[str, Any]:
+    return {"id": call.id or call.provider_id, "name": call.name, "arguments": call.arguments}
+
+
+def _requirement(run_id: str, called: ToolCalled) -> Requirement:
+    call = RequirementCall(
+        id=called.call_id, name=called.name, arguments=loads(called.arguments),
+        digest=called.arguments_digest,
+    )  # fmt: skip
+    return Requirement(
+        id=f"{called.call_id}:confirm", run_id=run_id, kind="confirmation", tool_call=call
+    )
