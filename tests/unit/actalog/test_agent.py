@@ -1,0 +1,166 @@
+"""What an author gives, what becomes of it, and what is refused with its name."""
+
+import sys
+import warnings
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from actalog.agent import Agent
+from actalog.errors import BadDefinition, MovedParameter, NotSupported, UnknownParameter
+from actalog.guardrails import (
+    FormatGuardrail,
+    LengthGuardrail,
+    PIIDetectionGuardrail,
+    PromptInjectionGuardrail,
+)  # fmt: skip
+from actalog.models.anthropic import Claude
+from actalog.models.openai import OpenAIChat
+from actalog_contracts.definitions import (
+    AgentDefinition,
+    InjectionCheck,
+    LengthCheck,
+    PiiCheck,
+)  # fmt: skip
+
+
+class Order(BaseModel):
+    number: int
+
+
+def test_what_was_given_stands_in_the_definition():
+    agent = Agent(
+        name="Support Desk", model="openai:gpt-5.4-mini", instructions=["Be kind.", "Be short."],
+        description="Answers.", expected_output="One sentence.", add_history_to_context=True,
+        update_memory_on_run=True, enable_session_summaries=True, session_state={"cart": []},
+        add_session_state_to_context=True, output_schema=Order, tool_call_limit=3, turn_limit=4,
+        timeout=1.5, retries=1, markdown=True,
+    )  # fmt: skip
+    made = agent.definition()
+    assert (made.id, made.name) == ("support-desk", "Support Desk")
+    assert (made.model.provider, made.model.id, made.model.max_attempts) == (
+        "openai", "gpt-5.4-mini", 2,
+    )  # fmt: skip
+    assert made.instructions == (
+        "Be kind.", "Be short.", "Use markdown to format your answers.",
+    )  # fmt: skip
+    assert (made.history_runs, made.learn, made.memories, made.summary) == (3, True, True, True)
+    assert (made.session_state, made.show_state) == ('{"cart": []}', True)
+    assert made.output_schema is not None
+    assert '"number"' in made.output_schema
+    assert (made.limits.tool_calls, made.limits.turns, made.limits.deadline_ms) == (3, 4, 1500)
+
+
+def test_stages_that_nobody_asks_for_are_off():
+    made = Agent(num_history_runs=5).definition()
+    assert (made.history_runs, made.memories, made.learn, made.summary, made.show_state) == (
+        0, False, False, False, False,
+    )  # fmt: skip
+    assert made == AgentDefinition(id="agent", name="agent", model=made.model)
+
+
+def test_a_definition_survives_being_written_and_read():
+    made = Agent(name="a", instructions="Grüße 🙂", output_schema=Order).definition()
+    assert AgentDefinition.model_validate_json(made.model_dump_json()) == made
+
+
+def test_guardrails_become_checks_before_and_after():
+    agent = Agent(
+        pre_hooks=[PIIDetectionGuardrail(mask_pii=True, enable_ip_check=False)],
+        input_checks=[PromptInjectionGuardrail(injection_patterns=["sudo"])],
+        post_hooks=[LengthGuardrail(100), PiiCheck(action="block")],
+        output_checks=[FormatGuardrail(Order)],
+    )
+    made = agent.definition()
+    assert made.input_checks == (
+        PiiCheck(action="mask", entities=("card", "iban", "email", "phone", "ssn")),
+        InjectionCheck(extra_patterns=("sudo",)),
+    )
+    assert made.output_checks[:2] == (LengthCheck(max_chars=100), PiiCheck(action="block"))
+    assert made.output_checks[2].type == "format"
+
+
+def test_an_unknown_parameter_is_refused_with_the_name_that_was_meant():
+    with pytest.raises(TypeError, match="Did you mean 'instructions'"):
+        Agent(instuctions="x")  # type: ignore[call-arg]
+    with pytest.raises(UnknownParameter, match=r"no parameter 'zzz'\.$"):
+        Agent(zzz=1)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("name", ["knowledge", "role", "reasoning", "tool_choice", "dependencies"])
+def test_what_agno_has_and_we_do_not_is_named(name: str):
+    with pytest.raises(NotSupported, match=name):
+        Agent(**{name: True})
+
+
+def test_what_moved_is_accepted_with_one_warning_that_names_the_replacement():
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        Agent(name="a", db=object(), telemetry=False, checkpoint="runs")
+    (warning,) = told
+    assert warning.category is MovedParameter
+    assert warning.filename == __file__
+    for name in ("db=", "ACTALOG_DATABASE_URL", "telemetry=", "checkpoint="):
+        assert name in str(warning.message)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"model": "gpt-5.4"}, "provider:model"),
+        ({"model": "openai:"}, "provider:model"),
+        ({"model": "nobody:x"}, r"unknown provider 'nobody'; known are .*anthropic.*openai"),
+        ({"model": 3}, "provider:model"),
+        ({"instructions": ["a", 3]}, "instructions must be text, not int"),
+        ({"session_state": {"at": object()}}, "session_state is not JSON"),
+        ({"session_state": {"at": float("nan")}}, "session_state is not JSON"),
+        ({"output_schema": 3}, "output_schema"),
+        ({"tool_call_limit": 0}, "tool_call_limit=0"),
+        ({"timeout": -1}, "timeout"),
+        ({"instructions": "\ud800"}, "agent 'agent'"),
+        ({"tools": [3]}, "3 is no tool"),
+    ],
+)
+def test_what_cannot_be_a_definition_says_which_part_and_whose(given: dict[str, Any], said: str):
+    with pytest.raises(BadDefinition, match=said) as raised:
+        Agent(**given).definition()
+    assert "agent 'agent'" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"instructions": lambda: "x"}, {"tools": list}, {"pre_hooks": [print]},
+        {"enable_session_summaries": True, "add_session_summary_to_context": False},
+    ],
+)  # fmt: skip
+def test_what_a_definition_cannot_say_yet_is_refused(given: dict[str, Any]):
+    with pytest.raises(NotSupported):
+        Agent(**given).definition()
+
+
+def test_models_are_values():
+    chosen = OpenAIChat(id="gpt-5.4", temperature=0.5, retries=2, timeout=3).choice()
+    assert (chosen.params, chosen.max_attempts) == ('{"temperature": 0.5}', 3)
+    assert (chosen.first_token_timeout_ms, chosen.between_tokens_timeout_ms) == (3000, 3000)
+    assert Agent(model=Claude(max_tokens=10)).definition().model.provider == "anthropic"
+
+
+def test_a_key_is_no_part_of_a_definition():
+    with pytest.raises(NotSupported, match="OPENAI_API_KEY"):
+        OpenAIChat(id="x", api_key="secret")  # type: ignore[call-arg]
+
+
+def test_agents_that_look_back_have_a_session_for_each_user_and_others_none():
+    plain, looking = Agent(), Agent(add_history_to_context=True)
+    assert plain.session_for("ann") is None
+    assert looking.session_for("ann") == looking.session_for("ann")
+    assert looking.session_for("ann") != looking.session_for("bob")
+    assert Agent(session_id="s").session_for("ann") == "s"
+
+
+def test_an_agent_is_small():
+    agent = Agent(name="a", model="openai:x", instructions="y")
+    assert not hasattr(agent, "__dict__")
+    assert sys.getsizeof(agent) <= 1.1 * 1024
