@@ -1,0 +1,80 @@
+"""One method per message."""
+
+from dataclasses import dataclass, field
+
+import orjson
+from pydantic import ValidationError
+
+from actalog_bus.envelope import Postman
+from actalog_bus.ports import Delivery
+from actalog_contracts.base import ToolCall
+from actalog_contracts.calls import CheckText, answer
+from actalog_contracts.definitions import AgentDefinition
+from actalog_contracts.runs import InputChecked, OutputReviewed
+from actalog_core.errors import Permanent, Undecodable
+from actalog_guardrails import core
+from actalog_log.ports import RunLog
+
+MOST_DEFINITIONS = 1_000
+
+
+class UnknownDefinition(Permanent):
+    """The run's definition is not registered."""
+
+
+@dataclass
+class GuardrailHandlers:
+    """Checks are cheap and pure: asked again, they answer again (protocol 6.1)."""
+
+    log: RunLog
+    postman: Postman
+    definitions: dict[str, AgentDefinition] = field(default_factory=dict[str, AgentDefinition])
+
+    async def check(self, delivery: Delivery) -> None:
+        """Answer a check. One that finds no row is late: somebody has its verdict (9.2)."""
+        try:
+            command = CheckText.model_validate_json(delivery.record.value or b"")
+        except ValidationError as error:
+            raise Undecodable(f"text.check: {error.error_count()} fields do not fit") from error
+        text = command.text
+        if command.held is not None:
+            text = await self.log.get_held(command.tenant_id, command.held.held)
+        if text is None:
+            return
+        definition = await self._definition(command.definition)
+        outcome = _outcome(command, text, definition)
+        await self.postman.reply(answer(command, outcome), causation=delivery.record)
+
+    async def _definition(self, digest: str) -> AgentDefinition:
+        if digest not in self.definitions:
+            stored = await self.log.get_definition(digest)
+            if stored is None:
+                raise UnknownDefinition(digest)
+            if len(self.definitions) >= MOST_DEFINITIONS:
+                self.definitions.clear()
+            self.definitions[digest] = AgentDefinition.model_validate_json(stored)
+        return self.definitions[digest]
+
+
+def _outcome(
+    command: CheckText, text: str, definition: AgentDefinition
+) -> InputChecked | OutputReviewed:
+    if command.stage == "input":
+        told = core.verdict(text, definition.input_checks)
+        return InputChecked(
+            call_id=command.call_id, verdict=told.kind, reasons=told.reasons, spans=told.spans,
+            text=None if told.kind == "blocked" else told.text, rules=core.RULES,
+        )  # fmt: skip
+    said, calls = _message(text)
+    told, used = core.reviewed(said, calls, definition.output_checks)
+    return OutputReviewed(
+        call_id=command.call_id, verdict=told.kind, reasons=told.reasons, spans=told.spans,
+        text=None if told.kind == "blocked" else told.text, tool_calls=used, rules=core.RULES,
+    )  # fmt: skip
+
+
+def _message(held: str) -> tuple[str, tuple[ToolCall, ...]]:
+    """A model's message as it waits beside the log."""
+    told = orjson.loads(held)
+    calls = tuple(ToolCall.model_validate(one) for one in told.get("tool_calls", ()))
+    return told.get("text") or "", calls
