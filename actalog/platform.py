@@ -72,7 +72,7 @@ class Platform:
             bus=MemoryBus(), log=log, calls=log.calls, memories=MemoryMemories(log), settings=told,
             callables=app.callables(),
         )  # fmt: skip
-        names = [name for name in NAMES if name != "gateway"]
+        names: list[Name] = [name for name in NAMES if name != "gateway"]
         beside = [ScriptedPart(server)] if server else []
         return cls(ground, definitions=app.definitions(), names=names, beside=beside)
 

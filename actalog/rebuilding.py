@@ -2,14 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from actalog_conductor import agent_run
-from actalog_conductor.hearing import UnknownDefinition, identity
+from actalog_conductor.agent_states import Identity
+from actalog_conductor.kinds import KINDS, Kind, State
 from actalog_contracts.definitions import AgentDefinition
 from actalog_contracts.runs import RunEvent
+from actalog_core.errors import Permanent
 from actalog_core.events import decode
 from actalog_log.ports import FoundRun, RunLog, StoredEvent
+
+
+class DefinitionGone(Permanent):
+    """The definition that the run pinned is not in the log:"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,20 +25,25 @@ class Recorded:
     stored: Sequence[StoredEvent]
     events: Sequence[RunEvent]
 
-    def initial(self) -> Any:
-        """The state before the first event."""
-        return self.decider.initial(identity(self.found.row), self.definition)
-
     @property
-    def decider(self) -> Any:
-        """The module that decides this kind of run."""
-        return agent_run
+    def kind(self) -> Kind:
+        """The decider of this kind of run."""
+        return KINDS[self.found.row.kind]
 
-    def state(self, at: int | None = None) -> Any:
+    def initial(self) -> State:
+        """The state before the first event."""
+        row = self.found.row
+        identity = Identity(
+            tenant_id=row.tenant_id, run_no=row.run_no, run_id=row.run_id,
+            session_id=row.session_id, turn=row.turn, user_id=row.user_id,
+        )  # fmt: skip
+        return self.kind.initial(identity, self.definition)
+
+    def state(self, at: int | None = None) -> State:
         """The state after event `at`; None: after the last."""
         state = self.initial()
         for event in self.events[:at]:
-            state = self.decider.evolve(state, event)
+            state = self.kind.evolve(state, event)
         return state
 
 
@@ -42,12 +51,12 @@ async def recorded(log: RunLog, found: FoundRun) -> Recorded:
     """Read a run; its chain is verified on the way.
 
     Raises:
-        UnknownDefinition: the definition it pinned is gone.
+        ChainBroken: the log was changed.
+        DefinitionGone: what it pinned is not there.
     """
     stored = await log.read(found.row.run_no)
     body = await log.get_definition(found.row.definition)
     if body is None:
-        raise UnknownDefinition(found.row.definition)
+        raise DefinitionGone(found.row.definition)
     definition = AgentDefinition.model_validate_json(body)
-    events = [decode(one.type, one.payload) for one in stored]
-    return Recorded(found, definition, stored, events)
+    return Recorded(found, definition, stored, [decode(one.type, one.payload) for one in stored])

@@ -20,7 +20,9 @@ def acls(*, prefix: str, bootstrap: str) -> list[str]:
             )
             if topic.dead_letters:
                 dead = topics.dlq_name(topic, prefix)
-                made.append(f"{tool} --allow-principal User:{prefix}-{who} --producer --topic {dead}")
+                made.append(
+                    f"{tool} --allow-principal User:{prefix}-{who} --producer --topic {dead}"
+                )
     return made
 
 

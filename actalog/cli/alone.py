@@ -48,9 +48,7 @@ class Alone:
     async def run(self) -> None:
         """Start, then last."""
         settings = self.settings
-        logging.configure(
-            level=settings.log_level, format=settings.log_format, service=self.name
-        )
+        logging.configure(level=settings.log_level, format=settings.log_format, service=self.name)
         if wrong := tracing.configure(os.environ, service=self.name):
             log.warning(wrong)
         await self.health.start()
@@ -86,7 +84,9 @@ class Alone:
         """A worker needs its consumers and the database; the gateway accepts without Kafka."""
         if self.waits_for or self.platform is None:
             return [self.waits_for or "starting"]
-        told = [f"{self.name}: {what}" for one in self.platform.services for what in await one.missing()]
+        told = [
+            f"{self.name}: {what}" for one in self.platform.services for what in await one.missing()
+        ]
         bus = self.platform.ready()
         if bus and self.name != "gateway":
             told.append(bus)

@@ -3,12 +3,6 @@
 import os
 
 # All at once, in the thread that loads them while the servers start.
-import actalog_conductor.app
-import actalog_context.app
-import actalog_gateway.app
-import actalog_guardrails.app
-import actalog_llm.app
-import actalog_memory.app
 import actalog_tools.app  # noqa: F401
 from actalog.cli.servers import Servers
 from actalog.platform import Author, Platform, ScriptedPart

@@ -54,6 +54,8 @@ def _module(name: str, named: str) -> object:
 
 def _where(error: Exception) -> str:
     """`file.py:12: NameError: ...`, of the last line that is the author's."""
-    frames = [one for one in traceback.extract_tb(error.__traceback__) if "importlib" not in one.filename]
+    frames = [
+        one for one in traceback.extract_tb(error.__traceback__) if "importlib" not in one.filename
+    ]
     at = f"{frames[-1].filename}:{frames[-1].lineno}: " if frames else ""
     return f"{at}{type(error).__name__}: {error}"

@@ -1,7 +1,7 @@
 """Answers as they are written: a moving board on a terminal, finished answers everywhere."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from actalog.cli.output import shorten
 
@@ -33,7 +33,7 @@ class Board:
         self._writing: dict[str, _Writing] = {}
         self._live: Any = None
 
-    def __enter__(self) -> "Board":
+    def __enter__(self) -> Self:
         if self._console.is_terminal:
             from rich.live import Live
 
@@ -99,7 +99,10 @@ def answer(told: dict[str, Any]) -> str:
     if told.get("error"):
         return f"{told['error']['code']}: {told['error']['message']}"
     if told.get("status") == "paused":
-        waits = [f"actalog resolve {told['run_id']} {one['id']} --approve" for one in told["requirements"]]
+        waits = [
+            f"actalog resolve {told['run_id']} {one['id']} --approve"
+            for one in told["requirements"]
+        ]
         return "waits for a person:\n" + "\n".join(waits)
     output = told.get("output")
     return output if isinstance(output, str) else "" if output is None else str(output)

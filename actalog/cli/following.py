@@ -1,7 +1,7 @@
 """What other systems see: `actalog.results` and `actalog.stream`, from now on."""
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -25,9 +25,9 @@ class Follower:
     async def messages(self) -> AsyncIterator[dict[str, Any]]:
         """For ever."""
         while True:
-            found = await self._consumer.getmany(timeout_ms=500)
+            found = cast(dict[Any, list[Any]], await self._consumer.getmany(timeout_ms=500))
             for records in found.values():
-                for record in cast(Sequence[Any], records):
+                for record in records:
                     told = _parsed(record.value)
                     if told is not None:
                         yield told
@@ -44,7 +44,7 @@ def _parsed(value: bytes | None) -> dict[str, Any] | None:
 @asynccontextmanager
 async def following(
     settings: KafkaSettings, *, prefix: str, streams: bool = True
-) -> AsyncIterator[Follower]:
+) -> AsyncGenerator[Follower]:
     """Connected and at the end of every partition: what is published from now on is heard.
 
     Raises:

@@ -3,18 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import orjson
-
-from actalog_contracts.runs import ModelFailed, ModelReplied, PromptPart
+from actalog_contracts.runs import ModelFailed, ModelReplied, PromptPart, PromptRecord
 from actalog_core.events import decode
-from actalog_log.ports import FoundRun, RunLog
+from actalog_llm.prompt import record
+from actalog_llm.prompt.parts import PROMPT
+from actalog_log.ports import FoundRun, RunLog, StoredEvent
 
 Call = ModelReplied | ModelFailed
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """`source` says where the text stands."""
+class Shown:
+    """`source` says where a text stands."""
 
     role: str
     text: str
@@ -23,14 +23,14 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ShownPrompt:
     call_id: str
     purpose: str
     provider: str
     model: str
     digest: str
     params: str
-    parts: tuple[Part, ...]
+    parts: tuple[Shown, ...]
 
 
 async def calls_of(log: RunLog, found: FoundRun) -> Sequence[Call]:
@@ -39,38 +39,47 @@ async def calls_of(log: RunLog, found: FoundRun) -> Sequence[Call]:
     return [one for one in events if isinstance(one, (ModelReplied, ModelFailed)) and one.prompt]
 
 
-async def shown(log: RunLog, call: Call) -> Shown:
-    """A call's prompt with the text of every part."""
+async def shown(log: RunLog, call: Call) -> ShownPrompt:
+    """A call's prompt with the text of every part, each compared with its digest.
+
+    Raises:
+        NotAsRecorded: a part is not what the record says.
+    """
     assert call.prompt is not None
-    parts = [await _part(log, one) for one in call.prompt.parts]
     replied = isinstance(call, ModelReplied)
-    return Shown(
+    parts = record.shown(call.prompt, await events_for(log, call.prompt))
+    return ShownPrompt(
         call_id=call.call_id, purpose=call.purpose,
         provider=call.provider if replied else "", model=call.model if replied else "",
-        digest=call.prompt.digest, params=call.prompt.params, parts=tuple(parts),
+        digest=call.prompt.digest, params=call.prompt.params,
+        parts=tuple(
+            Shown(one.role, one.text, source(one.recorded), one.recorded.digest) for one in parts
+        ),
     )  # fmt: skip
 
 
-async def _part(log: RunLog, part: PromptPart) -> Part:
-    if part.text is not None or part.run_no is None or part.seq is None or part.field is None:
-        return Part(part.role, part.text or "", "text", part.digest)
-    source = f"run {part.run_no}, event {part.seq}, {part.field}"
-    stored = await log.read(part.run_no, after=part.seq - 1, upto=part.seq)
-    if not stored:
-        return Part(part.role, "(archived)", source, part.digest)
-    value = _field(orjson.loads(stored[0].payload), part.field)
-    text = value if isinstance(value, str) else orjson.dumps(value).decode()
-    return Part(part.role, text, source, part.digest)
+async def events_for(log: RunLog, prompt: PromptRecord) -> dict[int, Sequence[StoredEvent]]:
+    """The runs that a prompt's parts stand in, earlier prompts of the run opened."""
+    found: dict[int, Sequence[StoredEvent]] = {}
+    open_records = [prompt]
+    while open_records:
+        told = open_records.pop()
+        for run_no in record.runs_of(told) - found.keys():
+            found[run_no] = await log.read(run_no)
+        open_records += [_earlier(part, found) for part in told.parts if part.role == PROMPT]
+    return found
 
 
-def _field(payload: object, path: str) -> object:
-    """`tool_calls.0.arguments`, or a plain name."""
-    for name in path.replace("[", ".").replace("]", "").split("."):
-        match payload:
-            case dict():
-                payload = payload.get(name)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-            case list() if name.isdecimal() and int(name) < len(payload):  # pyright: ignore[reportUnknownArgumentType]
-                payload = payload[int(name)]  # pyright: ignore[reportUnknownVariableType]
-            case _:
-                return None
-    return payload  # pyright: ignore[reportUnknownVariableType]
+def _earlier(part: PromptPart, events: dict[int, Sequence[StoredEvent]]) -> PromptRecord:
+    stored = events[part.run_no or 0][(part.seq or 1) - 1]
+    event = decode(stored.type, stored.payload)
+    assert isinstance(event, (ModelReplied, ModelFailed))
+    assert event.prompt is not None
+    return event.prompt
+
+
+def source(part: PromptPart) -> str:
+    """Where a part's text stands."""
+    if part.text is not None or part.run_no is None:
+        return "its own text"
+    return f"run_no {part.run_no}, event {part.seq}, {part.field}"

@@ -1,6 +1,6 @@
 """How a command reaches the platform: by the settings, else by platform.json."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Self
@@ -66,7 +66,7 @@ class Reach:
 
 
 @asynccontextmanager
-async def open_log(dsn: str) -> AsyncIterator[PostgresLog]:
+async def open_log(dsn: str) -> AsyncGenerator[PostgresLog]:
     """The run log, for reading.
 
     Raises:

@@ -1,7 +1,7 @@
 """A message on `actalog.tasks`, sent as any producer would."""
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -36,7 +36,7 @@ class Sender:
 
 
 @asynccontextmanager
-async def sender(settings: KafkaSettings, *, prefix: str) -> AsyncIterator[Sender]:
+async def sender(settings: KafkaSettings, *, prefix: str) -> AsyncGenerator[Sender]:
     """A connected producer.
 
     Raises:

@@ -12,6 +12,7 @@ from actalog_contracts.runs import (
     RunAccepted,
     RunCompleted,
 )  # fmt: skip
+from actalog_core.session_state import apply, read_ops
 from actalog_log.ports import RunLog
 
 
@@ -22,30 +23,12 @@ async def session_of(log: RunLog, tenant: str, session: str) -> dict[str, Any]:
     version, state = 0, _initial(runs)
     for one in await log.session_ops(tenant, session):
         version = one.state_version
-        for op in orjson.loads(one.ops):
+        for op in read_ops(one.ops):
             apply(state, op)
     return {
         "session_id": session, "tenant_id": tenant, "state": state, "state_version": version,
         "runs": [_told(run) for run in runs],
     }  # fmt: skip
-
-
-def apply(state: dict[str, Any], op: dict[str, Any]) -> None:
-    """One operation; one that does not fit what is there changes nothing."""
-    key, value = op["key"], orjson.loads(op.get("value") or "null")
-    match op["op"], state.get(key):
-        case "set", _:
-            state[key] = value
-        case "delete", _:
-            state.pop(key, None)
-        case "increment", int() | float() | None as before:
-            state[key] = (before or 0) + value
-        case "append", list() as before:
-            state[key] = [*before, value]  # pyright: ignore[reportUnknownVariableType]
-        case "append", None:
-            state[key] = [value]
-        case _:
-            pass
 
 
 def _initial(runs: list[Recorded]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ def state_of(run: Recorded, at: int | None = None) -> dict[str, Any]:
         "waits_for": [
             {"asks": type(due.command).__name__, **_without_none(plain(due.command)),
              **({"not_before": due.not_before} if due.not_before else {})}
-            for due in run.decider.due(state)
+            for due in run.kind.due(state)
         ],
     }  # fmt: skip
 

@@ -28,7 +28,9 @@ async def _status(tenant: str, json: bool) -> int:
     if json:
         write_json(told)
         return FINE
-    where = f"process {running.pid}, {running.http}, Kafka {running.kafka}" if running else "none here"
+    where = (
+        f"process {running.pid}, {running.http}, Kafka {running.kafka}" if running else "none here"
+    )
     rows = [
         ("platform", where), *((f"runs {name}", count) for name, count in counts.items()),
         ("inbox", told["inbox"]), ("targets", ", ".join(told["targets"]) or "none deployed"),

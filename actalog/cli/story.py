@@ -54,7 +54,9 @@ def show(console: "Console", found: FoundRun, told: Sequence[Step]) -> None:
     row = found.row
     turn = f", turn {row.turn}" if row.turn is not None else f", of run {row.parent_run_id}"
     user = f", user {row.user_id}" if row.user_id else ""
-    console.print(Text(f"run {row.run_id}", style="bold"), Text(f"session {row.session_id}{turn}{user}"))
+    console.print(
+        Text(f"run {row.run_id}", style="bold"), Text(f"session {row.session_id}{turn}{user}")
+    )
     made = Table(box=None, header_style="dim", pad_edge=False)
     made.add_column("seq", justify="right")
     made.add_column("at", justify="right", no_wrap=True)

@@ -1,6 +1,6 @@
 """Runs in one line each: who, where, how they stand, when something last happened."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -100,3 +100,19 @@ def moment(text: str, now: datetime) -> datetime:
         return parse_time(text)
     except ValueError as error:
         raise SettingMissing(f"{text!r}: write 30s, 10m, 2h, 1d or an RFC 3339 time.") from error
+
+
+async def every(
+    log: RunLog, tenant: str, wanted: Sequence[FoundRun] = ()
+) -> AsyncIterator[FoundRun]:
+    """The wanted runs, or all of a tenant, children too, the newest first."""
+    for found in wanted:
+        yield found
+    before: int | None = None
+    while not wanted:
+        page = await log.list_runs(tenant, limit=200, before_run_no=before)
+        for found in page:
+            yield found
+        if len(page) < 200:
+            return
+        before = page[-1].row.run_no

@@ -40,7 +40,9 @@ def tell(event: RunEvent) -> str:
             return _beginning(event)
         case InputChecked() | OutputReviewed():
             why = f" ({', '.join(event.reasons)})" if event.reasons else ""
-            return f"{event.verdict}{why}" + (f": {shorten(event.text, WIDE)}" if event.text else "")
+            return f"{event.verdict}{why}" + (
+                f": {shorten(event.text, WIDE)}" if event.text else ""
+            )
         case ContextBuilt():
             return _context(event)
         case ModelReplied() | ModelFailed() | ModelNeeded():
@@ -50,7 +52,10 @@ def tell(event: RunEvent) -> str:
         case RunCompleted() | RunFailed() | RunBlocked() | RunCancelled():
             return _ending(event)
         case MemoryUpdated():
-            return "; ".join(f"{op.op}: {shorten(op.text or op.id, 60)}" for op in event.ops) or "nothing to keep"
+            return (
+                "; ".join(f"{op.op}: {shorten(op.text or op.id, 60)}" for op in event.ops)
+                or "nothing to keep"
+            )
         case SessionSummarised():
             return shorten(event.summary, WIDE)
         case RememberFailed():
@@ -62,15 +67,21 @@ def tell(event: RunEvent) -> str:
 def _beginning(event: RunAccepted | RunStarted | RunPaused | RequirementResolved) -> str:
     match event:
         case RunAccepted():
-            asked = "(held until it is checked)" if event.input is None else shorten(event.input, WIDE)
+            asked = (
+                "(held until it is checked)" if event.input is None else shorten(event.input, WIDE)
+            )
             return f"{event.target}: {asked}"
         case RunStarted():
             return "the session's turn has come"
         case RunPaused():
-            return "waits for " + ", ".join(f"{one.kind} of {one.call_id}" for one in event.requirements)
+            return "waits for " + ", ".join(
+                f"{one.kind} of {one.call_id}" for one in event.requirements
+            )
         case RequirementResolved():
             said = f" by {event.by}" if event.by else ""
-            return f"{event.decision}{said}" + (f": {shorten(event.note, WIDE)}" if event.note else "")
+            return f"{event.decision}{said}" + (
+                f": {shorten(event.note, WIDE)}" if event.note else ""
+            )
 
 
 def _context(event: ContextBuilt) -> str:
@@ -86,8 +97,14 @@ def _context(event: ContextBuilt) -> str:
 def _model(event: ModelReplied | ModelFailed | ModelNeeded) -> str:
     match event:
         case ModelReplied():
-            calls = ", ".join(f"{call.name}({shorten(call.arguments, 40)})" for call in event.tool_calls)
-            text = "(held until it is reviewed)" if event.held_text else shorten(event.text or "", WIDE)
+            calls = ", ".join(
+                f"{call.name}({shorten(call.arguments, 40)})" for call in event.tool_calls
+            )
+            text = (
+                "(held until it is reviewed)"
+                if event.held_text
+                else shorten(event.text or "", WIDE)
+            )
             tries = f" after {len(event.attempts)} attempts" if len(event.attempts) > 1 else ""
             return f"{event.model}{tries}: " + " ".join(part for part in (text, calls) if part)
         case ModelFailed():
@@ -114,7 +131,9 @@ def _tool(event: ToolCalled | ToolReturned | ToolFailed | ToolInDoubt | CallSett
 def _ending(event: RunCompleted | RunFailed | RunBlocked | RunCancelled) -> str:
     match event:
         case RunCompleted():
-            return shorten(event.output, WIDE) if event.output else f"as event {event.output_seq} says"
+            return (
+                shorten(event.output, WIDE) if event.output else f"as event {event.output_seq} says"
+            )
         case RunFailed() | RunBlocked():
             return f"{event.error.code}: {shorten(event.error.message, WIDE)}"
         case RunCancelled():

@@ -18,7 +18,9 @@ def topics() -> None:
 
 @app.command("apply")
 def apply(
-    show: Annotated[bool, typer.Option("--print", help="Only print the commands and ACLs.")] = False,
+    show: Annotated[
+        bool, typer.Option("--print", help="Only print the commands and ACLs.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Create what is missing, check what is there."""

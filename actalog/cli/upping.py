@@ -1,6 +1,7 @@
 """The whole platform in one process: from nothing to the last result, and away again."""
 
 import asyncio
+import importlib
 import os
 import sys
 import time
@@ -82,7 +83,8 @@ class Up:
             if made is not None:
                 try:
                     await made
-                except Exception as error:  # the others must still be stopped
+                except Exception as error:  # noqa: BLE001
+                    # The others must still be stopped.
                     log.warning("did not stop in order", error=repr(error))
         if self.again:
             from actalog.cli.reloading import start_again
@@ -100,8 +102,7 @@ class Up:
 
     def _load(self) -> Any:
         """The author's App, and all services' modules, while the servers start."""
-        from actalog.cli import assembling  # noqa: F401
-
+        importlib.import_module("actalog.cli.assembling")
         return load(self.app_name)
 
     async def _assemble(self, author: Any) -> None:

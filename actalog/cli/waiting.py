@@ -31,7 +31,13 @@ async def migrated(dsn: str) -> list[str]:
     """
     try:
         return await migrate(dsn)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
+    except (
+        OSError,
+        TimeoutError,
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+        ValueError,
+    ) as error:
         raise NoDatabase(f"ACTALOG_DATABASE_URL: {error or type(error).__name__}") from error
 
 

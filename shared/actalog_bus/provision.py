@@ -112,6 +112,29 @@ async def provision(settings: KafkaSettings, planned: Sequence[TopicPlan]) -> li
     return [each.name for each in new]
 
 
+async def differences(settings: KafkaSettings, planned: Sequence[TopicPlan]) -> list[str]:
+    """What is not as planned; nothing is created.
+
+    Raises:
+        TopicsNotCreated: the broker does not answer.
+    """
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap, **security(settings))
+    try:
+        await admin.start()
+        there = await _partitions(admin, [each.name for each in planned])
+    except (KafkaError, OSError) as error:
+        raise TopicsNotCreated(f"{type(error).__name__}: {error}") from error
+    finally:
+        await admin.close()
+    return [
+        f"{each.name} is missing"
+        if each.name not in there
+        else f"{each.name} has {there[each.name]} partitions, wanted {each.partitions}"
+        for each in planned
+        if there.get(each.name) != each.partitions
+    ]
+
+
 async def _partitions(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, int]:
     there = set(await admin.list_topics()) & set(names)
     if not there:

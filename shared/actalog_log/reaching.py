@@ -1,8 +1,8 @@
 """A database that cannot be reached is Transient."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from actalog_core.errors import Transient
 from actalog_log.flush import CONNECTION_LOST, NOT_NOW
@@ -11,7 +11,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def reaching(call: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+def reaching(call: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any, T]]:
     """A call that raises Transient when the database cannot be reached."""
 
     @wraps(call)

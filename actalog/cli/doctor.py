@@ -1,0 +1,27 @@
+"""`actalog doctor`."""
+
+from actalog.cli.common import FINE, WRONG, Json, carry_out
+
+
+def doctor(json: Json = False) -> None:
+    """Check settings, broker, database, topics, migrations and clock; say what mends it."""
+    carry_out(_doctor(json))
+
+
+async def _doctor(json: bool) -> int:
+    from actalog.cli.examining import examine
+    from actalog.cli.output import console, write_json
+
+    findings = [found async for found in examine()]
+    if json:
+        write_json(findings)
+    else:
+        from rich.text import Text
+
+        out = console()
+        for one in findings:
+            mark = ("✓ ", "green") if one.fine else ("✗ ", "red")
+            out.print(Text.assemble(mark, (f"{one.what:<11}", "bold"), one.said))
+            if one.mend:
+                out.print(Text(f"             {one.mend}", style="yellow"))
+    return FINE if all(one.fine for one in findings) else WRONG
