@@ -1,36 +1,43 @@
 """A task becomes a run, once: acceptance, duplicates, conflicts, tombstones (protocol 2)."""
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
-
-import orjson
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from actalog_bus.ports import Record
-from actalog_conductor.heard import Cancel, StartRun
-from actalog_conductor.hearing import Hearing, Live
+from actalog_conductor.accepting import (
+    accepted_event,
+    deadline_of,
+    initial_ops,
+    input_text,
+)  # fmt: skip
+from actalog_conductor.addresses import Addresses
+from actalog_conductor.draft import Beside
+from actalog_conductor.heard import Cancel, StartRun, TurnCame
+from actalog_conductor.hearing import Hearing
 from actalog_conductor.identity import body_digest, run_id_of
-from actalog_contracts.base import TextRef
+from actalog_conductor.kinds import KINDS
+from actalog_conductor.live import Live, identity, new
+from actalog_conductor.refusals import Refused
 from actalog_contracts.border import Decoded
 from actalog_contracts.definitions import AgentDefinition
-from actalog_contracts.runs import RunAccepted
-from actalog_contracts.tasks import RefusalCode, TaskSubmit
-from actalog_core.canonical import keyed_digest
-from actalog_core.clock import parse_time, rfc3339
-from actalog_core.errors import RunExists, TurnTaken
-from actalog_log.ports import FoundRun, RunLog, RunRow
+from actalog_contracts.tasks import TaskSubmit
+from actalog_core.errors import DataRefused, RunExists, SequenceTaken, TurnTaken
+from actalog_log.ports import FoundRun, Held, Opening, RunLog, RunRow
+
+FRESH = Opening(turn=0, busy=False, known=False)
 
 
-class Refused(Exception):
-    """A message is refused: whoever sent it hears about it."""
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A task with what makes it the same task again."""
 
-    def __init__(
-        self, code: RefusalCode, message: str, *, field: str | None = None,
-        run_id: str | None = None, winner: str | None = None,
-    ) -> None:  # fmt: skip
-        super().__init__(message)
-        self.code: RefusalCode = code
-        self.message, self.field, self.run_id, self.winner = message, field, run_id, winner
+    task: TaskSubmit
+    tenant_id: str
+    run_id: str
+    session_id: str
+    digest: str
+    record: Record
+    inbox: str | None  # the row that waits for it
 
 
 @dataclass
@@ -39,108 +46,140 @@ class Acceptance:
 
     log: RunLog
     hearing: Hearing
+    addresses: Addresses
+    _key: bytes = field(default=b"", init=False)
 
-    async def accept(self, decoded: Decoded, task: TaskSubmit, record: Record) -> Live:
+    async def accept(
+        self, decoded: Decoded, task: TaskSubmit, record: Record, *, inbox: str | None = None
+    ) -> Live:
         """The task's run: new, or the one it already is.
 
         Raises:
             Refused: a conflict, an unknown target, another user's session, a wrong deadline.
         """
-        key = await self.log.installation_key()
-        tenant_id = task.tenant_id or "default"
+        asked = await self._asked(decoded, task, record, inbox)
+        # A session of its own is new unless the log says otherwise: it refuses a taken turn.
+        opening = FRESH if task.session_id is None else None
+        while True:
+            if opening is None:
+                opening = await self.log.opening(asked.tenant_id, asked.session_id, asked.run_id)
+            if opening.known and (found := await self._find(asked)):
+                return await self._again(found, asked)
+            try:
+                return await self._begin(asked, opening)
+            except RunExists:
+                opening = Opening(0, busy=False, known=True)
+            except (TurnTaken, SequenceTaken):
+                opening = None  # somebody was first: the next turn, or version, is ours
+
+    async def key(self) -> bytes:
+        """The installation's key, asked for once."""
+        self._key = self._key or await self.log.installation_key()
+        return self._key
+
+    async def _asked(
+        self, decoded: Decoded, task: TaskSubmit, record: Record, inbox: str | None
+    ) -> Asked:
+        key, tenant_id = await self.key(), task.tenant_id or "default"
         run_id = run_id_of(decoded, record, tenant_id=tenant_id, key=key)
         digest = body_digest(task, key=key)
-        while True:
-            if found := await self.log.find_run(tenant_id, run_id):
-                return await self._again(found, digest)
-            try:
-                return await self._begin(task, tenant_id, run_id, digest, key)
-            except (RunExists, TurnTaken):
-                continue  # somebody was first: it is their run, or the next turn is ours
+        session_id = task.session_id or run_id
+        return Asked(task, tenant_id, run_id, session_id, digest, record, inbox)
 
-    async def _again(self, found: FoundRun, digest: str) -> Live:
+    async def _find(self, asked: Asked) -> FoundRun | None:
+        return await self.log.find_run(asked.tenant_id, asked.run_id)
+
+    async def _again(self, found: FoundRun, asked: Asked) -> Live:
         """The same id again is the same run: what may have got lost is told again."""
-        if found.row.body_digest != digest:
+        if found.row.body_digest != asked.digest:
             raise Refused(
                 "conflict", "a run with this id has another body", field="run_id",
                 run_id=found.row.run_id, winner=f"{found.row.run_id}:1",
             )  # fmt: skip
-        live = await self.hearing.rebuild(found)
-        if live.published == live.head.seq:  # told already: whoever sends it again lost it
-            stored = await self.log.read(found.row.run_no)
-            await self.hearing.publisher.result(found.row, live.state, stored)
-        return await self.hearing.tell(live)
+        if asked.inbox:
+            await self.log.drop_inbox(asked.tenant_id, asked.inbox)
+        live = await self.hearing.runs.rebuild(found)
+        # Told already? Then whoever sends it again lost the result.
+        return await self.hearing.teller.again(live, result=True)
 
-    async def _begin(
-        self, task: TaskSubmit, tenant_id: str, run_id: str, digest: str, key: bytes
-    ) -> Live:
-        target, definition_digest, definition = await self._target(task.target)
-        session_id = task.session_id or run_id
-        head = await self.log.session_head(tenant_id, session_id)
-        if head.turn:
-            await self._own_session(tenant_id, session_id, task.user_id)
-        now = self.hearing.clock()
+    async def _begin(self, asked: Asked, opening: Opening) -> Live:
+        now, task = self.hearing.clock(), asked.task
+        target, digest, definition = await self._target(asked)
+        if opening.turn and opening.user_id != task.user_id:  # protocol 1.1
+            raise Refused(
+                "not_allowed", "the session is another user's", field="session_id",
+                run_id=asked.run_id,
+            )  # fmt: skip
+        deadline = await self._deadline(asked, definition, now)
         row = RunRow(
-            run_no=await self.log.reserve_run_no(), tenant_id=tenant_id, run_id=run_id,
-            session_id=session_id, turn=head.turn + 1, kind="agent", target=target,
-            definition=definition_digest, body_digest=digest, accepted_at=now,
+            run_no=await self.log.reserve_run_no(), tenant_id=asked.tenant_id,
+            run_id=asked.run_id, session_id=asked.session_id, turn=opening.turn + 1, kind="agent",
+            target=target, definition=digest, body_digest=asked.digest, accepted_at=now,
             user_id=task.user_id,
         )  # fmt: skip
-        accepted = _accepted(task, row, definition, now, key)
-        free = not head.busy or definition.overlap
-        live = await self.hearing.begin(row, definition, StartRun(accepted, free=free))
-        # Canceller and acceptor each commit, then look for the other (protocol 2.3).
-        if tombstone := await self.log.get_tombstone(tenant_id, run_id):
-            cancel = Cancel(tombstone.reason, tombstone.by)
-            return await self.hearing.hear(row.run_no, cancel)
+        address = self.addresses.of(task, asked.record.headers)
+        held = f"{row.run_id}:input" if definition.input_checks else None
+        accepted = accepted_event(
+            task, row, address, held=held, deadline=deadline, key=await self.key()
+        )
+        await self._media_there(asked)
+        start = StartRun(accepted, free=not opening.busy or definition.overlap)
+        live = await self._append(asked, row, definition, start)
+        return await self._afterwards(asked, live, free=start.free)
+
+    async def _append(
+        self, asked: Asked, row: RunRow, definition: AgentDefinition, start: StartRun
+    ) -> Live:
+        accepted, hold = start.accepted, ()
+        if accepted.held_input is not None:
+            hold = (
+                Held(row.tenant_id, accepted.held_input.held, row.run_no, input_text(asked.task)),
+            )
+        done = ((asked.tenant_id, asked.inbox),) if asked.inbox else ()
+        beside = Beside(hold, done, initial_ops(asked.task))
+        before = new(row, KINDS["agent"].initial(identity(row), definition))
+        try:
+            return await self.hearing.begin(before, start, beside)
+        except DataRefused as error:
+            raise Refused("bad_input", error.detail, run_id=row.run_id) from error
+
+    async def _afterwards(self, asked: Asked, live: Live, *, free: bool) -> Live:
+        """Each of two that may pass each other commits, then looks for the other."""
+        run_no = live.row.run_no
+        if asked.task.run_id is not None:  # nobody can cancel what has no name yet (2.3)
+            tombstone = await self.log.get_tombstone(asked.tenant_id, asked.run_id)
+            if tombstone is not None:
+                return await self.hearing.hear(run_no, Cancel(tombstone.reason, tombstone.by))
+        if not free:  # whoever held the turn may have ended meanwhile (3.3)
+            first = await self.log.first_waiting_no(asked.tenant_id, asked.session_id)
+            if first == run_no:
+                return await self.hearing.hear(run_no, TurnCame())
         return live
 
-    async def _target(self, name: str) -> tuple[str, str, AgentDefinition]:
+    async def _target(self, asked: Asked) -> tuple[str, str, AgentDefinition]:
+        """A bare id is an agent's: nothing else can be deployed under one yet."""
+        name = asked.task.target
         kind, _, id = name.rpartition(":")
-        found = await self.log.current_definition(kind or "agent", id)
+        found = await self.hearing.runs.definitions.current(kind or "agent", id)
         if found is None:
             known = [f"{k}:{i}" for k, i, _, _ in await self.log.current_definitions()]
-            said = f"there is no {name!r}; deployed: {', '.join(known) or 'nothing'}"
-            raise Refused("unknown_target", said, field="target")
-        digest, stored = found
-        return f"agent:{id}", digest, AgentDefinition.model_validate_json(stored)
+            said = f"there is no {name[:200]!r}; deployed: {', '.join(known) or 'nothing'}"
+            raise Refused("unknown_target", said, field="target", run_id=asked.run_id)
+        digest, definition = found
+        return f"{kind or 'agent'}:{id}", digest, definition
 
-    async def _own_session(self, tenant_id: str, session_id: str, user_id: str | None) -> None:
-        """A session belongs to its first user (protocol 1.1)."""
-        runs = await self.log.session_runs(tenant_id, session_id, before_turn=2, limit=1)
-        if runs and runs[0].row.user_id != user_id:
-            raise Refused("not_allowed", "the session is another user's", field="session_id")
+    async def _deadline(self, asked: Asked, definition: AgentDefinition, now: datetime) -> str:
+        told, past = deadline_of(asked.task, definition, now)
+        if past and await self._find(asked):
+            raise RunExists  # accepted in time: this is a repeat
+        if past:
+            raise Refused(
+                "expired", "the deadline has passed", field="deadline", run_id=asked.run_id
+            )
+        return told
 
-
-def _accepted(
-    task: TaskSubmit, row: RunRow, definition: AgentDefinition, now: datetime, key: bytes
-) -> RunAccepted:
-    text = task.input if isinstance(task.input, str) else _json(task.input)
-    held = None
-    if definition.input_checks:
-        held = TextRef(held=f"{row.run_id}:input", digest=keyed_digest(key, text.encode()))
-    return RunAccepted(
-        kind="agent", target=row.target, definition=row.definition,
-        input=None if held else text, input_is_json=not isinstance(task.input, str),
-        held_input=held, media=_json([one.model_dump(mode="json") for one in task.media]),
-        session_state=_json(task.session_state), dependencies=_json(task.dependencies),
-        metadata=_json(task.metadata), output_schema=_json(task.output_schema) if task.output_schema else None,
-        body_digest=row.body_digest, accepted_at=rfc3339(now),
-        deadline=_deadline(task, definition, now), priority=task.priority,
-        reply_to=task.reply_to, correlation_id=task.correlation_id,
-    )  # fmt: skip
-
-
-def _deadline(task: TaskSubmit, definition: AgentDefinition, now: datetime) -> str:
-    """The earlier of the task's and the definition's."""
-    latest = now + timedelta(milliseconds=definition.limits.deadline_ms)
-    if task.deadline is None:
-        return rfc3339(latest)
-    try:
-        return rfc3339(min(latest, parse_time(task.deadline)))
-    except ValueError as error:
-        raise Refused("bad_input", str(error), field="deadline") from error
-
-
-def _json(value: Any) -> str:
-    return orjson.dumps(value).decode()
+    async def _media_there(self, asked: Asked) -> None:
+        for at, media in enumerate(asked.task.media):
+            if media.blob and await self.log.get_blob(asked.tenant_id, media.blob) is None:
+                field = f"media.{at}.blob"
+                raise Refused("bad_input", "there is no such blob", field=field)

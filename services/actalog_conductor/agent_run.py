@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias, assert_never
 
-from actalog_conductor import answers, calls
+from actalog_conductor import answers, calls, endings
 from actalog_conductor.agent_states import (
     Acting,
     Checking,
@@ -20,8 +20,16 @@ from actalog_conductor.agent_states import (
     Unfinished,
     Waiting,
 )  # fmt: skip
-from actalog_conductor.heard import Cancel, Deadline, Resolve, StartRun, TimeIs, TurnCame
-from actalog_contracts import calls as contract
+from actalog_conductor.heard import (
+    Broken,
+    Cancel,
+    Deadline,
+    Heard,
+    Resolve,
+    StartRun,
+    TimeIs,
+    TurnCame,
+)  # fmt: skip
 from actalog_contracts.base import Error, Usage
 from actalog_contracts.definitions import AgentDefinition
 from actalog_contracts.runs import (
@@ -51,10 +59,7 @@ from actalog_contracts.runs import (
 )  # fmt: skip
 from actalog_core.decider import Due
 
-Heard: TypeAlias = StartRun | TurnCame | TimeIs | Cancel | Resolve | contract.Outcome
 ToolOutcome: TypeAlias = ToolReturned | ToolFailed
-DOUBT = "tool.in_doubt.v1"
-Ending: TypeAlias = RunCompleted | RunFailed | RunBlocked | RunCancelled
 
 
 def initial(run: Identity, definition: AgentDefinition) -> State:
@@ -70,11 +75,9 @@ def decide(state: State, heard: Heard) -> Sequence[RunEvent]:
         case NotStarted(), _:
             return []
         case Finished(), _:
-            return _settled(heard, state)
-        case _, Cancel(reason=reason, by=by):
-            return [RunCancelled(reason=reason, by=by, usage=state.facts.usage)]
-        case _, TimeIs(now=now) if now >= state.facts.accepted.deadline:
-            return [_failed("deadline_exceeded", "the run's deadline has passed", state.facts)]
+            return endings.settled(heard, state)
+        case _, Cancel() | Broken() | TimeIs():
+            return endings.ended_by(heard, state.facts)
         case Waiting(facts=facts), TurnCame():
             return _opening(facts.definition)
         case Checking(facts=facts), InputChecked(call_id=answered):
@@ -98,6 +101,8 @@ def refusal(state: State, heard: Resolve) -> str | None:
     if isinstance(state, (Acting, Paused)):
         for call_id, called in state.awaiting.items():
             if calls.requirement(call_id) == heard.requirement_id:
+                if heard.decision not in ("approve", "reject"):
+                    return "not_allowed"  # not an answer to a confirmation
                 seen = heard.digest in (None, called.arguments_digest)
                 return None if seen else "digest_mismatch"
     return "already_resolved"
@@ -127,27 +132,26 @@ def _checked(facts: Facts, heard: InputChecked) -> list[RunEvent]:
 
 def _thought(facts: Facts, heard: ModelReplied | ModelFailed) -> list[RunEvent]:
     if isinstance(heard, ModelFailed):
-        error = Error(
-            code="model_failed", message=heard.message, source=heard.kind,
-            retryable=heard.kind in ("rate_limited", "overloaded", "timeout", "connection"),
-        )  # fmt: skip
-        return [heard, RunFailed(error=error, usage=facts.usage.plus(heard.usage))]
+        usage = facts.usage.plus(heard.usage)
+        return [heard, RunFailed(error=endings.of_model(heard), usage=usage)]
     if heard.held_text is not None:
         return [heard]
-    return [heard, *answers.after_reply(facts, heard, heard.text)]
+    facts = replace(facts, usage=facts.usage.plus(heard.usage))
+    return [heard, *answers.after_message(facts, heard.text, heard.tool_calls)]
 
 
 def _reviewed(state: Reviewing, heard: OutputReviewed) -> list[RunEvent]:
     if heard.verdict == "blocked":
         return [heard, _blocked("output_blocked", heard.reasons, state.facts.usage)]
-    return [heard, *answers.after_reply(state.facts, state.reply, heard.text)]
+    # The reviewed calls, not those of the reply: what was masked is never used.
+    return [heard, *answers.after_message(state.facts, heard.text, heard.tool_calls)]
 
 
 def _acted(state: Acting, heard: ToolOutcome | ToolInDoubt) -> list[RunEvent]:
     if isinstance(heard, ToolInDoubt):
         called = state.running[heard.call_id]
         said = f"nobody knows whether {called.name} has acted: {heard.message}"
-        return [heard, _failed("tool_failed", said, state.facts)]
+        return [heard, endings.failed("tool_failed", said, state.facts.usage)]
     if state.awaiting and len(state.running) == 1:
         return [heard, answers.pause(list(state.awaiting.values()))]
     return [heard]
@@ -160,36 +164,11 @@ def _resolved(state: Acting | Paused, heard: Resolve) -> list[RunEvent]:
         requirement_id=heard.requirement_id, decision=heard.decision, arguments=heard.arguments,
         note=heard.note, by=heard.by,
     )  # fmt: skip
-    match heard.decision:
-        case "approve":
-            return [resolved]
-        case "reject":
-            call_id = heard.requirement_id.removesuffix(":confirm")
-            said = f"A person rejected this call. {heard.note or ''}".strip()
-            return [resolved, ToolFailed(call_id=call_id, kind="rejected", message=said)]
-        case "provide" | "done" | "not_done":
-            return []  # not an answer to a confirmation
-
-
-def _settled(heard: Heard, state: Finished) -> list[RunEvent]:
-    match heard:
-        case ToolInDoubt() if heard.call_id in state.doubted:
-            return []
-        case ModelReplied() | ModelFailed() if heard.call_id in state.unsettled:
-            return [
-                CallSettled(
-                    call_id=heard.call_id, epoch=heard.epoch, outcome=heard.type, usage=heard.usage
-                )
-            ]
-        case ToolReturned() | ToolFailed() | ToolInDoubt() if heard.call_id in state.unsettled:
-            return [CallSettled(call_id=heard.call_id, epoch=heard.epoch, outcome=heard.type)]
-        case _:
-            return []
-
-
-def _failed(code: str, message: str, facts: Facts) -> RunFailed:
-    error = Error(code=code, message=message, source="conductor")
-    return RunFailed(error=error, usage=facts.usage)
+    if heard.decision == "approve":
+        return [resolved]
+    call_id = heard.requirement_id.removesuffix(":confirm")
+    said = f"A person rejected this call. {heard.note or ''}".strip()
+    return [resolved, ToolFailed(call_id=call_id, kind="rejected", message=said)]
 
 
 def _blocked(code: str, reasons: tuple[str, ...], usage: Usage) -> RunBlocked:
@@ -212,7 +191,7 @@ def evolve(state: State, event: RunEvent) -> State:
         case ContextBuilt():
             return Thinking(facts)
         case ModelReplied():
-            facts = replace(facts, usage=facts.usage.plus(event.usage))
+            facts = replace(facts, usage=facts.usage.plus(event.usage), said=event.text)
             if event.held_text is not None:
                 return Reviewing(facts, event, event.held_text)
             return Acting(facts, {}, {})
@@ -220,19 +199,16 @@ def evolve(state: State, event: RunEvent) -> State:
             # Answered: nothing is asked any more, and the run's end follows.
             return Acting(replace(facts, usage=facts.usage.plus(event.usage)), {}, {})
         case OutputReviewed():
-            return Acting(facts, {}, {})
+            return Acting(replace(facts, said=event.text), {}, {})
         case ToolCalled() | ToolReturned() | ToolFailed() | RunPaused() | RequirementResolved():
             assert isinstance(state, (Acting, Paused))
             return _evolve_tools(state, facts, event)
         case RunCompleted() | RunFailed() | RunBlocked() | RunCancelled():
-            return _ended(state, facts, event)
+            doubted = state.doubted if isinstance(state, Acting) else frozenset[str]()
+            return endings.finished(facts, event, unsettled=_asked(state), doubted=doubted)
         case CallSettled():
             assert isinstance(state, Finished)
-            facts = replace(facts, usage=facts.usage.plus(event.usage))
-            if event.outcome == DOUBT:
-                return replace(state, facts=facts, doubted=state.doubted | {event.call_id})
-            left = state.unsettled - {event.call_id}
-            return replace(state, facts=facts, unsettled=left)
+            return endings.after_settling(state, facts, event)
         case ToolInDoubt():
             assert isinstance(state, Acting)
             return replace(state, facts=facts, doubted=state.doubted | {event.call_id})
@@ -279,16 +255,6 @@ def _acting_or_on(
     return (
         Thinking(replace(facts, turn=facts.turn + 1)) if done else Acting(facts, running, awaiting)
     )
-
-
-def _ended(state: Unfinished | Finished, facts: Facts, event: Ending) -> State:
-    status = event.type.removeprefix("run.").removesuffix(".v1")
-    return Finished(
-        replace(facts, usage=event.usage), status,
-        error=getattr(event, "error", None), output_seq=getattr(event, "output_seq", None),
-        unsettled=_asked(state),
-        doubted=state.doubted if isinstance(state, Acting) else frozenset(),
-    )  # fmt: skip
 
 
 def _asked(state: Unfinished | Finished) -> frozenset[str]:

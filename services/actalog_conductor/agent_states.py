@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from actalog_contracts.base import Error, TextRef, Usage
 from actalog_contracts.definitions import AgentDefinition
 from actalog_contracts.runs import ModelReplied, RunAccepted, ToolCalled
+
+Status: TypeAlias = Literal["completed", "failed", "blocked", "cancelled"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,7 @@ class Facts:
     turn: int = 1  # of the model
     tool_calls: int = 0
     usage: Usage = field(default_factory=Usage)
+    said: str | None = None  # the text of the model's last message, as it may be used
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +104,11 @@ class Finished:
     of those in `doubted` a doubt is recorded already, and only an outcome settles it."""
 
     facts: Facts
-    status: str
+    status: Status
+    usage: Usage  # at the end: what is settled later changes no result
     error: Error | None = None
-    output_seq: int | None = None
+    output: str | None = None
+    output_is_json: bool = False
     unsettled: frozenset[str] = frozenset()
     doubted: frozenset[str] = frozenset()
 

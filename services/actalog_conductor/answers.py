@@ -5,14 +5,13 @@ from collections.abc import Sequence
 
 from actalog_conductor import calls
 from actalog_conductor.agent_states import Facts
-from actalog_contracts.base import Error, ToolCall, Usage
+from actalog_conductor.endings import failed
+from actalog_contracts.base import ToolCall, Usage
 from actalog_contracts.definitions import ToolDefinition
 from actalog_contracts.runs import (
-    ModelReplied,
     RequirementRaised,
     RunCompleted,
     RunEvent,
-    RunFailed,
     RunPaused,
     ToolCalled,
     ToolFailed,
@@ -20,18 +19,23 @@ from actalog_contracts.runs import (
 from actalog_core.canonical import content_digest
 
 
-def after_reply(facts: Facts, reply: ModelReplied, text: str | None) -> Sequence[RunEvent]:
-    """The events behind the reply (or its review). `facts` is as before both."""
-    usage = facts.usage if reply.text is None else facts.usage.plus(reply.usage)
-    if not reply.tool_calls:
+def after_message(
+    facts: Facts, text: str | None, tool_calls: Sequence[ToolCall]
+) -> Sequence[RunEvent]:
+    """The events behind a message that may be used: a reply, or its review.
+
+    `facts` is as before that event, with the usage of the reply.
+    """
+    usage = facts.usage
+    if not tool_calls:
         return [_completed(facts, text or "", usage)]
     limits = facts.definition.limits
     if facts.turn >= limits.turns:
-        return [_failed("turn_limit", f"the model took {facts.turn} turns", usage)]
-    if facts.tool_calls + len(reply.tool_calls) > limits.tool_calls:
+        return [failed("turn_limit", f"the model took {facts.turn} turns", usage)]
+    if facts.tool_calls + len(tool_calls) > limits.tool_calls:
         more = f"more than {limits.tool_calls} tool calls"
-        return [_failed("budget_exhausted", more, usage)]
-    asked = [_call(facts, at, call) for at, call in enumerate(reply.tool_calls)]
+        return [failed("budget_exhausted", more, usage)]
+    asked = [_call(facts, at, call) for at, call in enumerate(tool_calls)]
     # All intents come first: a call that fails at once must not end the turn before the others.
     events: list[RunEvent] = [called for called, _ in asked]
     events += [problem for _, problem in asked if problem is not None]
@@ -57,13 +61,9 @@ def pause(awaiting: Sequence[ToolCalled]) -> RunPaused:
 def _completed(facts: Facts, text: str, usage: Usage) -> RunEvent:
     wants_json = facts.accepted.output_schema or facts.definition.output_schema
     if wants_json and not isinstance(_json(text), dict):
-        return _failed("output_invalid", "the answer is not the JSON object asked for", usage)
+        return failed("output_invalid", "the answer is not the JSON object asked for", usage)
     # The text is the event just before: by reference, so that it stands in the log once.
     return RunCompleted(output_seq=facts.seq + 1, output_is_json=bool(wants_json), usage=usage)
-
-
-def _failed(code: str, message: str, usage: Usage) -> RunFailed:
-    return RunFailed(error=Error(code=code, message=message, source="conductor"), usage=usage)
 
 
 def _call(facts: Facts, at: int, call: ToolCall) -> tuple[ToolCalled, ToolFailed | None]:

@@ -3,9 +3,16 @@
 from actalog_bus.envelope import Postman
 from actalog_bus.ports import Bus, Listen
 from actalog_conductor.acceptance import Acceptance
+from actalog_conductor.addresses import Addresses
 from actalog_conductor.handlers import ConductorHandlers, lane
 from actalog_conductor.hearing import Hearing
+from actalog_conductor.live import Runs
+from actalog_conductor.outside import Outside
 from actalog_conductor.publish import Publisher
+from actalog_conductor.refusals import Refusals
+from actalog_conductor.supervisor import Supervisor
+from actalog_conductor.telling import Teller
+from actalog_conductor.waking import Waking
 from actalog_contracts import topics
 from actalog_core.clock import Clock, system_clock
 from actalog_core.service import Service
@@ -16,21 +23,26 @@ from actalog_log.ports import RunLog
 def build_app(*, bus: Bus, log: RunLog, settings: Settings, clock: Clock = system_clock) -> Service:
     """The conductor over a bus and a log; whoever runs it starts the bus last."""
     prefix = settings.topic_prefix
-    hearing = Hearing(
-        log=log,
-        postman=Postman(bus, prefix=prefix, service="conductor"),
-        publisher=Publisher(bus, prefix=prefix),
-        clock=clock,
+    runs, postman = Runs(log), Postman(bus, prefix=prefix, service="conductor")
+    publisher = Publisher(bus, log, prefix=prefix)
+    teller = Teller(log=log, runs=runs, postman=postman, publisher=publisher)
+    hearing = Hearing(log=log, runs=runs, teller=teller, clock=clock)
+    addresses = Addresses(
+        reply_topics=settings.reply_topics, echo_headers=settings.echo_headers, prefix=prefix
     )
-    handlers = ConductorHandlers(
-        bus=bus, log=log, hearing=hearing, acceptance=Acceptance(log, hearing), prefix=prefix
+    outside = Outside(
+        log, hearing, Acceptance(log, hearing, addresses), Refusals(bus, prefix=prefix)
     )
+    tasks, replies = (topics.full_name(one, prefix) for one in (topics.TASKS, topics.REPLIES))
+    handlers = ConductorHandlers(log, hearing, outside, tasks)
     bus.listen(
         Listen(
-            topics=[topics.full_name(one, prefix) for one in (topics.TASKS, topics.REPLIES)],
-            group=f"{prefix}.conductor",
-            hear=handlers.hear,
-            lane=lane,
+            topics=[tasks, replies], group=f"{prefix}.conductor", hear=handlers.hear, lane=lane,
+            assigned=runs.forget,
         )
-    )
-    return Service("conductor", [])
+    )  # fmt: skip
+    supervisor = Supervisor(
+        log=log, waking=Waking(log, runs, teller, postman, clock), hear_row=outside.hear_row,
+        lagging=handlers.lagging, clock=clock,
+    )  # fmt: skip
+    return Service("conductor", [supervisor])

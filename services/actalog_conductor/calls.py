@@ -1,12 +1,13 @@
 """Ids of calls are functions of the run, so a repeat is recognised; and the commands they name."""
 
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from actalog_conductor.agent_states import Facts
 from actalog_contracts import calls
 from actalog_contracts.base import TextRef
 from actalog_contracts.runs import ToolCalled
 
+Step: TypeAlias = Literal["memories", "summary"]
 KEEP_DEFAULTS = (60_000, 262_144)  # timeout in ms, output limit in code points
 
 
@@ -30,6 +31,10 @@ def tool(facts: Facts, at: int) -> str:
     return f"{facts.run.run_id}:t{facts.turn}.{at}"
 
 
+def remembering(facts: Facts, step: Step, asked: int) -> str:
+    return f"{facts.run.run_id}:{step}{asked}"
+
+
 def requirement(call_id: str) -> str:
     return f"{call_id}:confirm"
 
@@ -49,10 +54,23 @@ def gather_context(facts: Facts) -> calls.GatherContext:
     return calls.GatherContext(**_about(facts, gather(facts)), turn=facts.run.turn or 0)
 
 
-def call_model(facts: Facts) -> calls.CallModel:
-    # Where a review may block, no delta may leave.
-    stream = not facts.definition.output_checks
-    return calls.CallModel(**_about(facts, model(facts)), seq=facts.seq, stream=stream)
+def call_model(facts: Facts, purpose: str = "answer") -> calls.CallModel:
+    # Where a review may block, no delta may leave; what is no answer is shown to nobody.
+    stream = purpose == "answer" and not facts.definition.output_checks
+    return calls.CallModel(
+        **_about(facts, model(facts)), purpose=purpose, seq=facts.seq, stream=stream
+    )
+
+
+def remember(
+    facts: Facts, step: Step, asked: int, *, continuation: str | None, reply: str | None
+) -> calls.Remember:
+    about = facts.accepted.about
+    assert about is not None
+    return calls.Remember(
+        **_about(facts, remembering(facts, step, asked)), step=step, about_run_no=about.run_no,
+        about_seq=about.seq, continuation=continuation, reply=reply,
+    )  # fmt: skip
 
 
 def run_tool(facts: Facts, called: ToolCalled) -> calls.RunTool:

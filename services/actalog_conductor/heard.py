@@ -1,8 +1,9 @@
 """What a run can hear beside the outcomes of its calls."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
+from actalog_contracts.calls import Outcome
 from actalog_contracts.runs import RunAccepted
 
 
@@ -45,5 +46,15 @@ class Resolve:
 
 
 @dataclass(frozen=True, slots=True)
+class Broken:
+    """What was heard cannot be kept: it ends this run and no other (protocol 4.2)."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Deadline:
     """A timer among what is due: nobody is asked, time has to pass."""
+
+
+Heard: TypeAlias = StartRun | TurnCame | TimeIs | Cancel | Resolve | Broken | Outcome

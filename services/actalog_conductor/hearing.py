@@ -1,104 +1,38 @@
 """One run hears one message: decide, append, tell. Hearing it twice changes nothing (law 5)."""
 
-from collections import OrderedDict
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import timedelta
-from functools import reduce
 
-import structlog
-
-from actalog_bus.envelope import Postman
-from actalog_conductor import agent_run
-from actalog_conductor.agent_run import Heard
-from actalog_conductor.agent_states import Finished, Identity, Paused, State, Waiting
-from actalog_conductor.publish import Publisher
-from actalog_contracts.calls import Command, TurnFree
-from actalog_contracts.definitions import AgentDefinition
+from actalog_conductor import draft
+from actalog_conductor.draft import Beside, Drafted
+from actalog_conductor.heard import Broken, Heard
+from actalog_conductor.live import Live, Runs
+from actalog_conductor.telling import Teller
 from actalog_contracts.runs import RunEvent
+from actalog_core import metrics
 from actalog_core.clock import Clock
-from actalog_core.errors import Permanent, SequenceTaken, Transient
-from actalog_core.events import RULES_VERSION, decode, encode
-from actalog_log import chain
-from actalog_log.ports import (
-    Append,
-    Decision,
-    FoundRun,
-    Head,
-    NewEvent,
-    RunLog,
-    RunRow,
-    Standing,
-    StoredEvent,
-)  # fmt: skip
+from actalog_core.errors import DataRefused, RunExists, SequenceTaken
+from actalog_log.ports import Decision, RunLog
 
 CONFLICTS_BEFORE_GIVING_UP = 10
-# The net below lost messages: leases and take-over are faster (protocol 5).
-WAKE_AFTER = timedelta(seconds=30)
-
-log = structlog.get_logger()
-
-
-class UnknownDefinition(Permanent):
-    """The run's definition is not registered."""
-
-
-@dataclass(frozen=True, slots=True)
-class Live:
-    """A run as it stands. `published` is the last seq that was told."""
-
-    row: RunRow
-    state: State
-    head: Head
-    published: int
-
-
-def identity(row: RunRow) -> Identity:
-    return Identity(
-        tenant_id=row.tenant_id, run_no=row.run_no, run_id=row.run_id, session_id=row.session_id,
-        turn=row.turn, user_id=row.user_id,
-    )  # fmt: skip
-
-
-def standing(state: State) -> Standing:
-    match state:
-        case Waiting():
-            return "waiting"
-        case Paused():
-            return "paused"
-        case Finished():
-            return "ended"
-        case _:
-            return "active"
+NOTHING = Beside()
 
 
 class Hearing:
-    """Lets runs hear. The cache is warmth: the append's fence is truth (law 13)."""
+    """Lets runs hear. The append's fence is truth; what is cached is warmth (law 13)."""
 
-    def __init__(
-        self, *, log: RunLog, postman: Postman, publisher: Publisher, clock: Clock,
-        most: int = 10_000,
-    ) -> None:  # fmt: skip
-        self.log, self.postman, self.publisher, self.clock = log, postman, publisher, clock
-        self.most = most
-        self.live: OrderedDict[int, Live] = OrderedDict()
-        self.definitions: dict[str, AgentDefinition] = {}
+    def __init__(self, *, log: RunLog, runs: Runs, teller: Teller, clock: Clock) -> None:
+        self.log, self.runs, self.teller, self.clock = log, runs, teller, clock
 
-    def forget(self) -> None:
-        """Partitions were assigned: what is cached may be stale (protocol 4.4)."""
-        self.live.clear()
-
-    async def begin(self, row: RunRow, definition: AgentDefinition, heard: Heard) -> Live:
+    async def begin(self, before: Live, heard: Heard, beside: Beside) -> Live:
         """Append a new run's first events and tell them.
 
         Raises:
-            RunExists, TurnTaken: see RunLog.append.
+            RunExists, TurnTaken, SequenceTaken: somebody was first, see RunLog.append.
+            DataRefused: the log cannot keep it.
         """
-        self.definitions[row.definition] = definition
-        before = Live(
-            row, agent_run.initial(identity(row), definition), Head(0, chain.row_digest(row)), 0
-        )
-        return await self._append(before, agent_run.decide(before.state, heard), new=True)
+        events = before.kind.decide(before.state, heard)
+        return await self._append(before, heard, events, beside=beside)
 
     async def hear(self, run_no: int, heard: Heard, *, causation: str | None = None) -> Live:
         """Let a run hear a message; the run as it stands then.
@@ -107,122 +41,58 @@ class Hearing:
             Transient: the log or the bus cannot be reached, or others are always first.
         """
         for _ in range(CONFLICTS_BEFORE_GIVING_UP):
-            cached = self.live.get(run_no)
-            live = cached or await self.load(run_no)
-            events = agent_run.decide(live.state, heard)
-            try:
-                if events:
-                    return await self._append(live, events, causation=causation)
-            except SequenceTaken:
-                self.live.pop(run_no, None)
+            cached = self.runs.cached(run_no)
+            live = cached or await self.runs.load(run_no)
+            events = live.kind.decide(live.state, heard)
+            if not events:
+                if cached is None:  # its first hearer may have died between commit and command
+                    await self._release(live, heard)
+                    return await self.teller.again(live)
+                if await self.log.last_seq(run_no) == live.head.seq:
+                    await self._release(live, heard)
+                    return live
+                self.runs.drop(run_no)
                 continue
-            if cached is None:  # its first hearer may have died between commit and command
-                return await self.tell(live)
-            if await self.log.last_seq(run_no) == live.head.seq:
-                return live
-            self.live.pop(run_no, None)
+            try:
+                return await self._append(
+                    live, heard, events, causation=causation, cold=cached is None
+                )
+            except (SequenceTaken, RunExists):
+                self.runs.drop(run_no)
+            except DataRefused as error:  # ends this run and no other (protocol 4.2)
+                if isinstance(heard, Broken):
+                    raise
+                heard = Broken(f"the log cannot keep what was heard: {error.detail}")
         raise SequenceTaken(f"run_no {run_no}: others were always first")
 
-    async def load(self, run_no: int) -> Live:
-        """A run from the log alone."""
-        found = await self.log.find_run_no(run_no)
-        if found is None:
-            raise Transient(f"run_no {run_no} is not in the log")
-        return await self.rebuild(found)
-
-    async def rebuild(self, found: FoundRun) -> Live:
-        stored = await self.log.read(found.row.run_no)
-        definition = await self._definition(found.row.definition)
-        state = agent_run.initial(identity(found.row), definition)
-        for event in stored:
-            state = agent_run.evolve(state, decode(event.type, event.payload))
-        head = Head(stored[-1].seq, stored[-1].hash) if stored else found.head
-        return self._keep(Live(found.row, state, head, found.published_seq))
-
-    async def tell(self, live: Live) -> Live:
-        """Everything again that may not have been told: events, result, and what is due."""
-        if live.published < live.head.seq:
-            stored = await self.log.read(live.row.run_no, after=live.published)
-            await self._publish(live, stored)
-        await self._ask(live, frozenset())
-        await self._turn_free(live)
-        return self._keep(Live(live.row, live.state, live.head, live.head.seq))
-
-    async def _definition(self, digest: str) -> AgentDefinition:
-        if digest not in self.definitions:
-            stored = await self.log.get_definition(digest)
-            if stored is None:
-                raise UnknownDefinition(digest)
-            self.definitions[digest] = AgentDefinition.model_validate_json(stored)
-        return self.definitions[digest]
-
-    def _keep(self, live: Live) -> Live:
-        self.live[live.row.run_no] = live
-        self.live.move_to_end(live.row.run_no)
-        while len(self.live) > self.most:
-            self.live.popitem(last=False)
-        return live
-
     async def _append(
-        self, before: Live, events: Sequence[RunEvent], *, new: bool = False,
-        causation: str | None = None,
+        self, before: Live, heard: Heard, events: Sequence[RunEvent], *,
+        causation: str | None = None, cold: bool = False, beside: Beside = NOTHING,
     ) -> Live:  # fmt: skip
-        now = self.clock()
-        state = reduce(agent_run.evolve, events, before.state)
-        changed = new or standing(state) != standing(before.state)
-        made = tuple(
-            NewEvent(kind, payload, now, causation_id=causation, rules_version=RULES_VERSION)
-            for kind, payload in map(encode, events)
+        own = draft.drafted(
+            before, events, now=self.clock(), causation=causation, cold=cold, beside=beside
         )
-        append = Append(
-            before.row.run_no, before.head, made, row=before.row if new else None,
-            standing=standing(state) if changed else None,
-            wake_at=now + WAKE_AFTER if changed else None,
-        )  # fmt: skip
-        (head,) = await self.log.append(Decision((append,)))
+        parts = [own]
+        if draft.remembers(own.told, events):
+            parts.append(await self._child(own))
+        row, version = before.row, 0
+        if own.ops:
+            version = await self.log.state_version(row.tenant_id, row.session_id)
+        decision = draft.decision(before, heard, parts, beside=beside, state_version=version)
+        began = time.perf_counter()
+        await self.log.append(decision)
+        metrics.APPEND_SECONDS.observe(time.perf_counter() - began)
         # From here on the commit stands: whatever fails now is told by whoever hears next.
-        self.live.pop(before.row.run_no, None)
-        linked = chain.link(before.row.run_no, before.head, made)
-        live = Live(before.row, state, head, before.published)
-        await self._publish(live, chain.verified(linked, before.head.hash))
-        await self._ask(live, _asked(before.state))
-        if changed:
-            await self._turn_free(live)
-        return self._keep(Live(live.row, state, head, head.seq))
+        self.runs.drop(row.run_no)
+        return (await self.teller.tell([part.told for part in parts]))[0]
 
-    async def _publish(self, live: Live, stored: Sequence[StoredEvent]) -> None:
-        if stored and stored[0].seq != live.published + 1:
-            stored = await self.log.read(live.row.run_no, after=live.published)
-        await self.publisher.events(live.row, stored)
-        if isinstance(live.state, (Finished, Paused)) and _ends(stored):
-            whole = await self.log.read(live.row.run_no)
-            await self.publisher.result(live.row, live.state, whole)
-        self.log.published(live.row.run_no, live.head.seq)
+    async def _child(self, parent: Drafted) -> Drafted:
+        now = self.clock()
+        run_no = await self.log.reserve_run_no()
+        began, start = draft.child(parent.told.live, run_no=run_no, now=now)
+        return draft.drafted(began, began.kind.decide(began.state, start), now=now)
 
-    async def _ask(self, live: Live, asked: frozenset[str]) -> None:
-        for due in agent_run.due(live.state):
-            if isinstance(due.command, Command) and due.command.call_id not in asked:
-                await self.postman.command(due.command)
-
-    async def _turn_free(self, live: Live) -> None:
-        """Whoever ends or pauses looks for the first that waits (protocol 3.3)."""
-        if standing(live.state) not in ("paused", "ended") or live.row.turn is None:
-            return
-        first = await self.log.first_waiting(live.row.tenant_id, live.row.session_id)
-        if first is not None:
-            row = first.row
-            await self.postman.reply(
-                TurnFree(
-                    tenant_id=row.tenant_id, run_no=row.run_no, run_id=row.run_id,
-                    session_id=row.session_id,
-                )
-            )  # fmt: skip
-
-
-def _asked(state: State) -> frozenset[str]:
-    commands = [due.command for due in agent_run.due(state)]
-    return frozenset(one.call_id for one in commands if isinstance(one, Command))
-
-
-def _ends(stored: Sequence[StoredEvent]) -> bool:
-    return any(event.type != "call.settled.v1" for event in stored)
+    async def _release(self, live: Live, heard: Heard) -> None:
+        """A held message that means nothing any more leaves its row behind."""
+        if gone := draft.released(live, heard, live):
+            await self.log.append(Decision(release=gone))

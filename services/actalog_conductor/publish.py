@@ -1,121 +1,105 @@
-"""What a run tells the world after each commit: its events, and its result when it ends or pauses."""
+"""What the world is told of a run: each event of the log, and a result when it ends or pauses."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import orjson
+import structlog
 
 from actalog_bus.envelope import body, headers
-from actalog_bus.ports import Bus
-from actalog_conductor.agent_states import Finished, Paused, State
+from actalog_bus.ports import Bus, Headers, Outgoing
+from actalog_conductor.agent_states import Finished, Paused
+from actalog_conductor.live import Live
+from actalog_conductor.results import LIMIT_BYTES, result_of, stored_output
 from actalog_contracts import topics
-from actalog_contracts.runs import (
-    ModelReplied,
-    OutputReviewed,
-    RunCompleted,
-    RunEvent,
-    ToolCalled,
-)  # fmt: skip
-from actalog_contracts.tasks import PublishedEvent, Requirement, RequirementCall, RunResult
+from actalog_contracts.tasks import OutputRef, RunResult
 from actalog_core import homes
 from actalog_core.clock import rfc3339
-from actalog_core.events import decode
-from actalog_log.ports import RunRow, StoredEvent
+from actalog_core.errors import ActalogError
+from actalog_log.ports import RunLog, RunRow, StoredEvent
+
+log = structlog.get_logger()
 
 
 class Publisher:
-    """Publishes at least once, in order per run; repeats carry the same ids (protocol 7)."""
+    """Makes the records; repeats carry the same ids (protocol 7)."""
 
-    def __init__(self, bus: Bus, *, prefix: str) -> None:
-        self.bus, self.prefix = bus, prefix
+    def __init__(self, bus: Bus, runs: RunLog, *, prefix: str) -> None:
+        self.bus, self.log, self.prefix = bus, runs, prefix
 
-    async def events(self, row: RunRow, stored: Sequence[StoredEvent]) -> None:
-        """The audit feed. One after the other: a failure leaves no gap behind it."""
+    def events(self, row: RunRow, stored: Sequence[StoredEvent]) -> list[Outgoing]:
+        """The audit feed. `payload` is what the log holds, without being read again."""
         topic = topics.full_name(topics.EVENTS, self.prefix)
-        for event in stored:
-            said = PublishedEvent(
-                id=f"{row.run_id}:{event.seq}", run_id=row.run_id, seq=event.seq,
-                session_id=row.session_id, tenant_id=row.tenant_id, user_id=row.user_id,
-                parent_run_id=row.parent_run_id, type=event.type,
-                recorded_at=rfc3339(event.recorded_at), causation_id=event.causation_id,
-                previous_hash=event.previous_hash.hex(), hash=event.hash.hex(),
-                payload=orjson.loads(event.payload),
-            )  # fmt: skip
-            await self._send(topic, row, said, type=event.type, id=said.id)
+        return [self._home(topic, row, *_event(row, one), type=one.type) for one in stored]
 
-    async def result(self, row: RunRow, state: State, stored: Sequence[StoredEvent]) -> None:
-        """The result of a run that a task started. `stored` is its log."""
-        if row.turn is None or not isinstance(state, (Finished, Paused)):
-            return
-        said = result_of(row, state, stored)
+    def goes_elsewhere(self, live: Live) -> bool:
+        """Whether the sender wants the result on a topic of its own."""
+        state = live.state
+        return isinstance(state, (Finished, Paused)) and state.facts.accepted.reply_to is not None
+
+    async def result(self, live: Live) -> list[Outgoing]:
+        """The result of a run that a task started; no other has one."""
+        if live.row.turn is None or not isinstance(live.state, (Finished, Paused)):
+            return []
+        said = await self._claim_check(live, result_of(live))
         topic = topics.full_name(topics.RESULTS, self.prefix)
-        await self._send(topic, row, said, type=said.type, id=said.id)
+        accepted = live.state.facts.accepted
+        echo = tuple((name, text.encode("latin-1")) for name, text in accepted.echo_headers)
+        return [
+            self._home(
+                topic, live.row, said.id, body(said), type=said.type,
+                correlation_id=said.correlation_id, echo=echo,
+            )
+        ]  # fmt: skip
 
-    async def _send(
-        self, topic: str, row: RunRow, message: RunResult | PublishedEvent, *, type: str, id: str
-    ) -> None:
-        partition = homes.home(row.session_id, self.bus.partitions(topic))
-        await self.bus.publish(
-            topic, value=body(message), key=row.session_id.encode(), partition=partition,
-            headers=headers(type=type, id=id, tenant_id=row.tenant_id, run_id=row.run_id),
+    async def result_elsewhere(self, live: Live) -> None:
+        """To the topic that the task named; where nobody takes it there, to the results after all:
+        a run whose sender cannot be reached must not be told for ever."""
+        for one in await self.result(live):
+            accepted = getattr(live.state, "facts").accepted  # noqa: B009
+            try:
+                await self.bus.publish(
+                    accepted.reply_to, value=one.value, key=one.key, headers=one.headers
+                )
+            except ActalogError as error:
+                log.warning("no reply topic", topic=accepted.reply_to, error=str(error))
+                await self.bus.publish_many([one])
+
+    async def _claim_check(self, live: Live, said: RunResult) -> RunResult:
+        """Above the message limit the output travels by reference (design 6)."""
+        if said.output is None or len(body(said)) <= LIMIT_BYTES:
+            return said
+        blob = stored_output(said, await self.log.installation_key())
+        await self.log.put_blob(live.row.tenant_id, blob.id, blob.media_type, blob.data)
+        ref = OutputRef(digest=blob.digest, bytes=len(blob.data), url=f"/v1/blobs/{blob.id}")
+        return said.model_copy(update={"output": None, "output_ref": ref})
+
+    def _home(
+        self, topic: str, row: RunRow, id: str, value: bytes, *, type: str,
+        correlation_id: str | None = None, echo: Headers = (),
+    ) -> Outgoing:  # fmt: skip
+        said = headers(
+            type=type, id=id, tenant_id=row.tenant_id, run_id=row.run_id,
+            correlation_id=correlation_id,
+        )  # fmt: skip
+        return Outgoing(
+            topic, value, row.session_id.encode(), (*said, *echo),
+            homes.home(row.session_id, self.bus.partitions(topic)),
         )  # fmt: skip
 
 
-def result_of(row: RunRow, state: Finished | Paused, stored: Sequence[StoredEvent]) -> RunResult:
-    """The result as the log tells it: settled calls that came after the end change nothing."""
-    events = [(event, decode(event.type, event.payload)) for event in stored]
-    last = _ending(events)
-    facts, accepted = state.facts, state.facts.accepted
-    paused = isinstance(state, Paused)
-    return RunResult(
-        id=f"{row.run_id}:{last.seq}", seq=last.seq, run_id=row.run_id,
-        session_id=row.session_id, user_id=row.user_id, tenant_id=row.tenant_id,
-        target=row.target, correlation_id=accepted.correlation_id,
-        metadata=orjson.loads(accepted.metadata),
-        status="paused" if paused else _status(state.status),
-        output=None if paused else _output(events), error=None if paused else state.error,
-        requirements=_requirements(row, state) if paused else (),
-        usage=facts.usage, events=last.seq, accepted_at=accepted.accepted_at,
-        finished_at=rfc3339(last.recorded_at),
-    )  # fmt: skip
-
-
-def _status(status: str) -> Any:
-    return status
-
-
-def _ending(events: Sequence[tuple[StoredEvent, RunEvent]]) -> StoredEvent:
-    return next(stored for stored, event in reversed(events) if event.type != "call.settled.v1")
-
-
-def _output(events: Sequence[tuple[StoredEvent, RunEvent]]) -> Any:
-    """The answer's text stands once in the log: the end refers to it."""
-    by_seq = {stored.seq: event for stored, event in events}
-    for event in by_seq.values():
-        if isinstance(event, RunCompleted):
-            said = by_seq.get(event.output_seq or 0)
-            text = said.text if isinstance(said, (ModelReplied, OutputReviewed)) else event.output
-            return orjson.loads(text) if event.output_is_json and text else text
-    return None
-
-
-def _requirements(row: RunRow, state: Paused) -> tuple[Requirement, ...]:
-    return tuple(_requirement(row, called) for called in state.awaiting.values())
-
-
-def _requirement(row: RunRow, called: ToolCalled) -> Requirement:
-    call = RequirementCall(
-        id=called.call_id, name=called.name, arguments=_object(called.arguments),
-        digest=called.arguments_digest,
-    )  # fmt: skip
-    return Requirement(
-        id=f"{called.call_id}:confirm", run_id=row.run_id, kind="confirmation", tool_call=call
-    )
-
-
-def _object(arguments: str) -> Any:
-    """What the model wrote, as JSON where it is JSON; the digest is that of its text."""
-    try:
-        return orjson.loads(arguments or "{}")
-    except orjson.JSONDecodeError:
-        return arguments
+def _event(row: RunRow, event: StoredEvent) -> tuple[str, bytes]:
+    """(id, JSON of a PublishedEvent). Canonical bytes are carried as they are."""
+    id = f"{row.run_id}:{event.seq}"
+    said: dict[str, object] = {
+        "id": id, "run_id": row.run_id, "seq": event.seq, "session_id": row.session_id,
+        "tenant_id": row.tenant_id, "user_id": row.user_id, "parent_run_id": row.parent_run_id,
+        "type": event.type, "recorded_at": rfc3339(event.recorded_at),
+        "causation_id": event.causation_id, "previous_hash": event.previous_hash.hex(),
+        "hash": event.hash.hex(),
+    }  # fmt: skip
+    said = {name: value for name, value in said.items() if value is not None}
+    if len(event.payload) <= LIMIT_BYTES:
+        return id, orjson.dumps({**said, "payload": orjson.Fragment(event.payload)})
+    ref = {"digest": event.hash.hex(), "bytes": len(event.payload)}
+    ref["url"] = f"/v1/runs/{row.run_id}/log?after={event.seq - 1}&limit=1"
+    return id, orjson.dumps({**said, "payload": {}, "payload_ref": ref})

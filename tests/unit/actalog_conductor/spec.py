@@ -6,9 +6,8 @@ from functools import reduce
 from typing import Any
 
 from actalog_conductor import agent_run
-from actalog_conductor.agent_run import Heard
 from actalog_conductor.agent_states import Identity, State
-from actalog_conductor.heard import StartRun
+from actalog_conductor.heard import Heard, StartRun
 from actalog_contracts.base import TextRef, ToolCall, Usage
 from actalog_contracts.definitions import (
     AgentDefinition,

@@ -2,7 +2,8 @@ import pytest
 
 from actalog_conductor import agent_run
 from actalog_conductor.agent_states import Acting, Finished, Paused
-from actalog_conductor.heard import Cancel, Resolve, StartRun, TimeIs, TurnCame
+from actalog_conductor.heard import Broken, Cancel, Heard, Resolve, StartRun, TimeIs, TurnCame
+from actalog_contracts.base import ToolCall
 from actalog_contracts.calls import CallModel, RunTool
 from actalog_contracts.runs import (
     ContextBuilt,
@@ -89,7 +90,8 @@ def test_context_is_gathered_where_it_is_asked_for():
 def test_an_answer_without_tools_completes_the_run_and_stands_in_the_log_once():
     spec = Spec().given(START).when(replied(text="Tuesday.")).then("model.replied", "run.completed")
     end = ending(spec)
-    assert (end.status, end.output_seq, end.facts.usage.model_calls) == ("completed", 4, 1)
+    assert (end.status, end.output, end.usage.model_calls) == ("completed", "Tuesday.", 1)
+    assert getattr(spec.events[1], "output_seq") == 4  # noqa: B009
 
 
 def test_a_failed_model_call_ends_the_run_typed():
@@ -206,7 +208,9 @@ def test_an_answer_to_what_the_person_did_not_see_is_refused():
 @pytest.mark.parametrize("decision", ["provide", "done", "not_done"])
 def test_what_is_no_answer_to_a_confirmation_means_nothing(decision: str):
     heard = Resolve("r:t1.0:confirm", decision)  # pyright: ignore[reportArgumentType]
-    Spec().given(START, replied(calls=[REFUND])).when(heard).then_nothing()
+    spec = Spec().given(START, replied(calls=[REFUND]))
+    assert agent_run.refusal(spec.now, heard) == "not_allowed"
+    spec.when(heard).then_nothing()
 
 
 # --- held text
@@ -220,7 +224,8 @@ def test_a_text_that_must_be_reviewed_is_held_and_not_streamed():
     spec = spec.when(held()).then("model.replied").asks("text.check.v1", "deadline")
     passed = OutputReviewed(call_id="r:o1", verdict="masked", text="***")
     spec = spec.when(passed).then("output.reviewed", "run.completed")
-    assert (ending(spec).output_seq, ending(spec).facts.usage.model_calls) == (5, 1)
+    assert (ending(spec).output, ending(spec).usage.model_calls) == ("***", 1)
+    assert getattr(spec.events[1], "output_seq") == 5  # noqa: B009
 
 
 def test_blocked_output_ends_the_run_and_is_never_shown():
@@ -230,10 +235,15 @@ def test_blocked_output_ends_the_run_and_is_never_shown():
 
 
 def test_a_review_comes_before_the_tools_of_the_same_message():
-    reviewed = OutputReviewed(call_id="r:o1", verdict="passed", text="Looking.")
-    spec = Spec(REVIEWED).given(START, held(calls=[LOOKUP]))
+    call = ToolCall(id="", provider_id="p", name="lookup", arguments='{"card":"***"}')
+    reviewed = OutputReviewed(call_id="r:o1", verdict="masked", text="Looking.", tool_calls=(call,))
+    spec = Spec(REVIEWED).given(START, held())
     spec.when(OutputReviewed(call_id="r:o9", verdict="passed", text="")).then_nothing()
-    spec.when(reviewed).then("output.reviewed", "tool.called").asks("tool.run.v1", "deadline")
+    spec = spec.when(reviewed).then("output.reviewed", "tool.called")
+    spec.asks("tool.run.v1", "deadline")
+    command = agent_run.due(spec.now)[0].command
+    assert isinstance(command, RunTool)
+    assert command.arguments == '{"card":"***"}'
 
 
 def test_an_answer_that_is_not_the_json_asked_for_fails_typed():
@@ -250,10 +260,16 @@ def test_an_answer_that_is_not_the_json_asked_for_fails_typed():
     "before",
     [(), (START,), (START, replied(calls=[LOOKUP])), (START, replied(calls=[REFUND]))],
 )  # fmt: skip
-def test_a_cancel_ends_whatever_has_begun(before: tuple[agent_run.Heard, ...]):
+def test_a_cancel_ends_whatever_has_begun(before: tuple[Heard, ...]):
     spec = Spec().given(*before).when(Cancel("enough", "ann"))
     spec.then(*(["run.cancelled"] if before else []))
     spec.when(Cancel()).then_nothing()
+
+
+def test_what_cannot_be_kept_ends_the_run_typed():
+    spec = Spec().given(START).when(Broken("a float")).then("run.failed")
+    assert error_of(spec) == "internal"
+    spec.when(Broken("a float")).then_nothing()
 
 
 def test_the_deadline_ends_a_run_that_still_waits():
@@ -274,7 +290,7 @@ def test_an_outcome_that_comes_after_the_end_is_recorded_once_with_its_cost():
 
 
 @pytest.mark.parametrize("message", [TurnCame(), checked(), replied(), returned(), LATE, APPROVE])
-def test_a_run_nobody_has_begun_hears_nothing(message: agent_run.Heard):
+def test_a_run_nobody_has_begun_hears_nothing(message: Heard):
     Spec().when(message).then_nothing()
 
 

@@ -8,7 +8,16 @@ from hypothesis import strategies as st
 
 from actalog_conductor import agent_run
 from actalog_conductor.agent_states import Finished, NotStarted, Paused, State, Waiting
-from actalog_conductor.heard import Cancel, Deadline, Resolve, StartRun, TimeIs, TurnCame
+from actalog_conductor.heard import (
+    Broken,
+    Cancel,
+    Deadline,
+    Heard,
+    Resolve,
+    StartRun,
+    TimeIs,
+    TurnCame,
+)  # fmt: skip
 from actalog_contracts.runs import ContextBuilt, OutputReviewed, RunEvent, ToolFailed, ToolInDoubt
 from actalog_core.events import decode, encode
 from tests.unit.actalog_conductor.spec import (
@@ -50,7 +59,7 @@ tool_calls = st.lists(st.tuples(names, st.sampled_from(["{}", "[", ""])), max_si
 messages = st.one_of(
     st.sampled_from(
         [
-            START, StartRun(ACCEPTED, free=False), TurnCame(), Cancel(), checked(),
+            START, StartRun(ACCEPTED, free=False), TurnCame(), Cancel(), Broken("x"), checked(),
             checked("blocked"), ContextBuilt(call_id="r:g"),
             TimeIs("2026-11-24T16:00:01.000000Z"), TimeIs("2026-11-24T17:00:00.000000Z"),
         ]
@@ -65,7 +74,7 @@ messages = st.one_of(
     st.builds(resolve, turns, st.integers(0, 2), st.sampled_from(["approve", "reject", "done"])),
 )  # fmt: skip
 definitions = st.sampled_from([PLAIN, CHECKED, REVIEWED, GATHERS])
-Heards = Sequence[agent_run.Heard]
+Heards = Sequence[Heard]
 
 
 def play(definition: object, heard: Heards) -> tuple[State, list[RunEvent]]:

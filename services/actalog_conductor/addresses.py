@@ -1,0 +1,90 @@
+"""Where a sender wants its result, and which of its headers come back with it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from actalog_bus.ports import Headers, Record
+from actalog_conductor.refusals import Refused
+from actalog_contracts import topics
+from actalog_contracts.tasks import TaskSubmit
+
+# Spring's request and reply over Kafka names them so.
+REPLY_TOPIC, CORRELATION = "kafka_replyTopic", "kafka_correlationId"
+LONGEST_ECHO = 4_096  # bytes, of all echoed headers
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    reply_to: str | None = None
+    correlation_id: str | None = None
+    echo: tuple[tuple[str, str], ...] = ()  # values as latin-1
+
+
+class Addresses:
+    """Judges by the operator's settings: patterns, one after the other, with commas between."""
+
+    def __init__(self, *, reply_topics: str, echo_headers: str, prefix: str) -> None:
+        self.reply_topics, self.echo_headers = _patterns(reply_topics), _patterns(echo_headers)
+        self.own = {topics.full_name(one, prefix) for one in topics.TOPICS}
+        self.own |= {name + topics.DLQ_SUFFIX for name in self.own}
+        self.own.add(f"{prefix}.{topics.CHECKPOINTS}")
+        self.results = topics.full_name(topics.RESULTS, prefix)
+
+    def of(self, task: TaskSubmit, headers: Headers) -> Address:
+        """The address of a task.
+
+        Raises:
+            Refused: the topic is not one that the operator allows.
+        """
+        said = dict(headers)
+        header = said.get(REPLY_TOPIC)
+        reply_to = task.reply_to or (header.decode("utf-8", "replace") if header else None)
+        if reply_to is not None and not self.allows(reply_to):
+            text = f"the operator allows no results on {reply_to!r} (ACTALOG_REPLY_TOPICS)"
+            raise Refused("not_allowed", text, field="reply_to", run_id=task.run_id)
+        told = task.correlation_id or _text(said.get("ce_correlationid"))
+        return Address(
+            None if reply_to == self.results else reply_to,
+            told or _text(said.get(CORRELATION)), self._echo(headers),
+        )  # fmt: skip
+
+    def allows(self, topic: str) -> bool:
+        """No task may write to a topic of the platform, whatever the patterns say."""
+        if topic in self.own:
+            return topic == self.results
+        return _matches(topic, self.reply_topics)
+
+    def _echo(self, headers: Headers) -> tuple[tuple[str, str], ...]:
+        wanted = (CORRELATION, *self.echo_headers)
+        found = [(name, value) for name, value in headers if _matches(name, wanted)]
+        size, told = 0, list[tuple[str, str]]()
+        for name, value in found:
+            size += len(name) + len(value)
+            if size <= LONGEST_ECHO and name.isascii():
+                told.append((name, value.decode("latin-1")))
+        return tuple(told)
+
+
+def readable_reply_topic(record: Record, addresses: Addresses, reply_to: str | None) -> str | None:
+    """Where a refusal goes, when the message that is refused may say so."""
+    header = record.header(REPLY_TOPIC)
+    topic = reply_to or (header.decode("utf-8", "replace") if header else None)
+    return topic if topic and addresses.allows(topic) else None
+
+
+def _patterns(setting: str) -> tuple[str, ...]:
+    return tuple(one.strip() for one in setting.split(",") if one.strip())
+
+
+def _matches(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _text(value: bytes | None) -> str | None:
+    """An id that can be read as text; Spring's own are 16 bytes and only echoed."""
+    try:
+        told = (value or b"").decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    return told if told.isprintable() and 0 < len(told) <= 200 else None

@@ -1,0 +1,95 @@
+"""How runs of every kind end, and what may still follow an end."""
+
+from dataclasses import replace
+from typing import TypeAlias, cast
+
+from actalog_conductor.agent_states import Facts, Finished, Status
+from actalog_conductor.heard import Broken, Cancel, Heard, TimeIs
+from actalog_contracts.base import Error, Usage
+from actalog_contracts.runs import (
+    CallSettled,
+    ModelFailed,
+    ModelReplied,
+    RunBlocked,
+    RunCancelled,
+    RunCompleted,
+    RunEvent,
+    RunFailed,
+    ToolFailed,
+    ToolInDoubt,
+    ToolReturned,
+)  # fmt: skip
+
+Ending: TypeAlias = RunCompleted | RunFailed | RunBlocked | RunCancelled
+RETRYABLE = ("rate_limited", "overloaded", "timeout", "connection")
+DOUBT = "tool.in_doubt.v1"
+
+
+def failed(code: str, message: str, usage: Usage) -> RunFailed:
+    """An end that the conductor itself decides."""
+    return RunFailed(error=Error(code=code, message=message, source="conductor"), usage=usage)
+
+
+def of_model(heard: ModelFailed) -> Error:
+    """A model's failure as a run's error."""
+    return Error(
+        code="model_failed", message=heard.message, source=heard.kind,
+        retryable=heard.kind in RETRYABLE,
+    )  # fmt: skip
+
+
+def ended_by(heard: Cancel | Broken | TimeIs, facts: Facts) -> list[RunEvent]:
+    """What ends any run that has begun, whatever it waits for."""
+    match heard:
+        case Cancel(reason=reason, by=by):
+            return [RunCancelled(reason=reason, by=by, usage=facts.usage)]
+        case Broken(message=message):
+            return [failed("internal", message, facts.usage)]
+        case TimeIs(now=now) if now >= facts.accepted.deadline:
+            return [failed("deadline_exceeded", "the run's deadline has passed", facts.usage)]
+        case TimeIs():
+            return []
+
+
+def settled(heard: Heard, state: Finished) -> list[RunEvent]:
+    """A late outcome of what cost or acted is recorded once (protocol 6.5)."""
+    match heard:
+        case ToolInDoubt() if heard.call_id in state.doubted:
+            return []
+        case ModelReplied() | ModelFailed() if heard.call_id in state.unsettled:
+            return [
+                CallSettled(
+                    call_id=heard.call_id, epoch=heard.epoch, outcome=heard.type, usage=heard.usage
+                )
+            ]
+        case ToolReturned() | ToolFailed() | ToolInDoubt() if heard.call_id in state.unsettled:
+            return [CallSettled(call_id=heard.call_id, epoch=heard.epoch, outcome=heard.type)]
+        case _:
+            return []
+
+
+def finished(
+    facts: Facts, event: Ending, *, unsettled: frozenset[str], doubted: frozenset[str]
+) -> Finished:
+    """The state after an end. A completed run's answer is the text that was said last, to which
+    its event refers, or the event's own."""
+    output, is_json = None, False
+    if isinstance(event, RunCompleted):
+        output = facts.said if event.output_seq is not None else event.output
+        is_json = event.output_is_json
+    status = cast(Status, event.type.removeprefix("run.").removesuffix(".v1"))
+    return Finished(
+        facts, status, usage=event.usage, error=getattr(event, "error", None), output=output,
+        output_is_json=is_json, unsettled=unsettled, doubted=doubted,
+    )  # fmt: skip
+
+
+def after_settling(state: Finished, facts: Facts, event: CallSettled) -> Finished:
+    """Its cost is added to the run's, and nothing else changes."""
+    doubted, unsettled = state.doubted, state.unsettled
+    if event.outcome == DOUBT:
+        doubted = doubted | {event.call_id}
+    else:
+        unsettled = unsettled - {event.call_id}
+    facts = replace(facts, usage=facts.usage.plus(event.usage))
+    return replace(state, facts=facts, unsettled=unsettled, doubted=doubted)

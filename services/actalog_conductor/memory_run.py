@@ -1,0 +1,203 @@
+"""The decider of a memory run: the child that remembers what a run was about.
+
+It is started with its parent's end, in the same decision, and can neither delay nor fail it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias, assert_never
+
+from actalog_conductor import calls, endings
+from actalog_conductor.agent_states import Facts, Finished, Identity, NotStarted
+from actalog_conductor.calls import Step
+from actalog_conductor.heard import Broken, Cancel, Deadline, Heard, StartRun, TimeIs
+from actalog_contracts.base import Error
+from actalog_contracts.definitions import AgentDefinition
+from actalog_contracts.runs import (
+    CallSettled,
+    ContextBuilt,
+    InputChecked,
+    MemoryUpdated,
+    ModelFailed,
+    ModelNeeded,
+    ModelReplied,
+    OutputReviewed,
+    RememberFailed,
+    RequirementResolved,
+    RunAccepted,
+    RunBlocked,
+    RunCancelled,
+    RunCompleted,
+    RunEvent,
+    RunFailed,
+    RunPaused,
+    RunStarted,
+    SessionSummarised,
+    ToolCalled,
+    ToolFailed,
+    ToolInDoubt,
+    ToolReturned,
+)  # fmt: skip
+from actalog_core.decider import Due
+
+HELD = "the model's message is held, and nobody reviews what is remembered"
+
+
+@dataclass(frozen=True, slots=True)
+class Remembering:
+    """The memory service is asked: for a step's first time, or with what the model said."""
+
+    facts: Facts
+    step: int  # index into `wanted`
+    asked: int = 1
+    continuation: str | None = None
+    reply: str | None = None
+    error: Error | None = None  # of the first step that failed
+
+
+@dataclass(frozen=True, slots=True)
+class Consulting:
+    """The memory service needs a model (design law 11)."""
+
+    facts: Facts
+    step: int
+    asked: int
+    needed: ModelNeeded
+    error: Error | None = None
+
+
+Unfinished: TypeAlias = Remembering | Consulting
+State: TypeAlias = NotStarted | Unfinished | Finished
+
+
+def wanted(definition: AgentDefinition, user_id: str | None) -> tuple[Step, ...]:
+    """What a run of this definition remembers, in this order. Memories are a user's."""
+    memories: tuple[Step, ...] = ("memories",) if definition.learn and user_id else ()
+    return (*memories, "summary") if definition.summary else memories
+
+
+def initial(run: Identity, definition: AgentDefinition) -> State:
+    """A run nobody has begun."""
+    return NotStarted(run, definition)
+
+
+def decide(state: State, heard: Heard) -> Sequence[RunEvent]:
+    """What a message means now. A message that comes late or twice means nothing."""
+    match state, heard:
+        case NotStarted(), StartRun(accepted=accepted):
+            return [accepted, RunStarted()]
+        case NotStarted(), _:
+            return []
+        case Finished(), _:
+            return endings.settled(heard, state)
+        case _, Cancel() | Broken() | TimeIs():
+            return endings.ended_by(heard, state.facts)
+        case Remembering(), ModelNeeded():
+            return _needed(state, heard) if heard.call_id == _asking(state) else []
+        case Remembering(), MemoryUpdated() | SessionSummarised() | RememberFailed():
+            return _done(state, heard) if heard.call_id == _asking(state) else []
+        case Consulting(facts=facts), ModelReplied() | ModelFailed():
+            return _told(state, heard) if heard.call_id == calls.model(facts) else []
+        case _:
+            return []
+
+
+def _asking(state: Unfinished) -> str:
+    return calls.remembering(state.facts, _step(state), state.asked)
+
+
+def _step(state: Unfinished) -> Step:
+    return wanted(state.facts.definition, state.facts.run.user_id)[state.step]
+
+
+def _needed(state: Remembering, heard: ModelNeeded) -> list[RunEvent]:
+    turns = state.facts.definition.limits.turns
+    if state.facts.turn > turns:
+        more = f"remembering needed the model more than {turns} times"
+        return [endings.failed("turn_limit", more, state.facts.usage)]
+    return [heard]
+
+
+def _told(state: Consulting, heard: ModelReplied | ModelFailed) -> list[RunEvent]:
+    if isinstance(heard, ModelReplied) and heard.held_text is None:
+        return [heard]
+    said = heard.message if isinstance(heard, ModelFailed) else HELD
+    after = evolve(state, heard)
+    assert isinstance(after, Remembering)
+    return [heard, *_done(after, RememberFailed(call_id=_asking(state), message=said))]
+
+
+def _done(
+    state: Remembering, heard: MemoryUpdated | SessionSummarised | RememberFailed
+) -> list[RunEvent]:
+    """The next step, or the end: failed when a step has failed, so that somebody sees it."""
+    after = evolve(state, heard)
+    assert isinstance(after, Remembering)
+    facts = state.facts
+    if after.step < len(wanted(facts.definition, facts.run.user_id)):
+        return [heard]
+    if after.error is not None:
+        return [heard, RunFailed(error=after.error, usage=facts.usage)]
+    return [heard, RunCompleted(usage=facts.usage)]
+
+
+def evolve(state: State, event: RunEvent) -> State:
+    """The state after an event: history is trusted, and no case is forgotten."""
+    if isinstance(state, NotStarted):
+        assert isinstance(event, RunAccepted)
+        return Remembering(Facts(state.run, state.definition, event, seq=1), step=0)
+    facts = replace(state.facts, seq=state.facts.seq + 1)
+    match event:
+        case ModelNeeded():
+            assert isinstance(state, Remembering)
+            return Consulting(facts, state.step, state.asked, event, state.error)
+        case ModelReplied() | ModelFailed():
+            assert isinstance(state, Consulting)
+            return _evolve_told(state, facts, event)
+        case MemoryUpdated() | SessionSummarised():
+            assert isinstance(state, Remembering)
+            return Remembering(facts, state.step + 1, error=state.error)
+        case RememberFailed():
+            assert isinstance(state, Remembering)
+            error = Error(code="internal", message=event.message, source="memory")
+            return Remembering(facts, state.step + 1, error=state.error or error)
+        case RunCompleted() | RunFailed() | RunBlocked() | RunCancelled():
+            asked = {calls.model(facts)} if isinstance(state, Consulting) else set[str]()
+            return endings.finished(facts, event, unsettled=frozenset(asked), doubted=frozenset())
+        case CallSettled():
+            assert isinstance(state, Finished)
+            return endings.after_settling(state, facts, event)
+        case RunAccepted() | RunStarted():
+            return replace(state, facts=facts)
+        case (
+            InputChecked() | ContextBuilt() | OutputReviewed() | ToolCalled() | ToolReturned()
+            | ToolFailed() | ToolInDoubt() | RunPaused() | RequirementResolved()
+        ):  # fmt: skip
+            return replace(state, facts=facts)  # of agents' runs
+        case _:
+            assert_never(event)
+
+
+def _evolve_told(state: Consulting, facts: Facts, event: ModelReplied | ModelFailed) -> Remembering:
+    usage = facts.usage.plus(event.usage)
+    facts = replace(facts, usage=usage, turn=facts.turn + 1)
+    failed = endings.of_model(event) if isinstance(event, ModelFailed) else None
+    return Remembering(
+        facts, state.step, state.asked + 1, continuation=state.needed.continuation,
+        reply=None if failed else getattr(event, "text", None), error=state.error or failed,
+    )  # fmt: skip
+
+
+def due(state: State) -> Sequence[Due]:
+    """What the run waits for: derived from state, so a restart asks for the same things."""
+    match state:
+        case NotStarted() | Finished():
+            return []
+        case Remembering(facts=facts):
+            asks: object = calls.remember(
+                facts, _step(state), state.asked, continuation=state.continuation,
+                reply=state.reply,
+            )  # fmt: skip
+        case Consulting(facts=facts, needed=needed):
+            asks = calls.call_model(facts, needed.purpose)
+    return [Due(asks), Due(Deadline(), not_before=facts.accepted.deadline)]

@@ -1,0 +1,140 @@
+"""What other systems and the gateway say: tasks, cancels, answers of people."""
+
+from dataclasses import dataclass
+
+import orjson
+
+from actalog_bus.ports import Record
+from actalog_conductor import agent_run
+from actalog_conductor.acceptance import Acceptance
+from actalog_conductor.addresses import readable_reply_topic
+from actalog_conductor.heard import Cancel, Resolve
+from actalog_conductor.hearing import Hearing
+from actalog_conductor.live import Live
+from actalog_conductor.refusals import MessageWasRefused, Refusals, Refused
+from actalog_contracts.border import BadInput, Decoded, decode
+from actalog_contracts.tasks import RequirementResolve, RunCancel, TaskSubmit
+from actalog_log.ports import FoundRun, InboxRow, RunLog, Tombstone
+
+INBOX = "actalog-inbox-id"  # names the row that waits for this message (protocol 2.1)
+
+
+@dataclass
+class Outside:
+    """Hears `actalog.tasks`."""
+
+    log: RunLog
+    hearing: Hearing
+    acceptance: Acceptance
+    refusals: Refusals
+
+    async def hear(self, record: Record) -> None:
+        """A task or a control. What is refused is told and goes to the dead letters.
+
+        Raises:
+            MessageWasRefused: its sender was told.
+        """
+        inbox = (record.header(INBOX) or b"").decode("utf-8", "replace") or None
+        try:
+            decoded = decode(record.value, dict(record.headers))
+        except BadInput as error:
+            refused = Refused(error.code, error.message, field=error.field)
+            refused.run_id = error.readable.get("run_id")
+            await self.refusals.tell(record, refused, error.readable)
+            raise MessageWasRefused(error.message) from error
+        try:
+            await self._act(decoded, record, inbox)
+        except Refused as refused:
+            await self._told(decoded, record, refused)
+            await self._done(decoded, record, inbox)
+            raise MessageWasRefused(refused.message) from refused
+        if not isinstance(decoded.message, TaskSubmit):  # a task's goes with its decision
+            await self._done(decoded, record, inbox)
+
+    async def hear_row(self, row: InboxRow) -> None:
+        """An inbox row that nobody picked up, as if its record had been heard. It goes when it
+        was decided or refused."""
+        at = row.received_at
+        told = {name: text.encode() for name, text in row.headers.items()}
+        record = Record(
+            "inbox", -1, 0, int(at.timestamp() * 1_000) if at else 0, row.inbox_id.encode(),
+            row.body, (*told.items(), (INBOX, row.inbox_id.encode())),
+        )  # fmt: skip
+        try:
+            await self.hear(record)
+        except MessageWasRefused:
+            await self.log.drop_inbox(row.tenant_id, row.inbox_id)
+
+    async def _act(self, decoded: Decoded, record: Record, inbox: str | None) -> None:
+        match decoded.message:
+            case TaskSubmit() as task:
+                # The header comes from outside: only a row of this very run is done with it.
+                mine = inbox if inbox is not None and inbox == task.run_id else None
+                await self.acceptance.accept(decoded, task, record, inbox=mine)
+            case RunCancel() as cancel:
+                await self._cancel(cancel)
+            case RequirementResolve() as answer:
+                await self._resolve(answer)
+            case other:
+                raise Refused("not_allowed", f"{other.type} is not supported by this version")
+
+    async def _cancel(self, cancel: RunCancel) -> None:
+        """A cancel for a run not known leaves a tombstone, then looks again (protocol 2.3)."""
+        tenant_id = cancel.tenant_id or "default"
+        found = await self.log.find_run(tenant_id, cancel.run_id)
+        if found is None:
+            await self.log.put_tombstone(
+                Tombstone(tenant_id, cancel.run_id, cancel.reason, cancel.by)
+            )
+            found = await self.log.find_run(tenant_id, cancel.run_id)
+        if found is not None:
+            await self.hearing.hear(found.row.run_no, Cancel(cancel.reason, cancel.by))
+
+    async def _resolve(self, answer: RequirementResolve) -> None:
+        found = await self.log.find_run(answer.tenant_id or "default", answer.run_id)
+        if found is None:
+            raise Refused("unknown_run", "there is no such run", field="run_id")
+        arguments = None if answer.arguments is None else orjson.dumps(answer.arguments).decode()
+        heard = Resolve(
+            answer.requirement_id, answer.decision, digest=answer.digest, note=answer.note,
+            by=answer.by, arguments=arguments,
+        )  # fmt: skip
+        live = await self.hearing.runs.rebuild(found)
+        _check(live, heard, found)
+        await self.hearing.hear(found.row.run_no, heard)
+
+    async def _told(self, decoded: Decoded, record: Record, refused: Refused) -> None:
+        fields = {"type", "run_id", "tenant_id", "correlation_id", "reply_to"}
+        told = decoded.message.model_dump(include=fields, exclude_none=True)
+        addresses = self.acceptance.addresses
+        reply_to = readable_reply_topic(record, addresses, told.pop("reply_to", None))
+        await self.refusals.tell(record, refused, told, reply_to=reply_to)
+
+    async def _done(self, decoded: Decoded, record: Record, inbox: str | None) -> None:
+        """The row goes when this message is the one that waits in it, whatever became of it."""
+        if inbox is None:
+            return
+        tenant_id = getattr(decoded.message, "tenant_id", None) or "default"
+        row = await self.log.get_inbox(tenant_id, inbox)
+        if row is not None and row.body == record.value:
+            await self.log.drop_inbox(tenant_id, inbox)
+
+
+def _check(live: Live, heard: Resolve, found: FoundRun) -> None:
+    run_id = found.row.run_id
+    if live.row.kind != "agent":
+        raise Refused("not_allowed", "nothing is asked in such a run", run_id=run_id)
+    match agent_run.refusal(live.state, heard):  # pyright: ignore[reportArgumentType]
+        case None:
+            return
+        case "digest_mismatch":
+            said = "the arguments are not those that the person saw"
+            raise Refused("digest_mismatch", said, field="digest", run_id=run_id)
+        case "not_allowed":
+            said = "a confirmation is answered by approve or reject"
+            raise Refused("not_allowed", said, field="decision", run_id=run_id)
+        case _:
+            raise Refused(
+                "already_resolved", "no such requirement is open", field="requirement_id",
+                run_id=run_id, winner=f"{run_id}:{live.head.seq}",
+            )  # fmt: skip

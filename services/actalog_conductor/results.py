@@ -1,0 +1,79 @@
+"""A run's result, from its state alone."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from actalog_conductor import calls
+from actalog_conductor.agent_states import Finished, Paused
+from actalog_conductor.live import Live
+from actalog_contracts.runs import ToolCalled
+from actalog_contracts.tasks import Requirement, RequirementCall, RunResult
+from actalog_core.canonical import keyed_digest
+from actalog_core.clock import rfc3339
+
+LIMIT_BYTES = 900_000  # of a value; brokers take 1 MiB with key, headers and framing
+
+
+def result_of(live: Live) -> RunResult:
+    """What a run that paused or ended says. Late outcomes change nothing in it."""
+    row, state = live.row, live.state
+    assert isinstance(state, (Finished, Paused))
+    accepted = state.facts.accepted
+    said = _paused(live, state) if isinstance(state, Paused) else _ended(state)
+    return RunResult(
+        id=f"{row.run_id}:{live.told_seq}", seq=live.told_seq, run_id=row.run_id,
+        session_id=row.session_id, user_id=row.user_id, tenant_id=row.tenant_id,
+        target=row.target, correlation_id=accepted.correlation_id,
+        metadata=orjson.loads(accepted.metadata), events=live.told_seq,
+        accepted_at=accepted.accepted_at, finished_at=rfc3339(live.told_at), **said,
+    )  # fmt: skip
+
+
+def _paused(live: Live, state: Paused) -> dict[str, Any]:
+    asked = tuple(_requirement(live.row.run_id, called) for called in state.awaiting.values())
+    return {"status": "paused", "requirements": asked, "usage": state.facts.usage}
+
+
+def _ended(state: Finished) -> dict[str, Any]:
+    output: Any = state.output
+    if output is not None and state.output_is_json:
+        output = orjson.loads(output)
+    return {"status": state.status, "output": output, "error": state.error, "usage": state.usage}
+
+
+def _requirement(run_id: str, called: ToolCalled) -> Requirement:
+    call = RequirementCall(
+        id=called.call_id, name=called.name, arguments=_object(called.arguments),
+        digest=called.arguments_digest,
+    )  # fmt: skip
+    id = calls.requirement(called.call_id)
+    return Requirement(id=id, run_id=run_id, kind="confirmation", tool_call=call)
+
+
+def _object(arguments: str) -> Any:
+    """What the model wrote, as JSON where it is JSON; the digest is that of its text."""
+    try:
+        return orjson.loads(arguments or "{}")
+    except orjson.JSONDecodeError:
+        return arguments
+
+
+@dataclass(frozen=True, slots=True)
+class StoredOutput:
+    """An output that travels by reference."""
+
+    id: str
+    digest: str
+    media_type: str
+    data: bytes
+
+
+def stored_output(said: RunResult, key: bytes) -> StoredOutput:
+    """The blob of an output. Its digest is keyed: it leaves the tenant (protocol 1.3)."""
+    text = isinstance(said.output, str)
+    data = said.output.encode() if text else orjson.dumps(said.output)
+    digest = keyed_digest(key, data)
+    media_type = "text/plain; charset=utf-8" if text else "application/json"
+    return StoredOutput(digest.removeprefix("hmac:"), digest, media_type, data)

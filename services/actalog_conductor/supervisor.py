@@ -1,0 +1,154 @@
+"""The only timer (protocol 5): what is due and has not come by itself is asked again.
+
+It is the net below the others. It asks one cheap question about twice a second, wakes a bounded
+number of runs a second, and waits while the broker acknowledges nothing or topics lag.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import structlog
+
+from actalog_conductor.waking import Waking
+from actalog_core.clock import Clock
+from actalog_core.errors import Permanent, Transient
+from actalog_log.ports import InboxRow, Looming, RunLog
+
+log = structlog.get_logger()
+
+EVERY_S = 0.5
+SILENT_MOST_S = 30.0  # between looks while the broker acknowledges nothing
+WAKES_PER_LOOK = 50
+INBOX_AFTER = timedelta(seconds=3)  # the record of an inbox row is usually heard at once
+RANGES_EVERY_S = 60.0
+AGAIN_FIRST_S, AGAIN_MOST_S = 3.0, 60.0
+
+
+@dataclass
+class Patience:
+    """When something that was tried may be tried again: later each time."""
+
+    monotonic: Callable[[], float]
+    until: dict[str, tuple[float, float]] = field(default_factory=dict[str, tuple[float, float]])
+
+    def may(self, name: str) -> bool:
+        """True at most once per wait; the wait doubles."""
+        now = self.monotonic()
+        at, wait_s = self.until.get(name, (now, AGAIN_FIRST_S))
+        if now < at:
+            return False
+        self.until[name] = (now + wait_s, min(AGAIN_MOST_S, wait_s * 2))
+        return True
+
+    def forget_old(self) -> None:
+        """What was not asked about for long is forgotten."""
+        now = self.monotonic()
+        self.until = {n: (at, w) for n, (at, w) in self.until.items() if now < at + AGAIN_MOST_S}
+
+
+@dataclass
+class Supervisor:
+    """A part of the conductor's service. Several share the work by SKIP LOCKED."""
+
+    log: RunLog
+    waking: Waking
+    hear_row: Callable[[InboxRow], Awaitable[None]]
+    lagging: Callable[[], bool]
+    clock: Clock
+    monotonic: Callable[[], float] = time.monotonic
+    every_s: float = EVERY_S
+    _task: asyncio.Task[None] | None = None
+    _silent_s: float = 0.0
+    _ranges_at: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._patience = Patience(self.monotonic)
+
+    async def start(self) -> None:
+        """Look from now on."""
+        self._task = asyncio.create_task(self._run(), name="supervisor")
+
+    async def stop(self) -> None:
+        """Look no more."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    def ready(self) -> str | None:
+        """None: what it cannot reach, others miss as well."""
+        return None if self._task is not None else "supervisor: not started"
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(self.every_s + self._silent_s)
+            try:
+                await self.look()
+                self._silent_s = 0.0
+            except Transient as error:
+                self._silent_s = min(SILENT_MOST_S, max(1.0, self._silent_s * 2))
+                log.warning("the supervisor waits", wait_s=self._silent_s, error=str(error))
+            except Exception:
+                log.exception("the supervisor goes on")
+
+    async def look(self) -> None:
+        """Once over what is due.
+
+        Raises:
+            Transient: the database or the broker does not answer.
+        """
+        await self._keep_ranges()
+        now = self.clock()
+        looming = await self.log.looming(now, now - INBOX_AFTER)
+        if looming != NOTHING:
+            self._patience.forget_old()
+        if looming.inbox:
+            await self._inbox()
+        if looming.calls:
+            await self._calls()
+        if looming.runs and not self.lagging():
+            await self._runs()
+
+    async def _runs(self) -> None:
+        for due in await self.log.due_runs(self.clock(), WAKES_PER_LOOK):
+            with self._one_alone(run_id=due.row.run_id):
+                await self.waking.wake(due)
+
+    async def _calls(self) -> None:
+        """A dead worker is noticed within its lease and a second."""
+        for key, run_no in await self.log.expired_calls(WAKES_PER_LOOK):
+            if self._patience.may(f"call {key}"):
+                with self._one_alone(call=key):
+                    await self.waking.resume(run_no, key)
+
+    async def _inbox(self) -> None:
+        for row in await self.log.due_inbox(self.clock() - INBOX_AFTER, WAKES_PER_LOOK):
+            if self._patience.may(f"inbox {row.tenant_id}/{row.inbox_id}"):
+                with self._one_alone(inbox=row.inbox_id):
+                    await self.hear_row(row)
+
+    async def _keep_ranges(self) -> None:
+        now = self.monotonic()
+        if now >= self._ranges_at:
+            await self.log.keep_ranges_ahead()
+            self._ranges_at = now + RANGES_EVERY_S
+
+    @contextlib.contextmanager
+    def _one_alone(self, **what: str):
+        """What is wrong with one keeps no other from being looked at."""
+        try:
+            yield
+        except Transient:
+            raise
+        except Permanent as error:
+            log.error("cannot be woken", error=str(error), **what)
+        except Exception:
+            log.exception("cannot be woken", **what)
+
+
+NOTHING = Looming(runs=False, calls=False, inbox=False)

@@ -1,0 +1,97 @@
+"""What runs tell after their commit: commands first, then events, then the result (protocol 7)."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from actalog_bus.envelope import Postman
+from actalog_bus.ports import Outgoing
+from actalog_conductor import kinds
+from actalog_conductor.agent_states import Finished, Paused
+from actalog_conductor.draft import Told
+from actalog_conductor.live import SETTLED, Live, Runs
+from actalog_conductor.publish import Publisher
+from actalog_contracts.calls import TurnFree
+from actalog_log.ports import RunLog, StoredEvent
+
+
+class Teller:
+    """Tells at least once, in order per run; repeats carry the same ids."""
+
+    def __init__(self, *, log: RunLog, runs: Runs, postman: Postman, publisher: Publisher) -> None:
+        self.log, self.runs, self.postman, self.publisher = log, runs, postman, publisher
+
+    async def tell(self, all_told: Sequence[Told]) -> list[Live]:
+        """After a commit. When it returns the broker has acknowledged all of it."""
+        out = [one for told in all_told for one in self._commands(told.live, told.asked)]
+        results: list[Live] = []
+        for told in all_told:
+            fresh = await self._contiguous(told)
+            out += self.publisher.events(told.live.row, fresh)
+            if _speaks(told.live, fresh):
+                results.append(told.live)
+        lives = await self._send(out, results, [told.live for told in all_told])
+        for told in all_told:
+            if told.moved:
+                await self.turn_free(told.live)
+        return [self.runs.keep(live) for live in lives]
+
+    async def again(
+        self, live: Live, *, without: frozenset[str] = frozenset(), result: bool = False,
+        keep: bool = True,
+    ) -> Live:  # fmt: skip
+        """Everything that may not have been told: the message may be a redelivery whose first
+        hearer died between commit and command (protocol 4.4). Calls in `without` are not asked."""
+        unpublished = live.published < live.head.seq
+        fresh = await self.log.read(live.row.run_no, after=live.published) if unpublished else ()
+        out = [*self._commands(live, without), *self.publisher.events(live.row, fresh)]
+        results = [live] if result or _speaks(live, fresh) else []
+        (told,) = await self._send(out, results, [live])
+        await self.turn_free(told)
+        return self.runs.keep(told) if keep else told
+
+    async def turn_free(self, live: Live) -> None:
+        """Whoever ends or pauses looks for the first that waits (protocol 3.3)."""
+        row = live.row
+        if row.turn is None or kinds.standing(live.state) not in ("paused", "ended"):
+            return
+        waits = await self.log.first_waiting_no(row.tenant_id, row.session_id)
+        if waits is None or (found := await self.log.find_run_no(waits)) is None:
+            return
+        row = found.row
+        await self.postman.reply(
+            TurnFree(
+                tenant_id=row.tenant_id, run_no=row.run_no, run_id=row.run_id,
+                session_id=row.session_id,
+            )
+        )  # fmt: skip
+
+    def _commands(self, live: Live, without: frozenset[str]) -> Iterable[Outgoing]:
+        asks = kinds.commands(live.kind, live.state)
+        return [self.postman.request(one) for one in asks if one.call_id not in without]
+
+    async def _contiguous(self, told: Told) -> Sequence[StoredEvent]:
+        """From memory only where nothing is missing before it."""
+        if told.fresh[0].seq == told.live.published + 1:
+            return told.fresh
+        return await self.log.read(told.live.row.run_no, after=told.live.published)
+
+    async def _send(
+        self, out: list[Outgoing], results: Sequence[Live], lives: Sequence[Live]
+    ) -> list[Live]:
+        elsewhere = [live for live in results if self.publisher.goes_elsewhere(live)]
+        for live in results:
+            if live not in elsewhere:
+                out += await self.publisher.result(live)
+        await self.postman.bus.publish_many(out)
+        for live in elsewhere:
+            await self.publisher.result_elsewhere(live)
+        for live in lives:
+            if live.published < live.head.seq:
+                self.log.published(live.row.run_no, live.head.seq)
+        return [replace(live, published=live.head.seq) for live in lives]
+
+
+def _speaks(live: Live, fresh: Sequence[StoredEvent]) -> bool:
+    """Whether a result follows: the run paused or ended, and not only a late outcome was told."""
+    rests = isinstance(live.state, (Finished, Paused))
+    return rests and any(event.type != SETTLED for event in fresh)
