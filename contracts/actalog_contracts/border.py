@@ -5,9 +5,11 @@ Understands plain JSON, CloudEvents in binary and structured mode, and the Confl
 
 import json
 import math
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import accumulate
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -17,6 +19,10 @@ from actalog_contracts.tasks import Inbound, RefusalCode
 MAX_BYTES = 1_048_576
 MAX_DEPTH = 100  # far below what the parser's recursion bears
 MAX_INTEGER = 2**53 - 1  # beyond it, readers of JSON disagree (protocol 11.1)
+UNCARRIED = re.compile("[\x00\ud800-\udfff]")
+STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL)
+BRACKET = {ord("{"): 1, ord("["): 1, ord("}"): -1, ord("]"): -1}
+NO_BRACKET = bytes(one for one in range(256) if one not in BRACKET)
 READABLE = ("type", "run_id", "tenant_id", "session_id", "correlation_id", "requirement_id")
 
 
@@ -93,16 +99,47 @@ def parse(value: bytes) -> dict[str, Any]:
         text = value.decode("utf-8")
     except UnicodeDecodeError as error:
         raise BadInput(f"not UTF-8 at byte {error.start}") from error
-    _check_depth(text)
+    if value.count(b"{") + value.count(b"[") > MAX_DEPTH:
+        _check_depth(text)
     try:
-        parsed: object = json.loads(text, object_pairs_hook=_pairs, parse_constant=_no_constant)
+        parsed: object = _decoder().decode(text)
     except (json.JSONDecodeError, RecursionError) as error:
         raise BadInput(f"not JSON: {error}") from error
     except ValueError as error:  # an integer of more than 4,300 digits
         raise BadInput(f"a number is out of range: {error}") from error
+    except _OutOfRange:
+        parsed = json.loads(text)
+        _check(parsed, "")  # finds it again, and its name
     content = _object(parsed, None)
-    _check(content, "")
+    if "\\u" in text:  # UTF-8 has no lone surrogates and JSON no raw NUL: only escapes do
+        _check(content, "")
     return content
+
+
+class _OutOfRange(Exception):
+    """A number that cannot be carried."""
+
+
+def _integer(text: str) -> int:
+    number = int(text)
+    if abs(number) > MAX_INTEGER:
+        raise _OutOfRange
+    return number
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise _OutOfRange
+    return number
+
+
+@cache
+def _decoder() -> json.JSONDecoder:
+    return json.JSONDecoder(
+        object_pairs_hook=_pairs, parse_constant=_no_constant, parse_int=_integer,
+        parse_float=_float,
+    )  # fmt: skip
 
 
 @cache
@@ -130,42 +167,17 @@ def _no_constant(name: str) -> object:
 
 
 def _check_depth(text: str) -> None:
-    """Before parsing: the parser recurses. Strings are skipped, so brackets in them count not."""
-    depth, at, skip = 0, 0, text.find
-    while at < len(text):
-        match text[at]:
-            case "{" | "[":
-                depth += 1
-                if depth > MAX_DEPTH:
-                    raise BadInput(f"nested deeper than {MAX_DEPTH} levels")
-            case "}" | "]":
-                depth -= 1
-            case '"':
-                at = _string_end(text, at, skip)
-            case _:
-                pass
-        at += 1
-
-
-def _string_end(text: str, start: int, find: Callable[..., int]) -> int:
-    """Where the string that begins at `start` ends; the text's end if it never does."""
-    at = start
-    while True:
-        at = find('"', at + 1)
-        if at < 0:
-            return len(text)
-        backslashes, before = 0, at - 1
-        while before > start and text[before] == "\\":
-            backslashes, before = backslashes + 1, before - 1
-        if backslashes % 2 == 0:
-            return at
+    """Before parsing: the parser recurses. Brackets inside strings do not count."""
+    brackets = STRING.sub("", text).encode().translate(None, NO_BRACKET)
+    if max(accumulate(map(BRACKET.__getitem__, brackets)), default=0) > MAX_DEPTH:
+        raise BadInput(f"nested deeper than {MAX_DEPTH} levels")
 
 
 def _check(value: object, path: str) -> None:
     """Texts and numbers that PostgreSQL or another reader of JSON could not carry."""
     match value:
         case str():
-            if "\x00" in value or any("\ud800" <= one <= "\udfff" for one in value):
+            if UNCARRIED.search(value):
                 raise BadInput("NUL and lone surrogates cannot be carried", field=path or None)
         case float() if not math.isfinite(value):
             raise BadInput("a number is out of range", field=path or None)
