@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol, TypeAlias, cast
 
 import orjson
@@ -147,3 +147,11 @@ def estimated(input_chars: int, output_chars: int) -> Usage:
     return Usage(
         input_tokens=read, output_tokens=written, total_tokens=read + written, estimated=True
     )
+
+
+def without_thoughts(whole: Whole) -> Whole:
+    """What may be kept of a message that nobody has reviewed yet: no thoughts, neither as text nor
+    as what the provider wants back; signatures of calls say nothing and stay (protocol 9)."""
+    calls = mapping(mapping(json.loads(whole.extra)).get("openai")).get("calls")
+    extra = as_json({"openai": {"calls": calls}}) if calls else "{}"
+    return replace(whole, reasoning="", extra=extra)

@@ -1,0 +1,71 @@
+"""The SDKs' clients, one for each endpoint, over one pool of connections."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from actalog_llm.providers import Endpoint
+
+if TYPE_CHECKING:
+    import anthropic
+    import httpx2
+    import openai
+
+MOST_CONNECTIONS = 1_000
+IDLE_CONNECTIONS = 256
+
+
+class Clients:
+    """Made when they are first needed, and kept. `transport` replaces the network in tests."""
+
+    def __init__(self, transport: "httpx2.AsyncBaseTransport | None" = None) -> None:
+        self.transport = transport
+        self._http: httpx2.AsyncClient | None = None
+        self._openai: dict[Endpoint, openai.AsyncOpenAI] = {}
+        self._anthropic: dict[Endpoint, anthropic.AsyncAnthropic] = {}
+
+    def http(self) -> "httpx2.AsyncClient":
+        """The pool. It has no timeouts of its own: each request brings its."""
+        if self._http is None:
+            import httpx2
+
+            self._http = httpx2.AsyncClient(
+                transport=self.transport,
+                timeout=None,
+                follow_redirects=True,
+                limits=httpx2.Limits(
+                    max_connections=MOST_CONNECTIONS, max_keepalive_connections=IDLE_CONNECTIONS
+                ),
+            )
+        return self._http
+
+    def openai(self, endpoint: Endpoint) -> "openai.AsyncOpenAI":
+        known = self._openai.get(endpoint)
+        if known is None:
+            import openai
+
+            known = self._openai[endpoint] = openai.AsyncOpenAI(
+                api_key=endpoint.api_key, base_url=endpoint.base_url, max_retries=0,
+                http_client=self.http(), default_headers=dict(endpoint.headers),
+            )  # fmt: skip
+            # The SDK takes these from the environment, and would tell them to every provider.
+            known.organization = known.project = None
+        return known
+
+    def anthropic(self, endpoint: Endpoint) -> "anthropic.AsyncAnthropic":
+        known = self._anthropic.get(endpoint)
+        if known is None:
+            import anthropic
+
+            known = self._anthropic[endpoint] = anthropic.AsyncAnthropic(
+                api_key=endpoint.api_key, base_url=endpoint.base_url, max_retries=0,
+                http_client=self.http(), default_headers=dict(endpoint.headers),
+            )  # fmt: skip
+        return known
+
+    async def close(self) -> None:
+        """Close the pool."""
+        http, self._http = self._http, None
+        self._openai.clear()
+        self._anthropic.clear()
+        if http is not None:
+            await asyncio.shield(http.aclose())

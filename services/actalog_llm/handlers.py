@@ -1,0 +1,143 @@
+"""Command in, one reply out."""
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+
+import structlog
+from pydantic import ValidationError
+
+from actalog_bus.envelope import Postman
+from actalog_bus.ports import Delivery
+from actalog_calls.answering import answer_claimed
+from actalog_calls.claims import Claims
+from actalog_contracts.base import TextRef
+from actalog_contracts.calls import CallModel
+from actalog_contracts.definitions import AgentDefinition, ModelChoice
+from actalog_contracts.runs import ModelFailed, ModelReplied
+from actalog_core import metrics
+from actalog_core.canonical import keyed_digest
+from actalog_core.errors import Undecodable
+from actalog_core.settings import Settings
+from actalog_llm import outcomes, wire
+from actalog_llm.adapters.loading import Adapters
+from actalog_llm.ask import Answered
+from actalog_llm.attempts import ModelCall, Patience
+from actalog_llm.ports import Failure
+from actalog_llm.prompt.cache import PromptCache
+from actalog_llm.providers import NotConfigured, endpoint
+from actalog_llm.whole import without_thoughts
+from actalog_log.ports import Claim, Held, RunLog
+
+log = structlog.get_logger()
+
+
+@dataclass
+class LlmHandlers:
+    """Calls models for runs."""
+
+    log: RunLog
+    prompts: PromptCache
+    adapters: Adapters
+    claims: Claims
+    postman: Postman
+    settings: Settings
+    patience: Patience = field(default_factory=Patience)
+    key: bytes | None = None  # the installation's, read once
+
+    async def call_model(self, delivery: Delivery) -> None:
+        """The request is on its way while the call is claimed; nothing leaves before it is ours
+        (protocol 6.3). Asking a model again does no harm but its cost."""
+        try:
+            command = CallModel.model_validate_json(delivery.record.value or b"")
+        except ValidationError as error:
+            raise Undecodable(str(error)) from error
+
+        async def run(claim: Claim) -> ModelReplied | ModelFailed:
+            return await self._until_ended(command, claim)
+
+        await answer_claimed(
+            delivery, command, claims=self.claims, postman=self.postman, run=run, beside=True
+        )
+
+    async def _until_ended(self, command: CallModel, claim: Claim) -> ModelReplied | ModelFailed:
+        """The request is broken off when a renewal says that its run has ended."""
+        task = asyncio.current_task()
+        assert task is not None
+        ended = False
+
+        def end() -> None:
+            nonlocal ended
+            ended = True
+            task.cancel()
+
+        self.claims.on_ended(claim.call_id, end)
+        begun: list[ModelCall] = []
+        try:
+            return await self._call(command, claim, begun)
+        except asyncio.CancelledError:
+            if not ended or task.uncancel() > 0:
+                raise
+            epoch = self.claims.epoch(claim.call_id) or claim.epoch
+            return outcomes.broken_off(command, begun, epoch=epoch)
+
+    async def _call(
+        self, command: CallModel, claim: Claim, begun: list[ModelCall]
+    ) -> ModelReplied | ModelFailed:
+        prompt = await self.prompts.prompt(command)
+        definition = await self.prompts.definition(command.definition)
+        choice = definition.model
+        try:
+            where = endpoint(choice, self.settings)
+        except NotConfigured as error:
+            told = Failure(error.kind, error.message)
+            return outcomes.failed(command, told, epoch=claim.epoch, prompt=prompt.record)
+        call = ModelCall(
+            command=command, choice=choice, endpoint=where, body=wire.body(choice, prompt),
+            prompt=prompt, adapter=await self.adapters.of(where.dialect), key=claim.call_id, epoch=claim.epoch,
+            claims=self.claims, postman=self.postman, patience=self.patience,
+            quiet=not command.stream or command.purpose != "answer" or _held(command, definition),
+        )  # fmt: skip
+        begun.append(call)
+        return await self._answered(call, held=_held(command, definition))
+
+    async def _answered(self, call: ModelCall, *, held: bool) -> ModelReplied | ModelFailed:
+        began = time.monotonic()
+        tried = await call.run()
+        seconds = time.monotonic() - began
+        metrics.MODEL_SECONDS.labels(call.choice.provider, call.choice.id).observe(seconds)
+        if isinstance(tried, Failure):
+            return outcomes.failed(
+                call.command, tried, epoch=call.epoch, prompt=call.prompt.record,
+                attempts=call.attempts, spent=call.spent,
+            )  # fmt: skip
+        if held:
+            whole = without_thoughts(tried.whole)
+            tried = Answered(whole, tried.request_id, tried.first_token_ms)
+        reply = outcomes.replied(
+            call.command, call.choice, call.prompt, tried, attempts=call.attempts, spent=call.spent,
+            duration_ms=int(seconds * 1_000),
+        )  # fmt: skip
+        _count(call.choice, reply)
+        return await self._held_back(call.command, reply) if held else reply
+
+    async def _held_back(self, command: CallModel, reply: ModelReplied) -> ModelReplied:
+        """The message waits beside the log until it was reviewed (protocol 9)."""
+        held_id, text = outcomes.held_row(reply)
+        if self.key is None:
+            self.key = await self.log.installation_key()
+        await self.log.put_held(Held(command.tenant_id, held_id, command.run_no, text))
+        digest = keyed_digest(self.key, text.encode())
+        return outcomes.as_held(reply, TextRef(held=held_id, digest=digest))
+
+
+def _held(command: CallModel, definition: AgentDefinition) -> bool:
+    return command.purpose == "answer" and bool(definition.output_checks)
+
+
+def _count(choice: ModelChoice, reply: ModelReplied) -> None:
+    labels = (choice.provider, choice.id)
+    if reply.first_token_ms is not None:
+        metrics.FIRST_TOKEN_SECONDS.labels(*labels).observe(reply.first_token_ms / 1_000)
+    metrics.MODEL_TOKENS.labels(*labels, "input").inc(reply.usage.input_tokens)
+    metrics.MODEL_TOKENS.labels(*labels, "output").inc(reply.usage.output_tokens)
