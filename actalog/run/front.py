@@ -27,6 +27,8 @@ NOTHING_KEPT = (
     "(`actalog up`): running in this process, nothing is kept."
 )
 
+NO_KEY = "No model key is set (OPENAI_API_KEY, ANTHROPIC_API_KEY, ...): a scripted model answers."
+
 
 class LocalApp:
     """The agents this program has run so far: it grows as they come."""
@@ -109,30 +111,20 @@ class Front:
 
 
 async def _in_this_process(app: LocalApp) -> "Platform":
-    """A platform over doubles; without a key, with a model server that follows a script."""
+    """A platform over doubles; without a key, with the model server that follows a script."""
     from actalog.platform import Platform
+    from actalog.scripted_models import scripted_unless_named
     from actalog_core.settings import Settings
 
-    settings = Settings.from_env()
-    if settings.openai_api_key is None and settings.anthropic_api_key is None:
-        settings = await _with_scripted_models(settings)
+    settings, server = scripted_unless_named(Settings.from_env())
+    if server is not None:
+        await server.start()
+        BACKGROUND.at_close(server.stop)
+        log.warning(NO_KEY)
     platform = Platform.in_memory(app, settings=settings)
     await platform.start()
     BACKGROUND.at_close(lambda: platform.stop(2.0))
     return platform
-
-
-async def _with_scripted_models(settings: Any) -> Any:
-    from actalog_testing.scripted import ScriptedServer
-
-    server = ScriptedServer()
-    base = await server.start()
-    BACKGROUND.at_close(server.stop)
-    told = {
-        "openai_base_url": settings.openai_base_url or f"{base}/v1",
-        "anthropic_base_url": settings.anthropic_base_url or base,
-    }
-    return settings.model_copy(update=told)
 
 
 class Fronts:

@@ -6,7 +6,7 @@ import logging
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import orjson
 
@@ -40,14 +40,22 @@ class Options:
     output_schema: Any = None
 
 
+class Door(Protocol):
+    """Where runs go."""
+
+    async def client(self, agent: "Agent") -> "Client":
+        """A started client of a platform that can run this agent."""
+        ...
+
+
 class Run:
     """One run of an agent, begun by this program. Lives on the background loop."""
 
-    def __init__(self, agent: "Agent", story: Story) -> None:
-        self.agent, self.story = agent, story
+    def __init__(self, agent: "Agent", story: Story, door: "Door | None" = None) -> None:
+        self.agent, self.story, self.door = agent, story, door
 
     @classmethod
-    def new(cls, agent: "Agent", options: Options) -> "Run":
+    def new(cls, agent: "Agent", options: Options, door: "Door | None" = None) -> "Run":
         """A run that has not begun."""
         run_id = options.run_id or str(uuid.uuid4())
         user_id = options.user_id or agent.user_id
@@ -56,9 +64,8 @@ class Run:
             run_id=run_id, session_id=session_id, agent_id=agent.id,
             agent_name=agent.name or agent.id, user_id=user_id,
         )  # fmt: skip
-        return cls(
-            agent, Story(output, parse=_parser(options.output_schema or agent.output_schema))
-        )
+        parse = _parser(options.output_schema or agent.output_schema)
+        return cls(agent, Story(output, parse=parse), door)
 
     @property
     def output(self) -> RunOutput:
@@ -66,7 +73,7 @@ class Run:
 
     async def begin(self, input: Any, options: Options) -> AsyncGenerator[RunOutputEvent, None]:
         """Submit the task; what happens until it ends or pauses."""
-        client = await FRONTS.now().client(self.agent)
+        client = await (self.door or FRONTS.now()).client(self.agent)
         task = _task(client, self.output, input, options)
         async with client.watch(self.output.run_id) as heard:
             await client.transport.send(task)
@@ -77,7 +84,7 @@ class Run:
         self, requirements: list[RunRequirement], by: str | None
     ) -> AsyncGenerator[RunOutputEvent, None]:
         """Give a person's decisions; what happens until it ends or pauses again."""
-        client = await FRONTS.now().client(self.agent)
+        client = await (self.door or FRONTS.now()).client(self.agent)
         run_id, self.story.resolving = self.output.run_id, {one.id for one in requirements}
         async with client.watch(run_id, after=self.story.seq) as heard:
             for one in requirements:

@@ -21,6 +21,8 @@ class Function(Generic[P, R]):
     `timeout` is in seconds, `output_limit` in code points given to the model.
     """
 
+    __name__: str
+
     def __init__(
         self,
         entrypoint: Callable[P, R],

@@ -1,6 +1,6 @@
 """Functions as tools."""
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -105,7 +105,7 @@ def test_callables_are_addressed_by_their_path_in_the_app():
 
 def test_a_tool_without_annotations_is_named_with_its_parameter():
     with pytest.raises(BadDefinition, match=r"agent 'a', tool 'no_types'.*'order'"):
-        App(agents=[Agent(name="a", tools=[no_types])])
+        App(agents=[Agent(name="a", tools=[cast("Any", no_types)])])
 
 
 def test_two_tools_of_one_name_are_refused():
@@ -127,9 +127,9 @@ def test_two_agents_of_one_name_are_refused():
 
 def test_an_app_says_what_it_does_not_know():
     with pytest.raises(NotSupported, match="teams"):
-        App(teams=[])
+        cast("Any", App)(teams=[])
     with pytest.raises(UnknownParameter, match="agents"):
-        AgentOS(agent=[])
+        cast("Any", AgentOS)(agent=[])
     with pytest.raises(BadDefinition, match="3 is no agent"):
         App(agents=[3])  # type: ignore[list-item]
     with pytest.raises(NotSupported, match="actalog up"):
