@@ -215,7 +215,10 @@ class ToolFailed(Event):
     type: Literal["tool.failed.v1"] = "tool.failed.v1"
     call_id: CallId
     epoch: Count = 1
-    kind: Literal["arguments", "unknown_tool", "raised", "timeout", "rejected", "limit", "internal"]
+    kind: Literal[
+        "arguments", "unknown_tool", "raised", "timeout", "rejected", "limit", "cancelled",
+        "internal",
+    ]  # fmt: skip
     message: str
     fingerprint: str = ""
     duration_ms: Count = 0

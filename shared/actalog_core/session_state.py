@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from pydantic import TypeAdapter
 
@@ -62,10 +62,9 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[StateO
 
 def _appended(before: Any, after: Any) -> list[Any]:
     """What a list grew by; compared as text, because 1 equals True and is not the same."""
-    if not (before and isinstance(before, list) and isinstance(after, list)):
+    if not (before and type(before) is list and type(after) is list):
         return []
-    old: list[Any] = before
-    new: list[Any] = after
+    old, new = cast(list[Any], before), cast(list[Any], after)
     same = _json("", new[: len(old)]) == _json("", old)
     return new[len(old) :] if same else []
 

@@ -1,0 +1,88 @@
+"""One method per message."""
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import structlog
+from pydantic import ValidationError
+
+from actalog_bus.envelope import Postman
+from actalog_bus.ports import Delivery
+from actalog_calls.answering import answer_claimed
+from actalog_calls.claims import Claims
+from actalog_contracts.calls import RunTool
+from actalog_contracts.runs import ToolFailed
+from actalog_contracts.streams import Progress
+from actalog_core.clock import Clock
+from actalog_core.errors import Transient, Undecodable
+from actalog_log.ports import Claim, RunLog
+from actalog_tools.attempt import Attempt, Outcome, Tool
+from actalog_tools.run_context import special
+from actalog_tools.running import Cancel, Runner
+
+log = structlog.get_logger()
+
+
+@dataclass
+class ToolHandlers:
+    """Hears what is to be run. `tools` is the author's App, by path."""
+
+    tools: Mapping[str, Tool]
+    log: RunLog
+    claims: Claims
+    postman: Postman
+    runner: Runner
+    clock: Clock
+    saying: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
+
+    async def run_tool(self, delivery: Delivery) -> None:
+        """Run a callable once, and answer. What only reads claims beside its work."""
+        try:
+            command = RunTool.model_validate_json(delivery.record.value or b"")
+        except ValidationError as error:
+            raise Undecodable(str(error)) from error
+        tool = self.tools.get(command.path)
+        # Read before the claim: a log that is away must not put the call in doubt.
+        wanted = tool.spec.special if tool else frozenset[str]()
+        given = await special(command, wanted, self.log)
+
+        async def run(claim: Claim) -> Outcome:
+            if tool is None:
+                return _missing(command, claim)
+            cancel = Cancel()
+            self.claims.on_ended(claim.call_id, cancel)
+            self._say(command, claim)
+            attempt = Attempt(command, tool, given, self.runner, cancel)
+            return await attempt.outcome(claim, self.clock())
+
+        await answer_claimed(
+            delivery, command, claims=self.claims, postman=self.postman, run=run,
+            beside=command.effect == "read_only",
+        )  # fmt: skip
+
+    def _say(self, command: RunTool, claim: Claim) -> None:
+        task = asyncio.create_task(self._progress(command, claim))
+        self.saying.add(task)
+        task.add_done_callback(self.saying.discard)
+
+    async def _progress(self, command: RunTool, claim: Claim) -> None:
+        """Tell people that it runs, once the claim stands. Nobody depends on it."""
+        with contextlib.suppress(Transient):
+            stands = await self.claims.stands(claim.call_id)
+            said = Progress(
+                tenant_id=command.tenant_id, run_id=command.run_id,
+                session_id=command.session_id, call_id=command.call_id, epoch=stands.epoch,
+                what="tool", detail=command.name,
+            )  # fmt: skip
+            await self.postman.stream(said, session_id=command.session_id)
+
+
+def _missing(command: RunTool, claim: Claim) -> ToolFailed:
+    """The definition that the run has pinned names a callable that this App does not have."""
+    said = (
+        f"The tool {command.name} is not in the App that runs here (path {command.path!r})."
+        " `actalog deploy` with the App that has it mends this."
+    )
+    return ToolFailed(call_id=command.call_id, epoch=claim.epoch, kind="internal", message=said)
