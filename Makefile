@@ -4,9 +4,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+TASKS := actalog/examples/support_desk/tasks.jsonl
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-kafka check fix clean lock contracts
+.PHONY: help run test test-kafka test-weaviate check fix contracts bench up down clean lock
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -17,11 +18,17 @@ $(BIN)/.ready: requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
+run: $(BIN)/.ready ## the whole platform on the example's tasks; ARGS="--exit" ends with the last result
+	$(BIN)/actalog up --tasks $(TASKS) $(ARGS)
+
 test: $(BIN)/.ready ## run all tests (needs nothing but Python)
 	$(BIN)/python -m pytest -q -m "not apache and not weaviate and not live" $(ARGS)
 
 test-kafka: $(BIN)/.ready ## the same suites on Apache Kafka (needs Java 17 and Maven)
 	$(BIN)/python -m pytest -q -m apache $(ARGS)
+
+test-weaviate: $(BIN)/.ready ## the suites of retrieval on Weaviate
+	$(BIN)/python -m pytest -q -m weaviate $(ARGS)
 
 check: $(BIN)/.ready ## lint, types, import contracts, published contracts
 	$(BIN)/ruff check .
@@ -29,6 +36,7 @@ check: $(BIN)/.ready ## lint, types, import contracts, published contracts
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m actalog_contracts.publish check
+	@! docker compose version >/dev/null 2>&1 || docker compose config --quiet
 
 contracts: $(BIN)/.ready ## renew the published schemas and the AsyncAPI document
 	$(BIN)/python -m actalog_contracts.publish $(ARGS)
@@ -36,6 +44,15 @@ contracts: $(BIN)/.ready ## renew the published schemas and the AsyncAPI documen
 fix: $(BIN)/.ready ## format and mend what can be mended
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+bench: $(BIN)/.ready ## measure
+	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+up: ## the whole platform with docker compose, each service in its own container
+	docker compose up --build --detach --wait
+
+down: ## stop it; what it kept stays (`docker compose down --volumes` removes it)
+	docker compose down
 
 clean: ## remove what was built
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .actalog

@@ -1,0 +1,112 @@
+"""docker-compose.yml, .env.example, Makefile: what they name must exist."""
+
+import re
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import yaml
+
+from actalog.cli.examining import known_variables
+from actalog.names import NAMES
+from actalog_core.settings import MAPPINGS, PROVIDERS, Settings, variable
+
+ROOT = Path(__file__).parents[3]
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+OURS = {name: told for name, told in SERVICES.items() if "build" in told}
+ONE_SHOT = {"topics": ["topics", "apply"], "migrate": ["migrate"], "deploy": ["deploy"]}
+PROVIDER_NAMES = {f"{one.upper()}_{end}" for one in PROVIDERS for end in ("API_KEY", "BASE_URL")}
+
+
+def test_every_service_has_a_container_of_its_own():
+    told = {name: one["command"] for name, one in OURS.items() if name not in ONE_SHOT}
+    assert told == {name: ["service", name] for name in NAMES}
+
+
+def test_what_must_happen_first_is_done_once():
+    assert {name: SERVICES[name]["command"] for name in ONE_SHOT} == ONE_SHOT
+    for name in ONE_SHOT:
+        assert "restart" not in SERVICES[name]
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_command_exists(name: str):
+    import typer
+
+    from actalog.cli.main import app
+
+    group: Any = typer.main.get_command(app)
+    for word in OURS[name]["command"]:
+        if not hasattr(group, "commands"):
+            break
+        assert word in group.commands
+        group = group.commands[word]
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_setting_is_one_that_somebody_reads(name: str):
+    sdk = {"OPENAI_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"}
+    for setting in OURS[name]["environment"]:
+        assert setting in known_variables() | sdk or setting.startswith("OTEL_")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_service_waits_for_topics_and_definitions_and_says_when_it_is_ready(name: str):
+    told = SERVICES[name]
+    assert set(told["depends_on"]) == {"topics", "deploy"}
+    assert "healthy.py" in told["healthcheck"]["test"][-1]
+
+
+def test_servers_say_when_they_are_healthy():
+    for name in ("kafka", "postgres", "weaviate"):
+        assert SERVICES[name]["healthcheck"]
+
+
+def test_containers_and_the_host_reach_kafka_by_names_of_their_own():
+    told = SERVICES["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"]
+    assert told == "CONTAINERS://kafka:19092,HOST://localhost:9092"
+    assert OURS["llm"]["environment"]["ACTALOG_KAFKA"] == "kafka:19092"
+    assert SERVICES["kafka"]["environment"]["KAFKA_AUTO_CREATE_TOPICS_ENABLE"] == "false"
+
+
+def test_files_that_compose_names_are_there():
+    assert (ROOT / OURS["llm"]["build"]["dockerfile"]).exists()
+    for told in SERVICES.values():
+        for volume in cast(list[str], told.get("volumes", [])):
+            source = volume.partition(":")[0]
+            assert (
+                (ROOT / source).exists() if source.startswith(".") else source in COMPOSE["volumes"]
+            )
+
+
+def test_prometheus_asks_every_service():
+    config = yaml.safe_load((ROOT / "infra/prometheus/prometheus.yml").read_text())
+    asked = config["scrape_configs"][0]["dns_sd_configs"][0]
+    assert set(asked["names"]) == set(NAMES)
+    assert asked["port"] == Settings().health_port
+
+
+def _example() -> dict[str, str]:
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    pairs = (line.partition("=") for line in lines if line and not line.startswith("#"))
+    return {name: value for name, _, value in pairs}
+
+
+def test_the_example_environment_has_every_setting_with_its_default():
+    told = _example()
+    for field, info in Settings.model_fields.items():
+        if field not in MAPPINGS:
+            default = "" if info.default is None else str(info.default)
+            assert told.pop(variable(field)) == default, field
+    assert {name for name in told if not name.startswith("OTEL_")} == PROVIDER_NAMES
+
+
+def test_the_example_environment_is_the_default_one():
+    assert Settings.from_env(_example()) == Settings()
+
+
+def test_make_has_the_targets_that_scripts_rely_on():
+    made = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    wanted = "help run test test-kafka test-weaviate check fix contracts bench up down clean"
+    assert set(wanted.split()) <= made
