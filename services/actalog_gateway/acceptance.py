@@ -1,0 +1,251 @@
+"""Accepted means: in the inbox (protocol 2.1). Kafka hears of it at the same time, if it can."""
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import orjson
+import structlog
+
+from actalog_bus.envelope import headers
+from actalog_bus.ports import Bus
+from actalog_contracts import topics
+from actalog_contracts.base import FromOutside
+from actalog_contracts.border import BadInput, decode
+from actalog_contracts.tasks import RequirementResolve, RunCancel, TaskSubmit
+from actalog_core import homes, metrics, tracing
+from actalog_core.canonical import keyed_digest
+from actalog_core.identity import body_digest
+from actalog_gateway.problems import Problem
+from actalog_gateway.reader import Reader
+from actalog_log.ports import FoundRun, InboxRow, RunLog
+
+INBOX_ID = "actalog-inbox-id"
+INBOX_LIMIT = 100_000  # rows; about a gigabyte of waiting tasks, minutes of work
+DEPTH_EVERY_S = 1.0
+PUBLISH_S = 2.0  # the inbox has it: whoever finds no broker in time leaves it to the supervisor
+PUBLISHING_MOST = 1_000
+KEY_LIMIT = 512
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What a client is told. `target` has its kind."""
+
+    run_id: str
+    session_id: str
+    target: str
+
+
+class Acceptance:
+    """Takes messages from HTTP. A part of the service: what is being published ends with it."""
+
+    def __init__(
+        self, *, bus: Bus, log: RunLog, prefix: str, inbox_limit: int = INBOX_LIMIT,
+    ) -> None:  # fmt: skip
+        self.bus, self.log, self.reader = bus, log, Reader(log)
+        self.topic = topics.full_name(topics.TASKS, prefix)
+        self.inbox_limit = inbox_limit
+        self._depth, self._depth_until = 0, 0.0
+        self._targets: dict[str, str] = {}
+        self._targets_until = 0.0
+        self._publishing: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None:
+        """Wait briefly for what is being published; the inbox has the rest."""
+        if self._publishing:
+            await asyncio.wait(self._publishing, timeout=0.5)
+        for task in list(self._publishing):
+            task.cancel()
+
+    def ready(self) -> str | None:
+        return None
+
+    async def submit(
+        self, body: bytes, said: Mapping[str, str], *, tenant_id: str, key: str | None = None
+    ) -> Accepted:
+        """A task as JSON. `said` are the request's headers, `key` its Idempotency-Key.
+
+        Raises:
+            BadInput, Problem: it is refused; nothing of it is kept.
+        """
+        decoded = decode(body, {name: text.encode() for name, text in cloud_events(said).items()})
+        if not isinstance(decoded.message, TaskSubmit):
+            raise BadInput(f"{decoded.message.type} is no task", field="type")
+        return await self.take(decoded.message, tenant_id=tenant_id, key=key)
+
+    async def take(self, task: TaskSubmit, *, tenant_id: str, key: str | None = None) -> Accepted:
+        """A task that was read."""
+        tenant_id = task.tenant_id or tenant_id
+        target = await self.target(task.target)
+        await self.room()
+        known = task.run_id is not None or key is not None
+        run_id = task.run_id or await self._run_id(tenant_id, key)
+        told = {} if tenant_id == "default" else {"tenant_id": tenant_id}
+        task = task.model_copy(update={"run_id": run_id, **told})
+        session_id = task.session_id or run_id
+        if known and await self._again(tenant_id, task):
+            return Accepted(run_id, session_id, target)
+        row = _row(tenant_id, run_id, task)
+        if not known:
+            await self._put_and_publish(row, session_id)
+        elif await self.log.put_inbox(row):
+            self._publish(row, session_id)
+        elif not await self._again(tenant_id, task):
+            raise Problem("overloaded", "the task is being decided; send it again", status=503,
+                          retry_after_s=1)  # fmt: skip
+        return Accepted(run_id, session_id, target)
+
+    async def cancel(self, cancel: RunCancel, *, tenant_id: str, session_id: str) -> None:
+        """Accept a cancel, also of a run nobody knows yet (protocol 2.3)."""
+        row = _row(tenant_id, f"cancel:{cancel.run_id}"[:200], cancel)
+        if await self.log.put_inbox(row):
+            self._publish(row, session_id)
+
+    async def resolve(self, answer: RequirementResolve, *, tenant_id: str, session_id: str) -> None:
+        """Accept an answer to a requirement that is open.
+
+        Raises:
+            Problem: another answer waits to be decided already.
+        """
+        inbox_id = f"resolve:{answer.requirement_id}"[:200]
+        row = _row(tenant_id, inbox_id, answer)
+        if await self.log.put_inbox(row):
+            self._publish(row, session_id)
+            return
+        waiting = await self.log.get_inbox(tenant_id, inbox_id)
+        if waiting is not None and waiting.body != row.body:
+            said = "another answer was accepted before"
+            raise Problem("already_resolved", said, field="requirement_id")
+
+    async def target(self, name: str) -> str:
+        """`agent:<id>` of a target, or of a bare id that only one thing has.
+
+        Raises:
+            Problem: there is none; it names those that are deployed.
+        """
+        now = asyncio.get_running_loop().time()
+        if name not in self._targets or now > self._targets_until:
+            self._targets = await self._deployed()
+            self._targets_until = now + DEPTH_EVERY_S
+        if name in self._targets:
+            return self._targets[name]
+        known = sorted(set(self._targets.values()))
+        said = f"there is no {name!r}; deployed: {', '.join(known) or 'nothing'}"
+        raise Problem("unknown_target", said, field="target", known=known)
+
+    async def _deployed(self) -> dict[str, str]:
+        found = await self.log.current_definitions()
+        ids = [id for _, id, _, _ in found]
+        named = {f"{kind}:{id}": f"{kind}:{id}" for kind, id, _, _ in found}
+        bare = {id: f"{kind}:{id}" for kind, id, _, _ in found if ids.count(id) == 1}
+        return bare | named
+
+    async def room(self) -> None:
+        """Raises a 503 above the inbox's limit. The depth is sampled about once a second."""
+        now = asyncio.get_running_loop().time()
+        if now > self._depth_until:
+            self._depth_until = now + DEPTH_EVERY_S
+            self._depth = await self.log.inbox_depth()
+            metrics.INBOX_DEPTH.set(self._depth)
+        if self._depth > self.inbox_limit:
+            said = f"{self._depth} accepted messages wait already; at most {self.inbox_limit} do"
+            raise Problem("overloaded", said, status=503, retry_after_s=5)
+
+    async def _run_id(self, tenant_id: str, key: str | None) -> str:
+        """A new one, or the one that an Idempotency-Key stands for in this tenant."""
+        if key is None:
+            return str(uuid.uuid4())
+        if not 0 < len(key) <= KEY_LIMIT:
+            said = f"Idempotency-Key: between 1 and {KEY_LIMIT} characters"
+            raise BadInput(said, field="Idempotency-Key")
+        secret = await self.log.installation_key()
+        told = orjson.dumps(["idempotency-key", tenant_id, key])
+        return str(uuid.UUID(keyed_digest(secret, told).removeprefix("hmac:")[:32]))
+
+    async def _again(self, tenant_id: str, task: TaskSubmit) -> bool:
+        """Whether the task is known already.
+
+        Raises:
+            Problem: its id is, with another body (`conflict`).
+        """
+        assert task.run_id is not None
+        key = await self.log.installation_key()
+        waiting = await self.log.get_inbox(tenant_id, task.run_id)
+        found = await self.log.find_run(tenant_id, task.run_id) if waiting is None else None
+        match waiting, found:
+            case InboxRow(body=body), _:
+                known = body_digest(TaskSubmit.model_validate_json(body), key=key)
+            case _, FoundRun(row=row):
+                known = row.body_digest
+            case _:
+                return False
+        if known != body_digest(task, key=key):
+            raise Problem("conflict", "a run with this id has another body", field="run_id")
+        return True
+
+    async def _put_and_publish(self, row: InboxRow, session_id: str) -> None:
+        """Both at once: nobody else can know an id that was made here."""
+        publishing = self._publish(row, session_id)
+        try:
+            await self.log.put_inbox(row)
+        except BaseException:
+            if publishing:
+                publishing.cancel()
+            raise
+
+    def _publish(self, row: InboxRow, session_id: str) -> asyncio.Task[None] | None:
+        """In the background: no client waits for Kafka."""
+        if len(self._publishing) >= PUBLISHING_MOST:
+            return None
+        task = asyncio.create_task(self._send(row, session_id))
+        self._publishing.add(task)
+        task.add_done_callback(self._published)
+        return task
+
+    async def _send(self, row: InboxRow, session_id: str) -> None:
+        told = headers(
+            type=row.headers["ce_type"], id=row.inbox_id, tenant_id=row.tenant_id,
+            service="gateway", traceparent=row.headers.get("traceparent"),
+            extra={INBOX_ID: row.inbox_id},
+        )  # fmt: skip
+        async with asyncio.timeout(PUBLISH_S):
+            await self.bus.publish(
+                self.topic, value=row.body, key=session_id.encode(), headers=told,
+                partition=self._home(session_id),
+            )  # fmt: skip
+
+    def _published(self, task: asyncio.Task[None]) -> None:
+        self._publishing.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.debug("left to the inbox", reason=type(error).__name__)
+
+    def _home(self, session_id: str) -> int | None:
+        """None where the topic is not known yet: warmth is lost, nothing else (protocol 2.4)."""
+        with contextlib.suppress(Exception):
+            return homes.home(session_id, self.bus.partitions(self.topic))
+        return None
+
+
+def cloud_events(said: Mapping[str, str]) -> dict[str, str]:
+    """Headers of HTTP as the bus names them: `ce-id` is `ce_id`."""
+    named: Callable[[str], str] = lambda name: name.lower().replace("ce-", "ce_", 1)
+    told = {named(name): text for name, text in said.items()}
+    return {n: t for n, t in told.items() if n.startswith("ce_") or n == "content-type"}
+
+
+def _row(tenant_id: str, inbox_id: str, message: FromOutside) -> InboxRow:
+    """`ce_type` says what the row is before its JSON is read."""
+    body = message.model_dump_json(exclude_unset=True).encode()
+    content = orjson.loads(body)
+    kind = content.setdefault("type", type(message).model_fields["type"].default)
+    told = {"ce_type": str(kind)}
+    if trace := tracing.inject():
+        told["traceparent"] = trace
+    return InboxRow(tenant_id, inbox_id, orjson.dumps(content), headers=told)

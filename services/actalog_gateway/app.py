@@ -1,0 +1,77 @@
+"""The application and the service around it."""
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+from actalog_bus.ports import Bus
+from actalog_core.clock import Clock, system_clock
+from actalog_core.service import Service
+from actalog_core.settings import Settings
+from actalog_gateway import (
+    problems,
+    routes_blobs,
+    routes_health,
+    routes_later,
+    routes_runs,
+    routes_schemas,
+    routes_stream,
+    routes_tasks,
+)
+from actalog_gateway.acceptance import INBOX_LIMIT, Acceptance
+from actalog_gateway.follow import Hub
+from actalog_gateway.gateway import Gateway
+from actalog_gateway.middleware import BodyLimit, SafeHeaders
+from actalog_gateway.reader import Reader
+from actalog_gateway.server import HttpServer
+from actalog_log.ports import RunLog
+
+ROUTERS = (
+    routes_tasks.router, routes_runs.router, routes_stream.router, routes_blobs.router,
+    routes_health.router, routes_schemas.router, routes_later.router,
+)  # fmt: skip
+
+
+def build_app(
+    *, bus: Bus, log: RunLog, settings: Settings, clock: Clock = system_clock,
+    inbox_limit: int = INBOX_LIMIT,
+) -> Service:  # fmt: skip
+    """The gateway over a bus and a log; whoever runs it starts the bus last."""
+    gateway = build_gateway(
+        bus=bus, log=log, settings=settings, clock=clock, inbox_limit=inbox_limit
+    )
+    server = HttpServer(
+        build_http(gateway), host=settings.host, port=settings.port, closing=gateway.hub.close
+    )
+    return Service("gateway", [gateway.hub, gateway.acceptance, server], [gateway.missing])
+
+
+def build_gateway(
+    *, bus: Bus, log: RunLog, settings: Settings, clock: Clock = system_clock,
+    inbox_limit: int = INBOX_LIMIT,
+) -> Gateway:  # fmt: skip
+    """Acceptance, fan-out and reading, without HTTP."""
+    prefix = settings.topic_prefix
+    acceptance = Acceptance(bus=bus, log=log, prefix=prefix, inbox_limit=inbox_limit)
+    return Gateway(
+        bus=bus, log=log, settings=settings, acceptance=acceptance,
+        hub=Hub(bus=bus, log=log, prefix=prefix), reader=Reader(log), clock=clock,
+        started_at=clock(),
+    )  # fmt: skip
+
+
+def build_http(gateway: Gateway) -> FastAPI:
+    """The ASGI application."""
+    app = FastAPI(title="Actalog", version="1", docs_url=None, redoc_url=None)
+    app.state.gateway = gateway
+    problems.install(app)
+    for router in ROUTERS:
+        app.include_router(router)
+    origins = [one.strip() for one in gateway.settings.cors_origins.split(",") if one.strip()]
+    app.add_middleware(BodyLimit)
+    if origins:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=origins, allow_methods=["*"], allow_headers=["*"],
+            expose_headers=["Location", "Retry-After"],
+        )  # fmt: skip
+    app.add_middleware(SafeHeaders)
+    return app

@@ -1,0 +1,60 @@
+"""What routes are given: one object, made by `build_app`, found on the application."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import Depends, Path, Query, Request
+
+from actalog_bus.ports import Bus
+from actalog_core.clock import Clock
+from actalog_core.errors import Transient
+from actalog_core.settings import Settings
+from actalog_gateway.acceptance import Acceptance
+from actalog_gateway.follow import Hub
+from actalog_gateway.problems import Problem
+from actalog_gateway.reader import Reader
+from actalog_gateway.sse import Ids
+from actalog_log.ports import RunLog
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """Everything a route needs."""
+
+    bus: Bus
+    log: RunLog
+    settings: Settings
+    acceptance: Acceptance
+    hub: Hub
+    reader: Reader
+    clock: Clock
+    started_at: datetime
+
+    async def ids(self, tenant_id: str, run_id: str) -> Ids:
+        """The ids of a run's events."""
+        return Ids(await self.log.installation_key(), tenant_id, run_id)
+
+    async def missing(self) -> str | None:
+        """What keeps it from accepting: the database, or too much that waits in the inbox."""
+        try:
+            await self.log.ping()
+            await self.acceptance.room()
+        except Transient as error:
+            return f"database: {error}"
+        except Problem as problem:
+            return f"inbox: {problem.message}"
+        return None
+
+
+def _gateway(request: Request) -> Gateway:
+    return request.app.state.gateway
+
+
+Gate = Annotated[Gateway, Depends(_gateway)]
+
+NO_CONTROLS = r"^[^\x00-\x1f\x7f]+$"
+RunId = Annotated[str, Path(min_length=1, max_length=200, pattern=NO_CONTROLS)]
+PathId = Annotated[str, Path(min_length=1, max_length=200, pattern=NO_CONTROLS)]
+Tenant = Annotated[str, Query(alias="tenant_id", min_length=1, max_length=200, pattern=NO_CONTROLS)]
+QueryId = Annotated[str | None, Query(min_length=1, max_length=200, pattern=NO_CONTROLS)]

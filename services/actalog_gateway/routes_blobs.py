@@ -1,0 +1,41 @@
+"""Blobs: bytes under a keyed digest of what they are."""
+
+import re
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+
+from actalog_core.canonical import keyed_digest
+from actalog_gateway.gateway import Gate, PathId, Tenant
+from actalog_gateway.problems import Problem
+
+router = APIRouter(prefix="/v1/blobs", tags=["blobs"])
+
+MEDIA_TYPE = re.compile(r"[\w.+-]{1,60}/[\w.+-]{1,60}")
+
+
+@router.post("", status_code=201)
+async def put(request: Request, gate: Gate, tenant: Tenant = "default") -> JSONResponse:
+    """Keep the body; the same bytes have the same id in a tenant (protocol 1.3)."""
+    data = await request.body()
+    if not data:
+        raise Problem("bad_input", "the body is empty")
+    said = request.headers.get("content-type", "").partition(";")[0].strip()
+    media_type = said if MEDIA_TYPE.fullmatch(said) else "application/octet-stream"
+    key = await gate.log.installation_key()
+    blob_id = keyed_digest(key, tenant.encode() + b"\x00" + data)
+    await gate.log.put_blob(tenant, blob_id, media_type, data)
+    url = f"/v1/blobs/{blob_id}"
+    told = {"id": blob_id, "media_type": media_type, "bytes": len(data), "url": url}
+    return JSONResponse(told, 201, headers={"Location": url})
+
+
+@router.get("/{blob_id}")
+async def get(blob_id: PathId, gate: Gate, tenant: Tenant = "default") -> Response:
+    """The bytes, never shown in the page: they may be somebody's HTML."""
+    found = await gate.log.get_blob(tenant, blob_id)
+    if found is None:
+        raise Problem("not_found", "there is no such blob", field="id")
+    media_type, data = found
+    shown = {"Content-Disposition": "attachment", "Cache-Control": "private, immutable"}
+    return Response(data, media_type=media_type, headers=shown)

@@ -1,0 +1,184 @@
+"""Runs and sessions, rebuilt from the log."""
+
+import re
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query
+
+from actalog_contracts.runs import ENDINGS
+from actalog_core.clock import parse_time, rfc3339
+from actalog_gateway.gateway import Gate, Gateway, PathId, QueryId, RunId, Tenant
+from actalog_gateway.problems import Problem
+from actalog_gateway.reader import published, state_of, unknown_run
+from actalog_gateway.story import Story, loads, tell
+from actalog_log.ports import FoundRun, InboxRow, Standing
+
+router = APIRouter(prefix="/v1", tags=["runs"])
+
+Status = Literal[
+    "accepted", "running", "waiting", "paused", "completed", "failed", "blocked", "cancelled"
+]
+SCANNED_MOST = 1_000  # rows of one request; the page's `next` goes on from there
+SUMMARIES_MOST = 20
+Limit = Annotated[int, Query(ge=1, le=500)]
+STANDING: dict[str, Standing] = {"running": "active", "waiting": "waiting", "paused": "paused"}
+
+
+@router.get("/runs")
+async def runs(
+    gate: Gate, tenant: Tenant = "default", status: Status | None = None,
+    session_id: QueryId = None, older_than: QueryId = None, limit: Limit = 50,
+    before: Annotated[int | None, Query(ge=1)] = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Runs, the newest first. `next` is the `before` of the next page, null on the last."""
+    until = _moment(older_than, gate.clock()) if older_than else None
+    standing = STANDING.get(status or "", None if status is None else "ended")
+    told: list[dict[str, Any]] = []
+    scanned, at = 0, before
+    while scanned < SCANNED_MOST and len(told) < limit:
+        found = await gate.log.list_runs(
+            tenant, session_id=session_id, standing=standing, limit=limit, before_run_no=at
+        )
+        for one in found:
+            at = one.row.run_no
+            if until is None or one.row.accepted_at <= until:
+                said = await _summary(gate, one)
+                if status in (None, said["status"]):
+                    told.append(said)
+            if len(told) == limit:
+                break
+        scanned += len(found)
+        if len(found) < limit and len(told) < limit:
+            return {"runs": told, "next": None}
+    return {"runs": told, "next": at}
+
+
+async def _summary(gate: Gateway, found: FoundRun) -> dict[str, Any]:
+    row = found.row
+    status = {"active": "running"}.get(found.standing, found.standing)
+    if found.standing == "ended":
+        last = await gate.log.read(row.run_no, after=max(0, found.head.seq - 1))
+        if not last or last[-1].type not in ENDINGS:  # calls that were settled late follow it
+            last = [one for one in await gate.log.read(row.run_no) if one.type in ENDINGS]
+        status = last[-1].type.removeprefix("run.").removesuffix(".v1") if last else "ended"
+    return {
+        "run_id": row.run_id, "session_id": row.session_id, "user_id": row.user_id,
+        "target": row.target, "kind": row.kind, "parent_run_id": row.parent_run_id,
+        "status": status, "turn": row.turn, "events": found.head.seq,
+        "accepted_at": rfc3339(row.accepted_at),
+    }  # fmt: skip
+
+
+@router.get("/runs/{run_id}")
+async def run(
+    run_id: RunId, gate: Gate, tenant: Tenant = "default",
+    at: Annotated[int | None, Query(ge=1)] = None,
+) -> dict[str, Any]:  # fmt: skip
+    """A run's state, rebuilt from its events up to `at`."""
+    match await gate.reader.accepted(tenant, run_id):
+        case InboxRow() as waiting:
+            return _waiting(waiting, run_id)
+        case FoundRun() as found:
+            if at is not None and at > found.head.seq:
+                raise Problem("bad_input", f"the run has {found.head.seq} events", field="at")
+            story = tell(run_id, await gate.reader.events(found.row.run_no, upto=at))
+            return _state(found, story)
+
+
+def _waiting(waiting: InboxRow, run_id: str) -> dict[str, Any]:
+    task = loads(waiting.body.decode())
+    return {
+        "run_id": run_id, "session_id": task.get("session_id") or run_id,
+        "user_id": task.get("user_id"), "tenant_id": waiting.tenant_id,
+        "target": task.get("target"), "status": "accepted", "input": task.get("input"),
+        "output": None, "error": None, "messages": [], "tool_calls": [], "requirements": [],
+        "usage": {}, "events": 0,
+        "accepted_at": rfc3339(waiting.received_at) if waiting.received_at else None,
+    }  # fmt: skip
+
+
+def _state(found: FoundRun, story: Story) -> dict[str, Any]:
+    row, accepted = found.row, story.accepted
+    input = loads(story.input) if accepted and accepted.input_is_json else story.input
+    return {
+        "run_id": row.run_id, "session_id": row.session_id, "user_id": row.user_id,
+        "tenant_id": row.tenant_id, "target": row.target, "kind": row.kind,
+        "definition": row.definition, "parent_run_id": row.parent_run_id, "turn": row.turn,
+        "status": story.status, "input": input, "output": story.output,
+        "error": story.error.model_dump(mode="json") if story.error else None,
+        "messages": story.messages, "tool_calls": [one.told() for one in story.tools.values()],
+        "requirements": [one.model_dump(mode="json") for one in story.requirements()],
+        "usage": story.usage.model_dump(mode="json"), "events": story.seq,
+        "metadata": loads(accepted.metadata) if accepted else {},
+        "correlation_id": accepted.correlation_id if accepted else None,
+        "context": story.context.model_dump(mode="json") if story.context else None,
+        "accepted_at": rfc3339(row.accepted_at), "started_at": story.started_at,
+        "finished_at": story.finished_at,
+        "deadline": accepted.deadline if accepted else None,
+    }  # fmt: skip
+
+
+@router.get("/runs/{run_id}/log")
+async def log(
+    run_id: RunId, gate: Gate, tenant: Tenant = "default",
+    after: Annotated[int, Query(ge=0)] = 0, limit: Limit = 200,
+) -> dict[str, Any]:  # fmt: skip
+    """A run's events as `actalog.events` has them. `next` is the `after` of the next page."""
+    found = await gate.log.find_run(tenant, run_id)
+    if found is None:
+        if await gate.log.get_inbox(tenant, run_id) is None:
+            raise unknown_run(run_id)
+        return {"events": [], "next": None}
+    stored = await gate.log.read(found.row.run_no, after=after, upto=after + limit)
+    events = [published(found.row, one).model_dump(mode="json") for one in stored]
+    more = bool(stored) and stored[-1].seq < found.head.seq
+    return {"events": events, "next": stored[-1].seq if more else None}
+
+
+@router.get("/sessions/{session_id}")
+async def session(
+    session_id: PathId, gate: Gate, tenant: Tenant = "default", limit: Limit = 50
+) -> dict[str, Any]:
+    """A session: its newest runs in the order of their turns, its state, its summary."""
+    found = await gate.log.session_runs(tenant, session_id, limit=limit)
+    if not found:
+        raise Problem("not_found", f"there is no session {session_id!r}", field="session_id")
+    ops = await gate.log.session_ops(tenant, session_id)
+    told: list[dict[str, Any]] = []
+    for one in reversed(found):
+        story = tell(one.row.run_id, await gate.reader.events(one.row.run_no))
+        state = _state(one, story)
+        names = ("run_id", "turn", "target", "status", "input", "output", "error", "usage",
+                 "events", "accepted_at", "finished_at")  # fmt: skip
+        told.append({name: state[name] for name in names})
+    return {
+        "session_id": session_id, "tenant_id": tenant, "user_id": found[0].row.user_id,
+        "runs": told, "turns": found[0].row.turn, "state": state_of([one.ops for one in ops]),
+        "state_version": ops[-1].state_version if ops else 0,
+        "summary": await summary(gate, found),
+    }  # fmt: skip
+
+
+async def summary(gate: Gateway, found: "list[FoundRun] | Any") -> str | None:
+    """The newest summary that remembering has made, among the newest runs."""
+    for one in found[:SUMMARIES_MOST]:
+        for child in await gate.log.children(one.row.run_no):
+            story = tell(child.row.run_id, await gate.reader.events(child.row.run_no))
+            if story.summary is not None:
+                return story.summary.summary
+    return None
+
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def _moment(text: str, now: datetime) -> datetime:
+    """`30s`, `5m`, `2h`, `1d` before now, or an RFC 3339 time."""
+    if known := re.fullmatch(r"(\d{1,6})([smhd])", text):
+        return now - timedelta(**{_UNITS[known[2]]: int(known[1])})
+    try:
+        return parse_time(text)
+    except ValueError as error:
+        said = "older_than: a time with zone, or a length such as 30s, 5m, 2h, 1d"
+        raise Problem("bad_input", said, field="older_than") from error

@@ -1,0 +1,67 @@
+"""`GET /v1/runs/{run_id}/events`: a run as it happens."""
+
+import random
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Response
+
+from actalog_core import metrics
+from actalog_gateway.follow import Dropped, Hub
+from actalog_gateway.gateway import Gate, Gateway, RunId, Tenant
+from actalog_gateway.problems import Problem
+from actalog_gateway.reader import Where
+from actalog_gateway.sse import Ids, Stream
+from actalog_gateway.told import Teller
+
+router = APIRouter(prefix="/v1", tags=["runs"])
+
+RETRY_MS = (500, 2_500)  # clients of a gateway that went away come back one after the other
+
+
+@router.get("/runs/{run_id}/events", response_class=Stream)
+async def events(
+    run_id: RunId, gate: Gate, tenant: Tenant = "default", deltas: bool = True,
+    after: Annotated[str | None, Query(max_length=100)] = None,
+    last_event_id: Annotated[str | None, Header()] = None,
+) -> Response:  # fmt: skip
+    """Server-sent events: whole events with an `id`, deltas without, until the run has ended.
+
+    After `Last-Event-ID` of the last event of an ended run there is nothing more: 204, by which
+    browsers know to come back no more.
+    """
+    where = await gate.reader.where(tenant, run_id)
+    ids = await gate.ids(tenant, run_id)
+    seq = _after(ids, last_event_id or after)
+    if seq and await _nothing_more(gate, where, seq):
+        return Response(status_code=204)
+    return Stream(_frames(gate.hub, where, Teller(ids, run_id, after=seq, deltas=deltas)))
+
+
+def _after(ids: Ids, text: str | None) -> int:
+    """`after` may be a plain seq, too."""
+    if not text:
+        return 0
+    return int(text) if text.isdecimal() and len(text) < 10 else ids.seq(text)
+
+
+async def _nothing_more(gate: Gateway, where: Where, seq: int) -> bool:
+    found = await gate.log.find_run(where.tenant_id, where.run_id)
+    if found is None or seq > found.head.seq:
+        raise Problem("not_found", "the run has no such event yet", field="Last-Event-ID")
+    return found.standing == "ended" and seq == found.head.seq
+
+
+async def _frames(hub: Hub, where: Where, teller: Teller) -> AsyncIterator[bytes]:
+    """The first frame comes at once, so that a client knows that it is connected."""
+    yield f"retry: {random.randint(*RETRY_MS)}\n\n".encode()
+    with hub.feed(where) as feed:
+        async with aclosing(hub.story(where, feed)) as story:
+            try:
+                async for item in story:
+                    for frame in teller.tell(item):
+                        yield frame
+            except Dropped:
+                metrics.SSE_DROPPED.inc()
+                yield b": dropped, reading was too slow; come back with the last id\n\n"
