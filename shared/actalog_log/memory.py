@@ -178,6 +178,18 @@ class MemoryLog:
         found = [self._found(n) for turn, n in turns if before_turn is None or turn < before_turn]
         return found[:limit]
 
+    async def completed_runs(
+        self, tenant_id: str, session_id: str, *, before_turn: int, limit: int
+    ) -> Sequence[tuple[int, str, int]]:
+        turns = self.turns.get((tenant_id, session_id), {})
+        found: list[tuple[int, str, int]] = []
+        for turn in sorted((turn for turn in turns if turn < before_turn), reverse=True):
+            run_no = turns[turn]
+            for event in reversed(self.events[run_no]):
+                if event.type == "run.completed.v1" and len(found) < limit:
+                    found.append((run_no, self.runs[run_no].run_id, event.seq))
+        return found
+
     async def first_waiting(self, tenant_id: str, session_id: str) -> FoundRun | None:
         for _, run_no in sorted(self.turns.get((tenant_id, session_id), {}).items()):
             found = self._found(run_no)

@@ -225,6 +225,13 @@ class RunLog(Protocol):
         """Runs of the session that have a turn, newest first."""
         ...
 
+    async def completed_runs(
+        self, tenant_id: str, session_id: str, *, before_turn: int, limit: int
+    ) -> Sequence[tuple[int, str, int]]:
+        """(run_no, run_id, seq of `run.completed.v1`) of the session's last runs that completed,
+        newest first. Costs the same in a session's hundredth run as in its tenth."""
+        ...
+
     async def first_waiting(self, tenant_id: str, session_id: str) -> FoundRun | None:
         """The waiting run with the lowest turn, if no earlier turn is active (3.2)."""
         ...

@@ -175,6 +175,20 @@ class PostgresLog(Watching):
         return [_found(row) for row in rows]
 
     @reaching
+    async def completed_runs(
+        self, tenant_id: str, session_id: str, *, before_turn: int, limit: int
+    ) -> Sequence[tuple[int, str, int]]:
+        rows = await self.pool.fetch(
+            "select r.run_no, r.run_id, e.seq from runs r cross join lateral"
+            " (select seq from events where run_no = r.run_no and type = 'run.completed.v1'"
+            " order by seq desc limit 1) e"
+            " where r.tenant_id = $1 and r.session_id = $2 and r.turn < $3"
+            " order by r.turn desc limit $4",
+            tenant_id, session_id, before_turn, limit,
+        )  # fmt: skip
+        return [(row["run_no"], row["run_id"], row["seq"]) for row in rows]
+
+    @reaching
     async def first_waiting(self, tenant_id: str, session_id: str) -> FoundRun | None:
         run_no = await self.first_waiting_no(tenant_id, session_id)
         return None if run_no is None else await self.find_run_no(run_no)

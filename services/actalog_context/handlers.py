@@ -1,0 +1,66 @@
+"""One method per message."""
+
+from dataclasses import dataclass, field
+
+from pydantic import ValidationError
+
+from actalog_bus.envelope import Postman
+from actalog_bus.ports import Delivery
+from actalog_context import core
+from actalog_contracts.calls import GatherContext, answer
+from actalog_contracts.definitions import AgentDefinition
+from actalog_core.errors import Permanent, Undecodable
+from actalog_log.memories import MemoryStore
+from actalog_log.ports import RunLog
+
+MOST_DEFINITIONS = 1_000
+
+
+class UnknownDefinition(Permanent):
+    """The run's definition is not registered."""
+
+
+@dataclass
+class ContextHandlers:
+    """Cheap answers: asked again, they answer again (protocol 6.1)."""
+
+    log: RunLog
+    memories: MemoryStore
+    postman: Postman
+    definitions: dict[str, AgentDefinition] = field(default_factory=dict[str, AgentDefinition])
+
+    async def gather(self, delivery: Delivery) -> None:
+        """Answer with what the definition asks for."""
+        try:
+            command = GatherContext.model_validate_json(delivery.record.value or b"")
+        except ValidationError as error:
+            raise Undecodable(f"context.gather: {error.error_count()} fields do not fit") from error
+        definition = await self._definition(command.definition)
+        found = await self._find(command, definition)
+        outcome = core.built(command.call_id, definition, found)
+        await self.postman.reply(answer(command, outcome), causation=delivery.record)
+
+    async def _find(self, command: GatherContext, definition: AgentDefinition) -> core.Found:
+        tenant_id, session_id, user_id = command.tenant_id, command.session_id, command.user_id
+        history = memories = summary = operations = None
+        if definition.history_runs:
+            history = await self.log.completed_runs(
+                tenant_id, session_id, before_turn=command.turn, limit=definition.history_runs
+            )
+        if definition.memories and user_id:
+            memories = await self.memories.memories(tenant_id, user_id)
+        if definition.summary:
+            summary = await self.memories.summary(tenant_id, session_id)
+        if definition.show_state:
+            operations = await self.log.session_ops(tenant_id, session_id)
+        return core.Found(history, memories, summary, operations)
+
+    async def _definition(self, digest: str) -> AgentDefinition:
+        if digest not in self.definitions:
+            stored = await self.log.get_definition(digest)
+            if stored is None:
+                raise UnknownDefinition(digest)
+            if len(self.definitions) >= MOST_DEFINITIONS:
+                self.definitions.clear()
+            self.definitions[digest] = AgentDefinition.model_validate_json(stored)
+        return self.definitions[digest]
