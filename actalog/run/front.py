@@ -113,13 +113,11 @@ class Front:
 async def _in_this_process(app: LocalApp) -> "Platform":
     """A platform over doubles; without a key, with the model server that follows a script."""
     from actalog.platform import Platform
-    from actalog.scripted_models import scripted_unless_named
+    from actalog.scripted_models import named
     from actalog_core.settings import Settings
 
-    settings, server = scripted_unless_named(Settings.from_env())
-    if server is not None:
-        await server.start()
-        BACKGROUND.at_close(server.stop)
+    settings = Settings.from_env()
+    if not named(settings):
         log.warning(NO_KEY)
     platform = Platform.in_memory(app, settings=settings)
     await platform.start()

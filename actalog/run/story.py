@@ -5,7 +5,7 @@ Events come in order per run and may repeat; deltas come beside them, early, lat
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, cast
 
@@ -49,6 +49,7 @@ class Story:
     tools: dict[str, ToolExecution] = field(default_factory=dict[str, ToolExecution])
     resolving: set[str] = field(default_factory=set[str])
     started_at: datetime | None = None
+    now: int = 0  # of the last event, in seconds since the epoch
     first_token_ms: int | None = None
 
     @property
@@ -87,14 +88,13 @@ class Story:
             return
         at = datetime.fromisoformat(event.recorded_at)
         self.started_at = self.started_at or at
-        for one in self._told(known, at):
-            one.created_at = int(at.timestamp())
-            yield one
+        self.now = int(at.timestamp())
+        yield from self._told(known, at)
 
     def _told(self, event: runs.RunEvent, at: datetime) -> Iterator[told.RunOutputEvent]:
         match event:
             case runs.RunAccepted():
-                self.output.created_at = int(at.timestamp())
+                self.output.created_at = self.now
                 self._asked(event.input)
             case runs.RunStarted():
                 yield told.RunStartedEvent(**self._about())
@@ -106,7 +106,7 @@ class Story:
                 self.texts[self.seq] = text or ""
                 yield from self._said(text, "")
             case runs.ToolCalled():
-                yield from self._called(event, at)
+                yield from self._called(event)
             case runs.ToolReturned() | runs.ToolFailed():
                 yield from self._came_back(event)
             case runs.RunPaused():
@@ -122,7 +122,7 @@ class Story:
         run = self.output
         return {
             "agent_id": run.agent_id, "agent_name": run.agent_name, "run_id": run.run_id,
-            "session_id": run.session_id,
+            "session_id": run.session_id, "created_at": self.now,
         }  # fmt: skip
 
     def _asked(self, text: str | None) -> None:
@@ -150,9 +150,9 @@ class Story:
             yield told.RunContentEvent(**self._about(), content=more)
         self.output.messages.append(Message("assistant", text, reasoning or None))
 
-    def _called(self, event: runs.ToolCalled, at: datetime) -> Iterator[told.RunOutputEvent]:
+    def _called(self, event: runs.ToolCalled) -> Iterator[told.RunOutputEvent]:
         tool = ToolExecution(
-            event.call_id, event.name, _object(event.arguments), created_at=int(at.timestamp()),
+            event.call_id, event.name, _object(event.arguments), created_at=self.now,
             requires_confirmation=event.requires_confirmation or None,
             digest=event.arguments_digest,
         )  # fmt: skip
@@ -164,7 +164,7 @@ class Story:
                 {"id": event.call_id, "type": "function", "function": asked}
             )
         if not event.requires_confirmation:
-            yield told.ToolCallStartedEvent(**self._about(), tool=tool)
+            yield told.ToolCallStartedEvent(**self._about(), tool=replace(tool))
 
     def _came_back(
         self, event: runs.ToolReturned | runs.ToolFailed
@@ -179,9 +179,9 @@ class Story:
                     tool_call_error=failed)
         )  # fmt: skip
         said = f"{tool.tool_name} completed in {tool.duration:.4f}s."
-        yield told.ToolCallCompletedEvent(**self._about(), tool=tool, content=said)
+        yield told.ToolCallCompletedEvent(**self._about(), tool=replace(tool), content=said)
         if failed:
-            yield told.ToolCallErrorEvent(**self._about(), tool=tool, error=tool.result)
+            yield told.ToolCallErrorEvent(**self._about(), tool=replace(tool), error=tool.result)
 
     def _paused(self, event: runs.RunPaused) -> Iterator[told.RunOutputEvent]:
         run = self.output
@@ -209,7 +209,7 @@ class Story:
             tool.confirmation_note = event.note
             if event.arguments is not None:
                 tool.tool_args = _object(event.arguments)
-            yield told.ToolCallStartedEvent(**self._about(), tool=tool)
+            yield told.ToolCallStartedEvent(**self._about(), tool=replace(tool))
 
     def _ended(
         self, event: runs.RunCompleted | runs.RunFailed | runs.RunBlocked | runs.RunCancelled,
