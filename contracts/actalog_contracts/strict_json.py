@@ -1,0 +1,147 @@
+"""JSON of whatever origin, read strictly: what two readers could take differently is refused."""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from functools import cache
+from itertools import accumulate
+from typing import Any
+
+from actalog_contracts.tasks import RefusalCode
+
+MAX_DEPTH = 100  # far below what the parser's recursion bears
+MAX_INTEGER = 2**53 - 1  # beyond it, readers of JSON disagree (protocol 11.1)
+UNCARRIED = re.compile("[\x00\ud800-\udfff]")
+STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL)
+BRACKET = {ord("{"): 1, ord("["): 1, ord("}"): -1, ord("]"): -1}
+NO_BRACKET = bytes(one for one in range(256) if one not in BRACKET)
+
+
+class BadInput(Exception):
+    """The message is refused. `readable` has the ids that could be read all the same."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: RefusalCode = "bad_input",
+        field: str | None = None,
+        readable: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code: RefusalCode = code
+        self.message, self.field = message, field
+        self.readable = dict(readable or {})
+
+
+def parse(value: bytes) -> dict[str, Any]:
+    """A JSON object from bytes of whatever origin.
+
+    Raises:
+        BadInput: broken UTF-8 or JSON, duplicate names, NaN, numbers or texts that cannot be
+            carried, nesting beyond MAX_DEPTH, or no object.
+    """
+    try:
+        text = value.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BadInput(f"not UTF-8 at byte {error.start}") from error
+    if value.count(b"{") + value.count(b"[") > MAX_DEPTH:
+        _check_depth(text)
+    try:
+        parsed = _decoded(text, _quick_decoder())
+    except _OutOfRange:
+        parsed = _decoded(text, _decoder())
+        _check(parsed, "")  # finds the number again, and its name
+    content = as_object(parsed, None)
+    if "\\u" in text:  # UTF-8 has no lone surrogates and JSON no raw NUL: only escapes do
+        _check(content, "")
+    return content
+
+
+class _OutOfRange(Exception):
+    """A number that cannot be carried."""
+
+
+def _integer(text: str) -> int:
+    number = int(text)
+    if abs(number) > MAX_INTEGER:
+        raise _OutOfRange
+    return number
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise _OutOfRange
+    return number
+
+
+def _decoded(text: str, decoder: json.JSONDecoder) -> object:
+    try:
+        return decoder.decode(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise BadInput(f"not JSON: {error}") from error
+    except ValueError as error:  # an integer of more than 4,300 digits
+        raise BadInput(f"a number is out of range: {error}") from error
+
+
+@cache
+def _decoder() -> json.JSONDecoder:
+    return json.JSONDecoder(object_pairs_hook=_pairs, parse_constant=_no_constant)
+
+
+@cache
+def _quick_decoder() -> json.JSONDecoder:
+    """Stops at a number that cannot be carried, so that the others need not be looked at again."""
+    return json.JSONDecoder(
+        object_pairs_hook=_pairs, parse_constant=_no_constant, parse_int=_integer,
+        parse_float=_float,
+    )  # fmt: skip
+
+
+def as_object(value: object, field: str | None) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise BadInput(f"a JSON object is wanted, not {type(value).__name__}", field=field)
+    return value  # pyright: ignore[reportUnknownVariableType]
+
+
+def _pairs(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise BadInput(f"the name {twice[:100]!r} stands twice in one object", field=twice[:100])
+    return found
+
+
+def _no_constant(name: str) -> object:
+    raise BadInput(f"{name} is not JSON")
+
+
+def _check_depth(text: str) -> None:
+    """Before parsing: the parser recurses. Brackets inside strings do not count."""
+    brackets = STRING.sub("", text).encode().translate(None, NO_BRACKET)
+    if max(accumulate(map(BRACKET.__getitem__, brackets)), default=0) > MAX_DEPTH:
+        raise BadInput(f"nested deeper than {MAX_DEPTH} levels")
+
+
+def _check(value: object, path: str) -> None:
+    """Texts and numbers that PostgreSQL or another reader of JSON could not carry."""
+    match value:
+        case str():
+            if UNCARRIED.search(value):
+                raise BadInput("NUL and lone surrogates cannot be carried", field=path or None)
+        case float() if not math.isfinite(value):
+            raise BadInput("a number is out of range", field=path or None)
+        case int() if abs(value) > MAX_INTEGER:
+            raise BadInput("an integer is beyond 2^53 - 1; write it as text", field=path or None)
+        case dict():
+            for name, item in value.items():  # pyright: ignore[reportUnknownVariableType]
+                _check(name, path)  # pyright: ignore[reportUnknownArgumentType]
+                _check(item, f"{path}.{name}".lstrip("."))  # pyright: ignore[reportUnknownArgumentType]
+        case list():
+            for at, item in enumerate(value):  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+                _check(item, f"{path}[{at}]")  # pyright: ignore[reportUnknownArgumentType]
+        case _:
+            return
