@@ -1,7 +1,8 @@
 """A database that cannot be reached is Transient."""
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from functools import wraps
+from types import CoroutineType
 from typing import Any, ParamSpec, TypeVar
 
 from actalog_core.errors import Transient
@@ -11,7 +12,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def reaching(call: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+def reaching(call: Callable[P, Awaitable[T]]) -> "Callable[P, CoroutineType[Any, Any, T]]":
     """A call that raises Transient when the database cannot be reached."""
 
     @wraps(call)

@@ -1,109 +1,13 @@
-"""The conductor over the bus and the log, with scripted services that answer its commands."""
+"""A task's way through the conductor, with scripted services that answer its commands."""
 
 import json
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-from actalog_bus.envelope import Postman
-from actalog_bus.memory import MemoryBroker, MemoryBus
-from actalog_bus.ports import Delivery, Listen
-from actalog_conductor.app import build_app
-from actalog_contracts.base import ToolCall, Usage
-from actalog_contracts.calls import CallModel, RunTool, answer
-from actalog_contracts.definitions import AgentDefinition
-from actalog_contracts.runs import ModelReplied, PromptRecord, ToolReturned
-from actalog_core.settings import Settings
-from actalog_log.memory import MemoryLog
-from tests.unit.actalog_conductor.spec import PLAIN
-
-PROMPT = PromptRecord(digest="sha256:p", renderer="1", parts=())
-
-
-@dataclass
-class World:
-    """A platform of one conductor, a model that follows a script, and tools that count."""
-
-    log: MemoryLog = field(default_factory=MemoryLog)
-    broker: MemoryBroker = field(default_factory=MemoryBroker)
-    script: dict[int, list[str]] = field(default_factory=dict[int, list[str]])
-    answering: bool = True
-    ran: list[str] = field(default_factory=list[str])
-
-    def __post_init__(self) -> None:
-        self.bus = MemoryBus(broker=self.broker)
-        self.postman = Postman(self.bus, prefix="actalog", service="test")
-        build_app(bus=self.bus, log=self.log, settings=Settings())
-        for topic, hear in (("llm", self.think), ("tools", self.act)):
-            self.bus.listen(
-                Listen(
-                    topics=[f"actalog.{topic}.commands"], group=f"actalog.{topic}", hear=hear,
-                    lane=lambda record: (record.key or b"").decode(),
-                )
-            )  # fmt: skip
-
-    async def start(self, definition: AgentDefinition = PLAIN) -> None:
-        await self.log.put_definition(
-            "sha256:a", "agent", "a", definition.model_dump_json().encode()
-        )
-        await self.bus.start()
-
-    async def think(self, delivery: Delivery) -> None:
-        if not self.answering:
-            return
-        command = CallModel.model_validate_json(delivery.record.value or b"")
-        turn = int(command.call_id.rpartition(":m")[2])
-        calls = tuple(
-            ToolCall(id="", provider_id="c", name=name, arguments="{}")
-            for name in self.script.get(turn, [])
-        )
-        reply = ModelReplied(
-            call_id=command.call_id, epoch=1, text=f"answer {turn}", tool_calls=calls,
-            finish="stop", model="m", provider="p", prompt=PROMPT, usage=Usage(model_calls=1),
-        )  # fmt: skip
-        await self.postman.reply(answer(command, reply), causation=delivery.record)
-
-    async def act(self, delivery: Delivery) -> None:
-        command = RunTool.model_validate_json(delivery.record.value or b"")
-        self.ran.append(command.call_id)
-        outcome = ToolReturned(call_id=command.call_id, content="done")
-        await self.postman.reply(answer(command, outcome), causation=delivery.record)
-
-    async def send(self, **message: Any) -> None:
-        await self.raw(json.dumps(message).encode())
-
-    async def raw(self, value: bytes | None) -> None:
-        await self.bus.publish("actalog.tasks", value=value)
-
-    async def task(self, run_id: str = "r", **more: Any) -> None:
-        await self.send(**{"target": "agent:a", "input": "hello", "run_id": run_id, **more})
-
-    async def results(self) -> list[dict[str, Any]]:
-        await self.bus.drained()
-        return [json.loads(one.value or b"") for one in self.bus.records("actalog.results")]
-
-    async def refusals(self) -> list[str]:
-        told = [one for one in await self.results() if one["type"] == "message.refused.v1"]
-        return sorted(one["error"]["code"] for one in told)
-
-    async def statuses(self) -> set[str]:
-        return {one["status"] for one in await self.results() if one["type"] == "run.result.v1"}
-
-    async def types(self, run_id: str = "r") -> list[str]:
-        await self.bus.drained()
-        found = await self.log.find_run("default", run_id)
-        assert found is not None
-        events = await self.log.read(found.row.run_no)
-        return [event.type.rsplit(".", 1)[0] for event in events]
-
-
-@pytest.fixture
-async def world() -> AsyncIterator[World]:
-    made = World()
-    yield made
-    await made.bus.stop()
+from actalog_bus.memory import MemoryBroker
+from actalog_contracts.tasks import PublishedEvent
+from tests.integration.conductor.world import SERVICES, World
 
 
 async def test_a_task_becomes_a_run_with_a_result_and_every_step_in_the_log(world: World):
@@ -119,6 +23,8 @@ async def test_a_task_becomes_a_run_with_a_result_and_every_step_in_the_log(worl
         "run.accepted", "run.started", "context.built", "model.replied", "tool.called",
         "tool.called", "tool.returned", "tool.returned", "model.replied", "run.completed",
     ]  # fmt: skip
+    for one in world.bus.records("actalog.events"):
+        PublishedEvent.model_validate_json(one.value or b"")
     published = [json.loads(one.value or b"") for one in world.bus.records("actalog.events")]
     assert [one["seq"] for one in published] == list(range(1, 11))
     assert [one["previous_hash"] for one in published[1:]] == [
@@ -136,7 +42,7 @@ async def test_everything_delivered_twice_is_one_run_and_one_result_id(world: Wo
     ids = {one["id"] for one in await world.results()}
     assert len(ids) == 1
     assert await world.types() == first
-    assert set(world.ran) == {"r:t1.0"}
+    assert set(world.ran()) == {"r:t1.0"}
 
 
 async def test_another_body_under_a_known_id_is_refused(world: World):
@@ -174,7 +80,7 @@ async def test_bad_input_is_refused_kept_and_harms_nobody(world: World, value: b
 
 
 async def test_a_cancel_that_overtakes_its_task_still_cancels_it(world: World):
-    world.answering = False
+    world.deaf = set(SERVICES)
     await world.start()
     await world.send(type="run.cancel.v1", run_id="r", reason="changed my mind")
     await world.bus.drained()
@@ -183,7 +89,7 @@ async def test_a_cancel_that_overtakes_its_task_still_cancels_it(world: World):
 
 
 async def test_runs_of_a_session_take_turns(world: World):
-    world.answering = False
+    world.deaf = set(SERVICES)
     await world.start()
     for run_id in ("a", "b"):
         await world.task(run_id, session_id="s")
@@ -208,8 +114,8 @@ async def test_a_confirmation_pauses_the_run_and_its_approval_goes_on(world: Wor
     await world.task()
     (paused,) = await world.results()
     (required,) = paused["requirements"]
-    assert (paused["status"], world.ran) == ("paused", [])
-    answer_ = {
+    assert (paused["status"], world.ran()) == ("paused", [])
+    answer_: dict[str, Any] = {
         "type": "requirement.resolve.v1", "run_id": "r", "requirement_id": required["id"],
         "decision": "approve", "digest": required["tool_call"]["digest"], "by": "ann",
     }  # fmt: skip
@@ -219,11 +125,11 @@ async def test_a_confirmation_pauses_the_run_and_its_approval_goes_on(world: Wor
     assert await world.statuses() == {"paused", "completed"}
     await world.send(**answer_)
     assert await world.refusals() == ["already_resolved", "digest_mismatch"]
-    assert world.ran == ["r:t1.0"]
+    assert world.ran() == ["r:t1.0"]
 
 
 async def test_a_run_abandoned_between_commit_and_command_is_finished_by_another(world: World):
-    world.answering = False
+    world.deaf = set(SERVICES)
     await world.start()
     await world.task()
     await world.bus.drained()

@@ -1,0 +1,225 @@
+"""A platform of one conductor and scripted services that answer its commands."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from pydantic import TypeAdapter
+
+from actalog_bus.envelope import Postman
+from actalog_bus.memory import MemoryBroker, MemoryBus
+from actalog_bus.ports import Delivery, Listen
+from actalog_conductor.app import build_app
+from actalog_conductor.supervisor import Supervisor
+from actalog_contracts.base import TextRef, ToolCall, Usage
+from actalog_contracts.calls import (
+    AnyCommand,
+    CallModel,
+    CheckText,
+    Command,
+    GatherContext,
+    Outcome,
+    Remember,
+    RunTool,
+    answer,
+)  # fmt: skip
+from actalog_contracts.definitions import AgentDefinition
+from actalog_contracts.runs import (
+    ContextBuilt,
+    InputChecked,
+    MemoryOp,
+    MemoryUpdated,
+    ModelNeeded,
+    ModelReplied,
+    OutputReviewed,
+    PromptRecord,
+    SessionSummarised,
+    StateOp,
+    ToolReturned,
+)  # fmt: skip
+from actalog_core.clock import system_clock
+from actalog_core.settings import Settings
+from actalog_log.memory import MemoryLog
+from actalog_log.ports import Held
+from actalog_log.postgres import PostgresLog
+from tests.unit.actalog_conductor.spec import PLAIN
+
+Log = MemoryLog | PostgresLog
+PROMPT = PromptRecord(digest="sha256:p", renderer="1", parts=())
+SERVICES = ("guardrails", "context", "llm", "tools", "memory")
+COMMANDS: TypeAdapter[Command] = TypeAdapter(AnyCommand)
+
+
+@dataclass
+class World:
+    """`script`: the tools that the model asks for, by turn. `deaf`: services that answer nothing.
+    `verdict`: of every check. `ahead`: how far the conductor's clock is."""
+
+    log: Log
+    broker: MemoryBroker = field(default_factory=MemoryBroker)
+    settings: Settings = field(default_factory=Settings)
+    script: dict[int, list[str]] = field(default_factory=dict[int, list[str]])
+    deaf: set[str] = field(default_factory=set[str])
+    verdict: str = "passed"
+    says: str | None = None
+    ops: tuple[StateOp, ...] = ()
+    ahead: timedelta = timedelta()
+    asked: list[Command] = field(default_factory=list[Command])
+
+    def __post_init__(self) -> None:
+        self.bus = MemoryBus(broker=self.broker)
+        self.postman = Postman(self.bus, prefix="actalog", service="test")
+        self.service = build_app(
+            bus=self.bus, log=self.log, settings=self.settings, clock=self.clock
+        )
+        for name in SERVICES:
+            self.bus.listen(
+                Listen(
+                    topics=[f"actalog.{name}.commands"], group=f"actalog.{name}", hear=self.hear,
+                    lane=lambda record: (record.key or b"").decode(),
+                )
+            )  # fmt: skip
+
+    def clock(self) -> datetime:
+        return system_clock() + self.ahead
+
+    @property
+    def supervisor(self) -> Supervisor:
+        return cast(Supervisor, self.service.parts[0])
+
+    async def start(self, definition: AgentDefinition = PLAIN, digest: str = "sha256:a") -> None:
+        body = definition.model_dump_json().encode()
+        await self.log.put_definition(digest, "agent", "a", body)
+        await self.bus.start()
+
+    async def look(self, *, ahead_s: float = 0) -> None:
+        """Let the supervisor look once, and wait for what follows."""
+        self.ahead += timedelta(seconds=ahead_s)
+        await self.bus.drained()
+        await self.supervisor.look()
+        await self.bus.drained()
+
+    # The services.
+
+    async def hear(self, delivery: Delivery) -> None:
+        command = COMMANDS.validate_json(delivery.record.value or b"")
+        self.asked.append(command)
+        service = delivery.record.topic.split(".")[1]
+        if service not in self.deaf:
+            outcome = await self.outcome(command)
+            await self.postman.reply(answer(command, outcome), causation=delivery.record)
+
+    async def outcome(self, command: Command) -> Outcome:
+        match command:
+            case CheckText():
+                return await self.check(command)
+            case GatherContext():
+                return ContextBuilt(call_id=command.call_id)
+            case CallModel():
+                return await self.think(command)
+            case RunTool():
+                return ToolReturned(call_id=command.call_id, content="done", state_ops=self.ops)
+            case Remember():
+                return self.remember(command)
+            case _:
+                raise AssertionError(command)
+
+    async def check(self, command: CheckText) -> InputChecked | OutputReviewed:
+        assert command.held is not None
+        stored = await self.log.get_held(command.tenant_id, command.held.held)
+        assert stored is not None
+        verdict: Any = self.verdict
+        text = {"passed": stored, "masked": "***", "blocked": None}[verdict]
+        if command.stage == "input":
+            return InputChecked(call_id=command.call_id, verdict=verdict, text=text)
+        message = json.loads(stored)
+        calls = tuple(ToolCall(**one) for one in message["tool_calls"])
+        if verdict == "masked":
+            calls = tuple(one.model_copy(update={"arguments": '{"x":"***"}'}) for one in calls)
+        return OutputReviewed(
+            call_id=command.call_id, verdict=verdict, tool_calls=calls,
+            text="***" if verdict == "masked" else message["text"],
+        )  # fmt: skip
+
+    async def think(self, command: CallModel) -> ModelReplied:
+        turn = int(command.call_id.rpartition(":m")[2])
+        calls = tuple(
+            ToolCall(id="", provider_id="c", name=name, arguments="{}")
+            for name in self.script.get(turn, []) if command.purpose == "answer"
+        )  # fmt: skip
+        text = self.says or f"answer {turn}"
+        reply = ModelReplied(
+            call_id=command.call_id, epoch=1, text=text, tool_calls=calls, finish="stop", model="m",
+            purpose=command.purpose, provider="p", prompt=PROMPT, usage=Usage(model_calls=1),
+        )  # fmt: skip
+        if command.stream or command.purpose != "answer":
+            return reply
+        held = TextRef(held=f"{command.call_id}:1", digest="hmac:h")
+        body = {"text": text, "tool_calls": [one.model_dump() for one in calls]}
+        await self.log.put_held(
+            Held(command.tenant_id, held.held, command.run_no, json.dumps(body))
+        )
+        return reply.model_copy(update={"text": None, "tool_calls": (), "held_text": held})
+
+    def remember(self, command: Remember) -> ModelNeeded | MemoryUpdated | SessionSummarised:
+        if command.continuation is None:
+            return ModelNeeded(
+                call_id=command.call_id, purpose=command.step, template="t", continuation="c"
+            )
+        if command.step == "summary":
+            return SessionSummarised(call_id=command.call_id, summary=command.reply or "")
+        op = MemoryOp(op="add", id="1", text=command.reply or "")
+        return MemoryUpdated(call_id=command.call_id, ops=(op,))
+
+    # What others do.
+
+    async def send(self, **message: Any) -> None:
+        await self.raw(json.dumps(message).encode())
+
+    async def raw(self, value: bytes | None, **headers: bytes) -> None:
+        told = tuple((name.replace("__", "-"), value) for name, value in headers.items())
+        await self.bus.publish("actalog.tasks", value=value, headers=told)
+
+    async def task(self, run_id: str = "r", **more: Any) -> None:
+        await self.send(**{"target": "agent:a", "input": "hello", "run_id": run_id, **more})
+
+    # What can be seen.
+
+    async def results(self, topic: str = "actalog.results") -> list[dict[str, Any]]:
+        await self.bus.drained()
+        return [json.loads(one.value or b"") for one in self.bus.records(topic)]
+
+    async def result(self) -> dict[str, Any]:
+        (one,) = await self.results()
+        return one
+
+    async def refusals(self) -> list[str]:
+        told = [one for one in await self.results() if one["type"] == "message.refused.v1"]
+        return sorted(one["error"]["code"] for one in told)
+
+    async def statuses(self) -> set[str]:
+        return {one["status"] for one in await self.results() if one["type"] == "run.result.v1"}
+
+    async def types(self, run_id: str = "r") -> list[str]:
+        await self.bus.drained()
+        found = await self.log.find_run("default", run_id)
+        assert found is not None
+        return await self.types_of(found.row.run_no)
+
+    async def types_of(self, run_no: int) -> list[str]:
+        events = await self.log.read(run_no)
+        return [event.type.rsplit(".", 1)[0] for event in events]
+
+    async def children(self, run_id: str = "r") -> Sequence[int]:
+        await self.bus.drained()
+        found = await self.log.find_run("default", run_id)
+        assert found is not None
+        return [one.row.run_no for one in await self.log.children(found.row.run_no)]
+
+    def ran(self) -> list[str]:
+        return [one.call_id for one in self.asked if isinstance(one, RunTool)]
+
+    def count(self, kind: type[Command]) -> int:
+        return sum(isinstance(one, kind) for one in self.asked)
