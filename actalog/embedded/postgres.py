@@ -10,6 +10,7 @@ import hashlib
 import os
 import shutil
 import signal
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -82,7 +83,7 @@ class EmbeddedPostgres:
             home.mkdir(exist_ok=True)
         self.data = home / "postgres"
         self.log = home / "postgres.log"
-        self.process: asyncio.subprocess.Process | None = None
+        self.process: subprocess.Popen[bytes] | None = None
 
     async def start(self) -> str:
         """Start the server; its DSN once it answers.
@@ -95,9 +96,11 @@ class EmbeddedPostgres:
             await self._create()
         port = free_port()
         with self.log.open("ab") as log:
-            self.process = await asyncio.create_subprocess_exec(
-                binaries() / "postgres", "-D", self.data, "-p", str(port),
-                stdout=log, stderr=log, stdin=asyncio.subprocess.DEVNULL, user=self.owner,
+            # Popen and not the loop's: uvloop cannot start a process as another user. The wait
+            # for the fork is short.
+            self.process = subprocess.Popen(  # noqa: ASYNC220
+                [binaries() / "postgres", "-D", self.data, "-p", str(port)],
+                stdout=log, stderr=log, stdin=subprocess.DEVNULL, user=self.owner,
                 start_new_session=True, preexec_fn=dies_with_parent(signal.SIGINT),  # fast shutdown
             )  # fmt: skip
         dsn = f"postgresql://actalog@127.0.0.1:{port}/postgres"
@@ -110,12 +113,10 @@ class EmbeddedPostgres:
             return
         with contextlib.suppress(ProcessLookupError):
             self.process.send_signal(signal.SIGINT)
-        try:
-            await asyncio.wait_for(self.process.wait(), STOP_SECONDS)
-        except TimeoutError:
+        if not await self._ended(STOP_SECONDS):
             with contextlib.suppress(ProcessLookupError):
                 self.process.send_signal(signal.SIGQUIT)
-            await self.process.wait()
+            await asyncio.to_thread(self.process.wait)
         self.process = None
 
     async def _create(self) -> None:
@@ -124,22 +125,31 @@ class EmbeddedPostgres:
         self.data.mkdir()
         if self.owner:
             shutil.chown(self.data, self.owner)
-        made = await asyncio.create_subprocess_exec(
-            binaries() / "initdb", "-D", self.data, "-U", "actalog", "-A", "trust", "-E", "UTF8",
-            "--locale=C", "--no-sync", user=self.owner,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-        )  # fmt: skip
-        said, _ = await made.communicate()
+        made = await asyncio.to_thread(self._initdb)
         if made.returncode != 0:
             shutil.rmtree(self.data, ignore_errors=True)
-            raise PostgresWillNotStart(said.decode(errors="replace")[-2000:])
+            raise PostgresWillNotStart(made.stdout.decode(errors="replace")[-2000:])
         with (self.data / "postgresql.conf").open("a") as config:
             config.write(CONFIG)
+
+    def _initdb(self) -> "subprocess.CompletedProcess[bytes]":
+        return subprocess.run(
+            [binaries() / "initdb", "-D", self.data, "-U", "actalog", "-A", "trust", "-E", "UTF8",
+             "--locale=C", "--no-sync"],
+            user=self.owner, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+        )  # fmt: skip
+
+    async def _ended(self, within_s: float) -> bool:
+        for _ in range(int(within_s / 0.02)):
+            if self.process is None or self.process.poll() is not None:
+                return True
+            await asyncio.sleep(0.02)
+        return False
 
     async def _answers(self, dsn: str) -> None:
         deadline = asyncio.get_running_loop().time() + START_SECONDS
         while asyncio.get_running_loop().time() < deadline:
-            if self.process is None or self.process.returncode is not None:
+            if self.process is None or self.process.poll() is not None:
                 break
             with contextlib.suppress(OSError, asyncpg.PostgresError, TimeoutError):
                 await asyncio.wait_for(_greet(dsn), 2)
