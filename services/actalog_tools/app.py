@@ -11,9 +11,8 @@ from actalog_core.clock import Clock, system_clock
 from actalog_core.service import Service
 from actalog_core.settings import Settings
 from actalog_log.ports import Calls, RunLog
-from actalog_tools.attempt import Tool
-from actalog_tools.functions import describe
 from actalog_tools.handlers import ToolHandlers
+from actalog_tools.offered import Offered
 from actalog_tools.running import Runner
 from actalog_tools.threads import Threads
 
@@ -55,7 +54,7 @@ def build_app(
     claims = Claims(calls, holder=holder, lease_ms=settings.lease_ms)
     threads = threads or Threads()
     handlers = ToolHandlers(
-        tools={path: Tool(one, describe(one)) for path, one in callables.items()},
+        tools=Offered(callables),
         log=log,
         claims=claims,
         postman=Postman(bus, prefix=prefix, service="tools"),
