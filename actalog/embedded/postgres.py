@@ -13,6 +13,7 @@ import signal
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import BinaryIO
 
 import asyncpg
 
@@ -98,11 +99,7 @@ class EmbeddedPostgres:
         with self.log.open("ab") as log:
             # Popen and not the loop's: uvloop cannot start a process as another user. The wait
             # for the fork is short.
-            self.process = subprocess.Popen(  # noqa: ASYNC220
-                [binaries() / "postgres", "-D", self.data, "-p", str(port)],
-                stdout=log, stderr=log, stdin=subprocess.DEVNULL, user=self.owner,
-                start_new_session=True, preexec_fn=dies_with_parent(signal.SIGINT),  # fast shutdown
-            )  # fmt: skip
+            self.process = self._spawn(port, log)
         dsn = f"postgresql://actalog@127.0.0.1:{port}/postgres"
         await self._answers(dsn)
         return dsn
@@ -131,6 +128,13 @@ class EmbeddedPostgres:
             raise PostgresWillNotStart(made.stdout.decode(errors="replace")[-2000:])
         with (self.data / "postgresql.conf").open("a") as config:
             config.write(CONFIG)
+
+    def _spawn(self, port: int, log: BinaryIO) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(
+            [binaries() / "postgres", "-D", self.data, "-p", str(port)],
+            stdout=log, stderr=log, stdin=subprocess.DEVNULL, user=self.owner,
+            start_new_session=True, preexec_fn=dies_with_parent(signal.SIGINT),  # fast shutdown
+        )  # fmt: skip
 
     def _initdb(self) -> "subprocess.CompletedProcess[bytes]":
         return subprocess.run(

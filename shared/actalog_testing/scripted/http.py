@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from http import HTTPStatus
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 MAX_HEAD = 65_536
 MAX_BODY = 256 * 1_048_576
@@ -75,8 +75,8 @@ class Connection(asyncio.Protocol):
         self._sending: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports are no subclass of asyncio's.
+        self._transport = cast(asyncio.Transport, transport)
         self._alive.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
