@@ -127,7 +127,8 @@ def _gathers(definition: AgentDefinition) -> bool:
 def _checked(facts: Facts, heard: InputChecked) -> list[RunEvent]:
     if heard.verdict != "blocked":
         return [heard, *_context(facts.definition)]
-    return [heard, _blocked("input_blocked", heard.reasons, facts.usage)]
+    bare = heard.model_copy(update={"text": None})  # whatever the check said: never logged
+    return [bare, _blocked("input_blocked", heard.reasons, facts.usage)]
 
 
 def _thought(facts: Facts, heard: ModelReplied | ModelFailed) -> list[RunEvent]:
@@ -142,7 +143,8 @@ def _thought(facts: Facts, heard: ModelReplied | ModelFailed) -> list[RunEvent]:
 
 def _reviewed(state: Reviewing, heard: OutputReviewed) -> list[RunEvent]:
     if heard.verdict == "blocked":
-        return [heard, _blocked("output_blocked", heard.reasons, state.facts.usage)]
+        bare = heard.model_copy(update={"text": None, "tool_calls": ()})
+        return [bare, _blocked("output_blocked", heard.reasons, state.facts.usage)]
     # The reviewed calls, not those of the reply: what was masked is never used.
     return [heard, *answers.after_message(state.facts, heard.text, heard.tool_calls)]
 

@@ -12,6 +12,7 @@ from actalog_bus.envelope import Postman
 from actalog_bus.memory import MemoryBroker, MemoryBus
 from actalog_bus.ports import Delivery, Listen
 from actalog_conductor.app import build_app
+from actalog_conductor.live import Runs
 from actalog_conductor.supervisor import Supervisor
 from actalog_contracts.base import TextRef, ToolCall, Usage
 from actalog_contracts.calls import (
@@ -88,6 +89,10 @@ class World:
     @property
     def supervisor(self) -> Supervisor:
         return cast(Supervisor, self.service.parts[0])
+
+    def runs(self) -> Runs:
+        """The conductor's cache."""
+        return self.supervisor.waking.runs
 
     async def start(self, definition: AgentDefinition = PLAIN, digest: str = "sha256:a") -> None:
         body = definition.model_dump_json().encode()

@@ -1,0 +1,145 @@
+"""Where results go, what comes back with them, and what is too large to travel."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from actalog_bus.ports import Headers
+from actalog_core.settings import Settings
+from tests.integration.conductor.world import Log, World
+from tests.unit.actalog_conductor.spec import GATHERS
+
+ALLOWS = Settings(reply_topics="shop.*, other", echo_headers="x-shop-*")
+
+
+def header(headers: Headers, name: str) -> bytes | None:
+    return dict(headers).get(name)
+
+
+@pytest.fixture
+async def shop(log: Log):
+    made = World(log, settings=ALLOWS)
+    await made.start()
+    yield made
+    await made.bus.stop()
+
+
+async def test_a_result_goes_where_the_task_says_and_nowhere_else(shop: World):
+    await shop.task(reply_to="shop.replies")
+    assert await shop.results() == []
+    (result,) = await shop.results("shop.replies")
+    assert result["status"] == "completed"
+
+
+async def test_springs_headers_are_honoured_and_echoed(shop: World):
+    value = json.dumps({"target": "agent:a", "input": "x", "run_id": "r"}).encode()
+    binary = bytes(range(240, 256))
+    told: dict[str, Any] = {
+        "kafka_replyTopic": b"shop.replies", "kafka_correlationId": binary, "x__shop__id": b"7",
+        "x__other": b"no",
+    }  # fmt: skip
+    await shop.raw(value, **told)
+    await shop.bus.drained()
+    (record,) = shop.bus.records("shop.replies")
+    assert header(record.headers, "kafka_correlationId") == binary
+    assert header(record.headers, "x-shop-id") == b"7"
+    assert header(record.headers, "x-other") is None
+
+
+async def test_a_correlation_id_that_is_text_is_told_in_the_result_too(shop: World):
+    value = json.dumps({"target": "agent:a", "input": "x", "run_id": "r"}).encode()
+    await shop.raw(value, kafka_correlationId=b"c-1")
+    assert (await shop.result())["correlation_id"] == "c-1"
+
+
+@pytest.mark.parametrize("topic", ["elsewhere", "actalog.tasks", "actalog.tasks.dlq"])
+async def test_a_topic_that_is_not_allowed_is_refused(shop: World, topic: str):
+    await shop.task(reply_to=topic)
+    assert await shop.refusals() == ["not_allowed"]
+    assert await shop.log.find_run("default", "r") is None
+
+
+async def test_no_pattern_allows_a_topic_of_the_platform(log: Log):
+    world = World(log, settings=Settings(reply_topics="*"))
+    await world.start()
+    await world.task(reply_to="actalog.replies")
+    assert await world.refusals() == ["not_allowed"]
+    await world.task("s", reply_to="actalog.results")
+    assert await world.statuses() == {"completed"}
+    await world.bus.stop()
+
+
+async def test_a_refusal_goes_to_the_reply_topic_as_well(shop: World):
+    await shop.task(target="agent:nobody", reply_to="shop.replies", correlation_id="c")
+    (refused,) = await shop.results("shop.replies")
+    assert (refused["error"]["code"], refused["correlation_id"]) == ("unknown_target", "c")
+
+
+async def test_an_output_above_the_limit_travels_by_reference(world: World):
+    world.says = "x" * 950_000
+    await world.start()
+    await world.task()
+    result = await world.result()
+    assert "output" not in result
+    ref = result["output_ref"]
+    assert ref["bytes"] == 950_000
+    stored = await world.log.get_blob("default", ref["url"].rpartition("/")[2])
+    assert stored == ("text/plain; charset=utf-8", world.says.encode())
+    (event,) = [
+        one for one in world.bus.records("actalog.events")
+        if one.header("ce_type") == b"model.replied.v1"
+    ]  # fmt: skip
+    assert json.loads(event.value or b"")["payload_ref"]["bytes"] > 950_000
+
+
+async def test_a_bare_name_is_an_agents(world: World):
+    await world.start()
+    await world.task(target="a")
+    assert (await world.result())["target"] == "agent:a"
+    await world.task("t", target="team:a")
+    assert await world.refusals() == ["unknown_target"]
+
+
+async def test_a_deadline_that_has_passed_is_refused_unless_the_run_is_known(world: World):
+    await world.start()
+    await world.task(deadline="2020-01-01T00:00:00Z")
+    assert await world.refusals() == ["expired"]
+    soon = world.clock().isoformat().replace("+00:00", "Z")
+    await world.task("s", deadline=soon[:-1] + "Z")
+    assert await world.refusals() == ["expired", "expired"]
+
+
+async def test_a_repeat_after_the_deadline_is_the_same_run(world: World):
+    await world.start()
+    soon = (world.clock() + timedelta(seconds=30)).isoformat().replace("+00:00", "Z")
+    await world.task(deadline=soon, session_id="s")
+    await world.bus.drained()
+    world.ahead = timedelta(seconds=60)
+    await world.task(deadline=soon, session_id="s")
+    assert await world.refusals() == []
+    await world.task(deadline=soon)
+    assert await world.refusals() == ["conflict"]
+
+
+async def test_a_blob_that_is_not_there_is_refused(world: World):
+    await world.start()
+    await world.task(media=[{"type": "image", "blob": "b1"}])
+    assert await world.refusals() == ["bad_input"]
+    await world.log.put_blob("default", "b1", "image/png", b"x")
+    await world.task("s", media=[{"type": "image", "blob": "b1"}])
+    assert await world.statuses() == {"completed"}
+
+
+async def test_a_new_deploy_is_noticed_and_running_ones_keep_theirs(world: World):
+    world.deaf = {"llm"}
+    await world.start()
+    await world.task()
+    await world.bus.drained()
+    await world.log.put_definition("sha256:b", "agent", "a", GATHERS.model_dump_json().encode())
+    world.runs().definitions.monotonic = lambda: 1e12
+    await world.task("s")
+    assert (await world.types("s"))[:3] == ["run.accepted", "run.started", "context.built"]
+    found = [await world.log.find_run("default", one) for one in ("r", "s")]
+    assert [one.row.definition for one in found if one] == ["sha256:a", "sha256:b"]
