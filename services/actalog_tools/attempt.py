@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, assert_never
+from typing import Any
 
 import structlog
 
@@ -51,7 +51,7 @@ class Attempt:
             kwargs = bind(self.tool.spec, self.command.arguments, self.special.values)
         except ArgumentsRefused as error:
             return self._failed(claim, "arguments", str(error))
-        if claim.state == "expired" and self.command.effect not in AGAIN:
+        if doubtful(self.command, claim):
             return await self._doubtful(claim, kwargs, now)
         return await self._run(claim, self.tool.function, kwargs, now)
 
@@ -59,8 +59,9 @@ class Attempt:
         """Nobody knows whether it has acted; its `reconciler`, where it has one, may."""
         reconciler = getattr(self.tool.function, "reconciler", None)
         if not callable(reconciler):
-            said = "the process that ran it died before it could tell the outcome"
-            return ToolInDoubt(call_id=self.command.call_id, epoch=claim.epoch, message=said)
+            return in_doubt(
+                self.command, claim, "whoever ran it was gone before it told the outcome"
+            )
         known = {**kwargs, **self.special.values}
         ran = await self._timed(reconciler, _asked_for(reconciler, known), now)
         if ran.how == "returned" and ran.text == "null":  # it has not acted
@@ -69,9 +70,7 @@ class Attempt:
             said = (
                 f"its reconciler could not tell: {ran.how} {told(ran.error) if ran.error else ''}"
             )
-            return ToolInDoubt(
-                call_id=self.command.call_id, epoch=claim.epoch, message=said.strip()
-            )  # fmt: skip
+            return in_doubt(self.command, claim, said.strip())
         return self._returned(claim, ran, 0)
 
     async def _run(
@@ -114,8 +113,6 @@ class Attempt:
             case "cancelled":
                 said = f"{self.command.name} was cancelled because its run has ended."
                 return self._failed(claim, "cancelled", said, took_ms)
-            case other:
-                assert_never(other)
 
     def _returned(self, claim: Claim, ran: Ran, took_ms: int) -> Outcome:
         try:
@@ -136,6 +133,15 @@ class Attempt:
             call_id=self.command.call_id, epoch=claim.epoch, kind=kind, message=message,
             fingerprint=self.tool.spec.fingerprint, duration_ms=took_ms,
         )  # fmt: skip
+
+
+def doubtful(command: RunTool, claim: Claim) -> bool:
+    """Whether an earlier attempt may have acted, and must not be repeated."""
+    return claim.state == "expired" and command.effect not in AGAIN
+
+
+def in_doubt(command: RunTool, claim: Claim, message: str) -> ToolInDoubt:
+    return ToolInDoubt(call_id=command.call_id, epoch=claim.epoch, message=message)
 
 
 def _size(ops: tuple[StateOp, ...]) -> int:

@@ -5,7 +5,6 @@ import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import structlog
 from pydantic import ValidationError
 
 from actalog_bus.envelope import Postman
@@ -18,11 +17,11 @@ from actalog_contracts.streams import Progress
 from actalog_core.clock import Clock
 from actalog_core.errors import Transient, Undecodable
 from actalog_log.ports import Claim, RunLog
-from actalog_tools.attempt import Attempt, Outcome, Tool
+from actalog_tools.attempt import Attempt, Outcome, Tool, doubtful, in_doubt
 from actalog_tools.run_context import special
 from actalog_tools.running import Cancel, Runner
 
-log = structlog.get_logger()
+BESIDE = "read_only"  # what only reads claims beside its work (protocol 6.3)
 
 
 @dataclass
@@ -59,7 +58,7 @@ class ToolHandlers:
 
         await answer_claimed(
             delivery, command, claims=self.claims, postman=self.postman, run=run,
-            beside=command.effect == "read_only",
+            beside=command.effect == BESIDE,
         )  # fmt: skip
 
     def _say(self, command: RunTool, claim: Claim) -> None:
@@ -70,19 +69,22 @@ class ToolHandlers:
     async def _progress(self, command: RunTool, claim: Claim) -> None:
         """Tell people that it runs, once the claim stands. Nobody depends on it."""
         with contextlib.suppress(Transient):
-            stands = await self.claims.stands(claim.call_id)
+            if command.effect == BESIDE:
+                claim = await self.claims.stands(claim.call_id)
             said = Progress(
                 tenant_id=command.tenant_id, run_id=command.run_id,
-                session_id=command.session_id, call_id=command.call_id, epoch=stands.epoch,
+                session_id=command.session_id, call_id=command.call_id, epoch=claim.epoch,
                 what="tool", detail=command.name,
             )  # fmt: skip
             await self.postman.stream(said, session_id=command.session_id)
 
 
-def _missing(command: RunTool, claim: Claim) -> ToolFailed:
+def _missing(command: RunTool, claim: Claim) -> Outcome:
     """The definition that the run has pinned names a callable that this App does not have."""
     said = (
         f"The tool {command.name} is not in the App that runs here (path {command.path!r})."
         " `actalog deploy` with the App that has it mends this."
     )
+    if doubtful(command, claim):
+        return in_doubt(command, claim, said)
     return ToolFailed(call_id=command.call_id, epoch=claim.epoch, kind="internal", message=said)

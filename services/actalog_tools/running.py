@@ -109,7 +109,7 @@ def is_async(function: Any) -> bool:
             return True
         inner = getattr(function, "func", None) or getattr(function, "entrypoint", None)
         if inspect.isroutine(function) or not callable(inner):
-            call = getattr(type(function), "__call__", None)  # noqa: B004
+            call = getattr(cast(type, type(function)), "__call__", None)  # noqa: B004
             return inspect.iscoroutinefunction(call) or inspect.isasyncgenfunction(call)
         function = inner
 
