@@ -88,9 +88,9 @@ def _name(error: ErrorDetails, content: Any) -> str | None:
     of value that pydantic tried ("input.str")."""
     path: list[str] = []
     for part in error["loc"][1:]:
-        if isinstance(content, dict) and part in content:
-            content = content[part]  # pyright: ignore[reportUnknownVariableType]
-        elif isinstance(content, list) and isinstance(part, int):
+        if (isinstance(content, dict) and part in content) or (
+            isinstance(content, list) and isinstance(part, int)
+        ):
             content = content[part]  # pyright: ignore[reportUnknownVariableType]
         elif isinstance(content, dict) and error["type"] == "missing":
             content = None

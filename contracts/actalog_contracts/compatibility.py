@@ -62,13 +62,12 @@ class _Comparison:
         yield from _bounds(old, new, path)
         yield from self._fields(old, new, path)
         for name, inner in (("items", "[]"), ("additionalProperties", ".*")):
-            one, other = old.get(name, {}), new.get(name, {})
-            if name not in new:
-                continue  # anything is taken
-            if one is not False and other is False:
+            one, other = old.get(name, True), new.get(name, True)
+            if other is False and one is not False:
                 yield Break("narrowed", path, "unknown fields are no longer taken")
-            elif isinstance(one, Mapping) and isinstance(other, Mapping):
-                yield from self.compare(one, other, path + inner)  # pyright: ignore[reportUnknownArgumentType]
+            elif isinstance(other, Mapping) and one is not False:
+                known: Schema = one if isinstance(one, Mapping) else {}  # True takes anything
+                yield from self.compare(known, other, path + inner)  # pyright: ignore[reportUnknownArgumentType]
 
     def _fields(self, old: Schema, new: Schema, path: str) -> Iterator[Break]:
         before, after = old.get("properties", {}), new.get("properties", {})
@@ -108,7 +107,7 @@ def _same_kind(old: Schema, new: Schema) -> bool:
         return True  # anything is taken
     if (old.get("type"), new.get("type")) == ("integer", "number"):
         return True
-    return old.get("type") == new.get("type") and _tag(old) == _tag(new)
+    return old.get("type") == new.get("type") and _tag(new) in (_tag(old), None)
 
 
 def _tag(schema: Schema) -> object:
