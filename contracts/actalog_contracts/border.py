@@ -88,13 +88,17 @@ def _name(error: ErrorDetails, content: Any) -> str | None:
     of value that pydantic tried ("input.str")."""
     path: list[str] = []
     for part in error["loc"][1:]:
-        if (isinstance(content, dict) and part in content) or (
-            isinstance(content, list) and isinstance(part, int)
-        ):
-            content = content[part]  # pyright: ignore[reportUnknownVariableType]
-        elif isinstance(content, dict) and error["type"] == "missing":
-            content = None
+        inside: Any = content  # pyright narrows `content` to a container of unknown things
+        if isinstance(content, dict):
+            known = part in content or error["type"] == "missing"
+            content = inside.get(part)
+        elif isinstance(content, list):
+            known = isinstance(part, int)
+            content = inside[part] if known else inside
         else:
             continue
-        path.append(str(part))
+        if known:
+            path.append(str(part))
+        else:
+            content = inside
     return ".".join(path) or None

@@ -66,7 +66,7 @@ class _Comparison:
             if other is False and one is not False:
                 yield Break("narrowed", path, "unknown fields are no longer taken")
             elif isinstance(other, Mapping) and one is not False:
-                known: Schema = one if isinstance(one, Mapping) else {}  # True takes anything
+                known = one if isinstance(one, Mapping) else {}  # pyright: ignore[reportUnknownVariableType]
                 yield from self.compare(known, other, path + inner)  # pyright: ignore[reportUnknownArgumentType]
 
     def _fields(self, old: Schema, new: Schema, path: str) -> Iterator[Break]:
