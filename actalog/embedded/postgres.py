@@ -133,7 +133,8 @@ class EmbeddedPostgres:
         return subprocess.Popen(
             [binaries() / "postgres", "-D", self.data, "-p", str(port)],
             stdout=log, stderr=log, stdin=subprocess.DEVNULL, user=self.owner,
-            start_new_session=True, preexec_fn=dies_with_parent(signal.SIGINT),  # fast shutdown
+            start_new_session=True, # fast shutdown
+            preexec_fn=dies_with_parent(signal.SIGINT),  # noqa: PLW1509
         )  # fmt: skip
 
     def _initdb(self) -> "subprocess.CompletedProcess[bytes]":

@@ -49,6 +49,7 @@ class Subscription(ConsumerRebalanceListener):
         self._tasks: list[asyncio.Task[None]] = []
         self._progress = asyncio.Event()
         self._joined = False
+        self._suspects: set[TopicPartition] = set()
         self._polled_at = self._busy_at = self._looked_at = time.monotonic()
 
     async def start(self, consumers: Consumers, counts: Mapping[str, int]) -> None:
@@ -149,14 +150,18 @@ class Subscription(ConsumerRebalanceListener):
         set_fetch_wait(consumer, BUSY_MS if still else QUIET_MS)
 
     async def _look_for_a_new_broker(self, consumer: AIOKafkaConsumer) -> None:
-        """Protocol 16.3: a broker that lost its data has ends before our positions."""
+        """Protocol 16.3: a broker that lost its data has ends before our positions.
+
+        Seen twice in a row: the embedded broker tells ends that lag behind what it has given.
+        """
         if self._polled_at - self._looked_at < 1.0:
             return
         self._looked_at = self._polled_at
         taken = consumer.assignment()
         async with asyncio.timeout(5):
             ends = cast(dict[TopicPartition, int], await consumer.end_offsets(list(taken)))
-            lost = [p for p, end in ends.items() if end < await consumer.position(p)]
+            behind = {p for p, end in ends.items() if end < await consumer.position(p)}
+        lost, self._suspects = behind & self._suspects, behind
         if lost:
             log.warning("the broker began anew", partitions=len(lost), group=self.listen.group)
             gone = {(p.topic, p.partition) for p in lost}
