@@ -101,8 +101,8 @@ class World:
 
     async def look(self, *, ahead_s: float = 0) -> None:
         """Let the supervisor look once, and wait for what follows."""
-        self.ahead += timedelta(seconds=ahead_s)
         await self.bus.drained()
+        self.ahead += timedelta(seconds=ahead_s)
         await self.supervisor.look()
         await self.bus.drained()
 
@@ -145,7 +145,7 @@ class World:
             calls = tuple(one.model_copy(update={"arguments": '{"x":"***"}'}) for one in calls)
         return OutputReviewed(
             call_id=command.call_id, verdict=verdict, tool_calls=calls,
-            text="***" if verdict == "masked" else message["text"],
+            text={"passed": message["text"], "masked": "***", "blocked": None}[verdict],
         )  # fmt: skip
 
     async def think(self, command: CallModel) -> ModelReplied:

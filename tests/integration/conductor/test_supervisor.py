@@ -1,0 +1,193 @@
+"""The supervisor: what has not come by itself is asked again, and nothing else (protocol 5)."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+
+import pytest
+
+from actalog_bus.ports import Outgoing
+from actalog_contracts.calls import CallModel, RunTool
+from actalog_core.errors import Transient
+from actalog_log.calls import PostgresCalls
+from actalog_log.ports import Calls, ledger_key
+from actalog_log.postgres import PostgresLog
+from tests.integration.conductor.world import SERVICES, World
+from tests.unit.actalog_conductor.spec import PLAIN
+
+
+def calls_of(world: World) -> Calls:
+    log = world.log
+    return PostgresCalls(log.pool) if isinstance(log, PostgresLog) else log.calls
+
+
+async def run_no(world: World, run_id: str = "r") -> int:
+    found = await world.log.find_run("default", run_id)
+    assert found is not None
+    return found.row.run_no
+
+
+async def test_a_lost_command_is_asked_again(world: World):
+    world.deaf = {"llm"}
+    await world.start()
+    await world.task()
+    await world.bus.drained()
+    world.deaf = set()
+    await world.look()
+    assert await world.statuses() == set()
+    await world.look(ahead_s=31)
+    assert await world.statuses() == {"completed"}
+
+
+async def test_what_somebody_holds_is_not_asked_again(world: World):
+    world.deaf = {"llm"}
+    await world.start()
+    await world.task()
+    await world.bus.drained()
+    number = await run_no(world)
+    key = ledger_key(number, "r:m1")
+    await calls_of(world).claim(key, run_no=number, holder="w", lease_ms=600_000)
+    await world.look(ahead_s=31)
+    assert world.count(CallModel) == 1
+
+
+async def test_a_dead_worker_is_noticed_when_its_lease_has_run_out(world: World):
+    world.script, world.deaf = {1: ["lookup", "lookup"]}, {"tools"}
+    await world.start()
+    await world.task()
+    await world.bus.drained()
+    number = await run_no(world)
+    key = ledger_key(number, "r:t1.1")
+    await calls_of(world).claim(key, run_no=number, holder="dead", lease_ms=1)
+    await asyncio.sleep(0.01)
+    await world.look()
+    assert [one.call_id for one in world.asked if isinstance(one, RunTool)][2:] == ["r:t1.1"]
+    await world.look()  # at once again: it was just asked
+    assert world.count(RunTool) == 3
+
+
+async def test_calls_of_an_ended_run_whose_holder_is_gone_keep_nothing_open(world: World):
+    world.deaf = {"llm"}
+    await world.start()
+    await world.task()
+    await world.bus.drained()
+    number = await run_no(world)
+    key = ledger_key(number, "r:m1")
+    await calls_of(world).claim(key, run_no=number, holder="dead", lease_ms=1)
+    await world.send(type="run.cancel.v1", run_id="r")
+    await world.look(ahead_s=31)
+    await asyncio.sleep(0.2)
+    assert await world.log.due_runs(world.clock() + timedelta(days=1), 10) == []
+
+
+async def test_the_deadline_ends_a_run_that_nobody_answers(world: World):
+    world.deaf = set(SERVICES)
+    await world.start()
+    soon = (world.clock() + timedelta(seconds=45)).isoformat().replace("+00:00", "Z")
+    await world.task(deadline=soon)
+    await world.look(ahead_s=31)  # wakes for the net, and sees that the deadline is next
+    assert await world.statuses() == set()
+    await world.look(ahead_s=15)
+    (result,) = await world.results()
+    assert result["error"]["code"] == "deadline_exceeded"
+
+
+async def test_a_short_deadline_does_not_wait_for_the_net(world: World):
+    world.deaf = set(SERVICES)
+    await world.start()
+    soon = (world.clock() + timedelta(seconds=2)).isoformat().replace("+00:00", "Z")
+    await world.task(deadline=soon)
+    await world.look(ahead_s=2.1)
+    assert (await world.result())["error"]["code"] == "deadline_exceeded"
+
+
+async def test_a_paused_run_is_only_timed(world: World):
+    world.script = {1: ["refund"]}
+    await world.start()
+    await world.task()
+    await world.look(ahead_s=31)
+    assert await world.statuses() == {"paused"}
+    assert world.ran() == []
+    await world.look(ahead_s=600)
+    assert await world.statuses() == {"paused", "failed"}
+
+
+async def test_a_turn_that_was_freed_unheard_is_found(world: World):
+    world.deaf = {"llm"}
+    await world.start()
+    for name in ("a", "b"):
+        await world.task(name, session_id="s")
+        await world.bus.drained()
+    lost = world.bus.publish_many
+
+    async def loses_turns(records: Sequence[Outgoing]) -> None:
+        kept = [one for one in records if b"turn.free" not in (one.value or b"")]
+        await lost(kept)
+
+    world.bus.publish_many = loses_turns
+    await world.send(type="run.cancel.v1", run_id="a")
+    assert await world.types("b") == ["run.accepted"]
+    world.bus.publish_many, world.deaf = lost, set()
+    await world.look(ahead_s=31)
+    assert (await world.types("b"))[-1] == "run.completed"
+
+
+async def test_wakes_back_off(world: World):
+    world.deaf = {"llm"}
+    await world.start(PLAIN.model_copy(update={"limits": PLAIN.limits.model_copy(
+        update={"deadline_ms": 86_400_000})}))  # fmt: skip
+    await world.task()
+    for _ in range(100):
+        await world.look(ahead_s=10)
+    assert 3 <= world.count(CallModel) <= 7
+
+
+async def test_a_broker_that_acknowledges_nothing_stops_it(world: World):
+    world.deaf = {"llm"}
+    await world.start()
+    for n in range(5):
+        await world.task(f"r{n}")
+    await world.bus.drained()
+    told = 0
+
+    async def silent(records: Sequence[Outgoing]) -> None:
+        nonlocal told
+        told += 1
+        raise Transient("no broker")
+
+    world.bus.publish_many = silent
+    world.ahead += timedelta(seconds=31)
+    with pytest.raises(Transient):
+        await world.supervisor.look()
+    assert told == 1
+
+
+async def test_an_idle_look_asks_one_question(world: World):
+    await world.start()
+    await world.look()
+    asked: list[str] = []
+    looming = world.log.looming
+
+    async def counted(*args: object) -> object:
+        asked.append("looming")
+        return await looming(*args)  # pyright: ignore[reportArgumentType]
+
+    world.log.looming = counted  # pyright: ignore[reportAttributeAccessIssue]
+    await world.look()
+    assert asked == ["looming"]
+
+
+async def test_it_starts_looks_and_stops_with_its_service(world: World):
+    world.deaf = {"llm"}
+    await world.start()
+    await world.task()
+    await world.bus.drained()
+    assert await world.service.missing() == ["supervisor: not started"]
+    world.deaf, world.ahead = set(), timedelta(seconds=31)
+    world.supervisor.every_s = 0.01
+    await world.service.start()
+    assert await world.service.missing() == []
+    async with asyncio.timeout(5):
+        while not await world.statuses():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    await world.service.stop()
