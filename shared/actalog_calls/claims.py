@@ -143,6 +143,8 @@ class Claims:
         if claim.state in ("claimed", "expired"):
             mine.epoch = claim.epoch
             mine.stands.set_result(claim)
+            if claim.ended:
+                self._ended(mine)
         else:
             self.forget(claim.call_id)
         return claim

@@ -33,8 +33,11 @@ _CLAIM = """
     )
     select a.call_id, coalesce(m.epoch, c.epoch) as epoch, c.outcome,
            case when m.epoch = 1 then 'claimed' when m.epoch > 1 then 'expired'
-                when c.settled then 'answered' when c.call_id is not null then 'busy' end as state
+                when c.settled then 'answered' when c.call_id is not null then 'busy' end as state,
+           o.standing = 'ended' or (o.run_no is null and m.call_id is not null
+               and exists (select from runs r where r.run_no = a.run_no)) as ended
     from asked a left join mine m using (call_id) left join calls c using (call_id)
+        left join open_runs o on o.run_no = a.run_no
 """
 _RENEW = """
     with mine as (
@@ -145,5 +148,7 @@ class PostgresCalls:
 def _claim(row: Any) -> Claim | None:
     if row["state"] is None:  # another's row, not yet visible to this statement
         return None
-    outcome = row["outcome"] if row["state"] == "answered" else None
-    return Claim(row["call_id"], cast(ClaimState, row["state"]), row["epoch"], outcome)
+    state = cast(ClaimState, row["state"])
+    outcome = row["outcome"] if state == "answered" else None
+    ended = bool(row["ended"]) and state in ("claimed", "expired")
+    return Claim(row["call_id"], state, row["epoch"], outcome, ended)

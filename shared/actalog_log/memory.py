@@ -380,16 +380,21 @@ class MemoryCalls:
         row = self.rows.get(call_id)
         if row is None:
             self.rows[call_id] = _Call(run_no, holder, until)
-            return Claim(call_id, "claimed", 1)
+            return Claim(call_id, "claimed", 1, ended=self._ended(run_no))
         if row.settled:
             return Claim(call_id, "answered", row.epoch, row.outcome)
         if row.holder == holder:
             row.lease_until = until
-            return Claim(call_id, "claimed" if row.epoch == 1 else "expired", row.epoch)
+            state = "claimed" if row.epoch == 1 else "expired"
+            return Claim(call_id, state, row.epoch, ended=self._ended(run_no))
         if row.lease_until >= now or not take_over:
             return Claim(call_id, "busy", row.epoch)
         row.epoch, row.holder, row.lease_until = row.epoch + 1, holder, until
-        return Claim(call_id, "expired", row.epoch)
+        return Claim(call_id, "expired", row.epoch, ended=self._ended(run_no))
+
+    def _ended(self, run_no: int) -> bool:
+        known = self.log.open.get(run_no)
+        return run_no in self.log.runs and (known is None or known.standing == "ended")
 
     async def renew(self, holder: str, lease_ms: int, call_ids: Collection[str]) -> Renewed:
         ended: set[str] = set()

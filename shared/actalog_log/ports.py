@@ -371,12 +371,14 @@ ClaimState = Literal["claimed", "answered", "busy", "expired"]
 class Claim:
     """What stands for a call. `claimed`: it is ours under `epoch`, run it. `expired`: it was
     somebody else's whose lease ran out; it is now ours under a new epoch and the declaration
-    decides. `answered`: `outcome` is known. `busy`: a live lease, drop the message."""
+    decides. `answered`: `outcome` is known. `busy`: a live lease, drop the message. `ended`: it
+    is ours, but its run has ended meanwhile: nothing needs to be done."""
 
     call_id: str
     state: ClaimState
     epoch: int
     outcome: bytes | None = None
+    ended: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,23 +6,29 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from actalog_log import chain
 from actalog_log.calls import PostgresCalls
 from actalog_log.memory import MemoryCalls, MemoryLog
-from actalog_log.ports import Decision, Renewed
+from actalog_log.ports import Append, Decision, Head, NewEvent, Renewed, RunRow, Standing
 from actalog_log.postgres import PostgresLog
 
 LONG = 60_000
 
 
 @pytest.fixture(params=["memory", pytest.param("postgres", marks=pytest.mark.postgres)])
-async def calls(request: pytest.FixtureRequest) -> AsyncIterator[MemoryCalls | PostgresCalls]:
+async def log(request: pytest.FixtureRequest) -> AsyncIterator[MemoryLog | PostgresLog]:
     if request.param == "memory":
-        yield MemoryLog().calls
+        yield MemoryLog()
         return
     log = PostgresLog(request.getfixturevalue("fresh_database"))
     await log.start()
-    yield PostgresCalls(log.pool)
+    yield log
     await log.stop()
+
+
+@pytest.fixture
+def calls(log: MemoryLog | PostgresLog) -> MemoryCalls | PostgresCalls:
+    return log.calls if isinstance(log, MemoryLog) else PostgresCalls(log.pool)
 
 
 Calls = MemoryCalls | PostgresCalls
@@ -130,6 +136,18 @@ async def test_what_the_log_has_is_answered_without_an_outcome(calls: Calls):
     assert (told.state, told.outcome) == ("answered", None)
 
 
+async def test_a_claim_tells_that_its_run_has_ended(calls: Calls, log: MemoryLog | PostgresLog):
+    await begin(log, 1, "active")
+    await begin(log, 2, "ended")
+    told = [
+        await calls.claim(f"c{run_no}", run_no=run_no, holder="a", lease_ms=LONG)
+        for run_no in (1, 2, 3)
+    ]
+    assert [one.ended for one in told] == [False, True, False]
+    assert (await calls.claim("c2", run_no=2, holder="a", lease_ms=LONG)).ended
+    assert not (await calls.claim("c2", run_no=2, holder="b", lease_ms=LONG)).ended  # busy
+
+
 @pytest.mark.postgres
 async def test_processes_that_claim_renew_settle_and_clear_at_once_lose_nothing(
     fresh_database: str,
@@ -164,3 +182,14 @@ async def clear(calls: Calls, call_id: str) -> None:
         await calls.pool.execute(
             "update calls set settled = true, outcome = null where call_id = $1", call_id
         )
+
+
+async def begin(log: MemoryLog | PostgresLog, run_no: int, standing: Standing) -> None:
+    now = datetime(2026, 11, 24, tzinfo=UTC)
+    row = RunRow(
+        run_no, "default", f"r{run_no}", f"s{run_no}", 1, "agent", "agent:a", "sha256:d",
+        "hmac:b", accepted_at=now,
+    )  # fmt: skip
+    head = Head(0, chain.row_digest(row))
+    event = NewEvent("run.accepted.v1", b"{}", now)
+    await log.append(Decision((Append(run_no, head, (event,), row, standing),)))

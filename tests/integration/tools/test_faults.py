@@ -308,3 +308,16 @@ async def test_what_cannot_be_read_is_a_dead_letter_and_holds_nobody_up(world: W
     await world.bus.publish("actalog.tools.commands", value=b'{"type": "tool.run.v1"}', key=b"k")
     assert await world.content("fine") == "fine"
     assert len(world.bus.records("actalog.tools.commands.dlq")) == 1
+
+
+async def test_a_command_that_is_heard_after_its_run_has_ended_runs_nothing(world: World):
+    ran: list[str] = []
+
+    def charges() -> None:
+        ran.append("charged")
+
+    await world.accept()
+    world.end()
+    await world.start(charges=charges)
+    assert (await world.failed("charges")).kind == "cancelled"
+    assert ran == []
