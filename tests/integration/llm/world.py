@@ -1,5 +1,6 @@
 """The llm service over the bus and the log in memory, before a scripted model server."""
 
+import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,10 +9,18 @@ from typing import Any
 
 from actalog_bus.envelope import Postman
 from actalog_bus.memory import MemoryBroker, MemoryBus
-from actalog_contracts.calls import AnyReply, CallAnswered, CallModel
+from actalog_contracts.calls import CallAnswered, CallModel
 from actalog_contracts.definitions import AgentDefinition, ModelChoice
-from actalog_contracts.runs import ContextBuilt, ModelReplied, RunAccepted, RunEvent, RunStarted
+from actalog_contracts.runs import (
+    ContextBuilt,
+    ModelReplied,
+    RunAccepted,
+    RunCancelled,
+    RunEvent,
+    RunStarted,
+)
 from actalog_core.clock import rfc3339
+from actalog_core.errors import Transient
 from actalog_core.events import encode
 from actalog_core.service import Service
 from actalog_core.settings import Settings
@@ -19,11 +28,10 @@ from actalog_llm.app import build_app
 from actalog_llm.attempts import Patience
 from actalog_log import chain
 from actalog_log.memory import MemoryLog
-from actalog_log.ports import Append, Decision, Head, NewEvent, RunRow
+from actalog_log.ports import Append, Claim, Decision, Head, NewEvent, RunRow
 from actalog_testing.scripted import ScriptedServer
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
-ANSWER = AnyReply
 PATIENCE = Patience(first_s=0.001, most_s=0.002)
 SUPPORT = AgentDefinition(
     id="a", name="a", model=ModelChoice(provider="openai", id="gpt-x"), instructions=("Be kind.",)
@@ -64,8 +72,8 @@ class World:
         self.postman = Postman(self.bus, prefix="actalog", service="test")
         self.service: Service | None = None
 
-    async def start(self) -> None:
-        base = await self.server.start()
+    async def start(self, *, serve: bool = True) -> None:
+        base = await self.server.start() if serve else self.server.base_url
         urls = {"openai_base_url": f"{base}/v1", "anthropic_base_url": base}
         await self.log.put_definition(
             "sha256:a", "agent", "a", self.definition.model_dump_json().encode()
@@ -92,7 +100,16 @@ class World:
         if run is None:
             number = await self.log.reserve_run_no()
             row = RunRow(
-                number, "default", run_id, "s", number, "agent", "agent:a", "sha256:a", "hmac:b", now
+                number,
+                "default",
+                run_id,
+                "s",
+                number,
+                "agent",
+                "agent:a",
+                "sha256:a",
+                "hmac:b",
+                now,
             )
             deadline = rfc3339(now + timedelta(minutes=10))
             run = self.runs[run_id] = Written(row, Head(0, chain.row_digest(row)), deadline)
@@ -138,6 +155,36 @@ class World:
         assert isinstance(reply, ModelReplied), reply
         await self.write([reply], run_id)
         return reply
+
+    async def finish(self, run_id: str = "r") -> None:
+        """The run ends, whatever its model does."""
+        run = self.runs[run_id]
+        kind, payload = encode(RunCancelled())
+        event = NewEvent(kind, payload, datetime.now(UTC))
+        append = Append(run.row.run_no, run.head, (event,), standing="ended")
+        (run.head,) = await self.log.append(Decision((append,)))
+
+    def refuse(self, topic: str) -> None:
+        """The broker takes nothing for this topic."""
+        publish = self.bus.publish
+
+        async def refusing(name: str, **more: Any) -> None:
+            if name == topic:
+                raise Transient("the broker did not acknowledge")
+            await publish(name, **more)
+
+        self.bus.publish = refusing
+
+    def slow_claims(self) -> asyncio.Event:
+        """Claims are not answered until the event is set."""
+        gate, claim = asyncio.Event(), self.log.calls.claim
+
+        async def slow(*args: Any, **more: Any) -> Claim:
+            await gate.wait()
+            return await claim(*args, **more)
+
+        self.log.calls.claim = slow
+        return gate
 
     def streamed(self) -> list[dict[str, Any]]:
         return [json.loads(one.value or b"") for one in self.bus.records("actalog.stream")]

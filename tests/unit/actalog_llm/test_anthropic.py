@@ -11,7 +11,7 @@ from actalog_llm.failures import failure
 from actalog_llm.whole import Broken, CallText, Whole, without_thoughts
 from tests.unit.actalog_llm.wires import bytewise, halves, named, through
 
-START = {
+START: dict[str, Any] = {
     "type": "message_start",
     "message": {
         "id": "msg_1", "type": "message", "role": "assistant", "model": "claude-x", "content": [],
