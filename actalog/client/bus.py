@@ -43,6 +43,7 @@ class BusTransport:
         self._boxes: dict[str, set[Box]] = defaultdict(set)
         self._mine: OrderedDict[str, RunResult | MessageRefused | None] = OrderedDict()
         self._sent: OrderedDict[str, None] = OrderedDict()
+        self._floors: OrderedDict[str, int] = OrderedDict()
         self._topics = {
             topics.full_name(topic, prefix): topic
             for topic in (topics.RESULTS, topics.EVENTS, topics.STREAM)
@@ -71,8 +72,7 @@ class BusTransport:
             session = message.session_id or message.run_id
             _keep(self._mine, message.run_id or "", None)
         elif not isinstance(message, KnowledgeIngest):
-            self._mine.pop(message.run_id, None)
-            _keep(self._mine, message.run_id, None)  # another result will come
+            self._expect_another(message.run_id)
         _keep(self._sent, id, None)
         run_id = None if isinstance(message, KnowledgeIngest) else message.run_id
         await self.bus.publish(
@@ -108,6 +108,23 @@ class BusTransport:
         finally:
             self._close(run_id, box)
 
+    def _expect_another(self, run_id: str) -> None:
+        """What is known now is not the result any more: a later one will come."""
+        known = self._mine.pop(run_id, None)
+        if isinstance(known, RunResult):
+            _keep(self._floors, run_id, known.seq)
+        _keep(self._mine, run_id, None)
+
+    def _stale(self, heard: Heard) -> bool:
+        """A repeat of what was known before, or a refusal of somebody else's message."""
+        match heard:
+            case RunResult(run_id=run_id, seq=seq):
+                return seq <= self._floors.get(run_id, 0)
+            case MessageRefused(message_id=message_id):
+                return message_id not in self._sent
+            case _:
+                return False
+
     def _open(self, run_id: str) -> Box:
         box: Box = asyncio.Queue()
         self._boxes[run_id].add(box)
@@ -120,12 +137,10 @@ class BusTransport:
 
     async def _hear(self, delivery: Delivery) -> None:
         heard = self._read(delivery.record)
-        if heard is None or heard.run_id is None:
+        if heard is None or heard.run_id is None or self._stale(heard):
             return
-        if isinstance(heard, MessageRefused) and heard.message_id not in self._sent:
-            return  # somebody else's message about the same run
         if isinstance(heard, RunResult | MessageRefused) and heard.run_id in self._mine:
-            self._mine[heard.run_id] = heard
+            self._mine[heard.run_id] = _later(self._mine[heard.run_id], heard)
         for box in self._boxes.get(heard.run_id, ()):
             box.put_nowait(heard)
 
@@ -144,6 +159,17 @@ class BusTransport:
         except ValidationError as error:
             log.warning("not understood", topic=record.topic, error=str(error))
             return None
+
+
+def _later(
+    known: RunResult | MessageRefused | None, heard: RunResult | MessageRefused
+) -> RunResult | MessageRefused:
+    """A result that is published again does not take a later one's place."""
+    if isinstance(known, RunResult) and not (
+        isinstance(heard, RunResult) and heard.seq > known.seq
+    ):
+        return known
+    return heard
 
 
 async def _told(box: Box, after: int) -> AsyncIterator[Told]:

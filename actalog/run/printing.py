@@ -1,7 +1,8 @@
 """The question and the answer on a terminal."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group
@@ -68,28 +69,37 @@ def print_response(
     runnable: "Runnable", input: Any, stream: bool, options: Mapping[str, Any]
 ) -> None:
     """Show a run that is iterated over; without `stream`, once it has ended."""
-    sheet, console = _sheet(runnable, input, options), Console()
-    told = runnable.run(input, stream=True, **_all(options))
-    with Live(sheet, console=console, auto_refresh=False, transient=False) as live:
-        for event in told:
+    with _shown(_sheet(runnable, input, options), stream) as (sheet, refresh):
+        for event in runnable.run(input, stream=True, **_all(options)):
             sheet.hear(event)
-            if stream:
-                live.refresh()
-        live.refresh()
+            refresh()
 
 
 async def aprint_response(
     runnable: "Runnable", input: Any, stream: bool, options: Mapping[str, Any]
 ) -> None:
     """The same, in a running loop."""
-    sheet, console = _sheet(runnable, input, options), Console()
-    told = runnable.arun(input, stream=True, **_all(options))
-    with Live(sheet, console=console, auto_refresh=False, transient=False) as live:
-        async for event in told:
+    with _shown(_sheet(runnable, input, options), stream) as (sheet, refresh):
+        async for event in runnable.arun(input, stream=True, **_all(options)):
             sheet.hear(event)
-            if stream:
-                live.refresh()
+            refresh()
+
+
+@contextmanager
+def _shown(sheet: Sheet, stream: bool) -> Generator[tuple[Sheet, Callable[[], None]]]:
+    """On a terminal as it grows; elsewhere, in a file for example, once it is whole."""
+    console = Console()
+    if not stream or not (console.is_terminal or console.is_jupyter):
+        yield sheet, _nothing
+        console.print(sheet)
+        return
+    with Live(sheet, console=console, auto_refresh=False) as live:
+        yield sheet, live.refresh
         live.refresh()
+
+
+def _nothing() -> None:
+    pass
 
 
 def _sheet(runnable: "Runnable", input: Any, options: Mapping[str, Any]) -> Sheet:
