@@ -66,7 +66,8 @@ class Board:
 
     def result(self, told: dict[str, Any]) -> None:
         """A run ended or paused."""
-        from rich.padding import Padding
+        import textwrap
+
         from rich.text import Text
 
         writing = self._writing.pop(told.get("run_id", ""), None)
@@ -76,7 +77,8 @@ class Board:
         target = told.get("target", "")
         line = Text.assemble((f"{mark} {status}", colour), "  ", (target, "dim"), "  ", asked)
         self._console.print(line)
-        self._console.print(Padding(Text(answer(told)), (0, 0, 0, 4)))
+        said = answer(told) or "(nothing)"
+        self._console.print(Text(textwrap.indent(said, "    ")))
 
     def _now(self) -> "RenderableType":
         from rich.text import Text

@@ -49,7 +49,7 @@ class Subscription(ConsumerRebalanceListener):
         self._tasks: list[asyncio.Task[None]] = []
         self._progress = asyncio.Event()
         self._joined = False
-        self._suspects: set[TopicPartition] = set()
+        self._ends: dict[TopicPartition, int] = {}  # as the broker told them last
         self._polled_at = self._busy_at = self._looked_at = time.monotonic()
 
     async def start(self, consumers: Consumers, counts: Mapping[str, int]) -> None:
@@ -150,9 +150,10 @@ class Subscription(ConsumerRebalanceListener):
         set_fetch_wait(consumer, BUSY_MS if still else QUIET_MS)
 
     async def _look_for_a_new_broker(self, consumer: AIOKafkaConsumer) -> None:
-        """Protocol 16.3: a broker that lost its data has ends before our positions.
+        """Protocol 16.3: the ends of a broker that lost its data go back.
 
-        Seen twice in a row: the embedded broker tells ends that lag behind what it has given.
+        Our positions cannot be compared with them: after a batch of several records the embedded
+        broker tells the end of the batch's first one, for as long as nothing follows.
         """
         if self._polled_at - self._looked_at < 1.0:
             return
@@ -160,8 +161,12 @@ class Subscription(ConsumerRebalanceListener):
         taken = consumer.assignment()
         async with asyncio.timeout(5):
             ends = cast(dict[TopicPartition, int], await consumer.end_offsets(list(taken)))
-            behind = {p for p, end in ends.items() if end < await consumer.position(p)}
-        lost, self._suspects = behind & self._suspects, behind
+            lost = [
+                p
+                for p, end in ends.items()
+                if end < self._ends.get(p, 0) or end == 0 < await consumer.position(p)
+            ]
+        self._ends = ends
         if lost:
             log.warning("the broker began anew", partitions=len(lost), group=self.listen.group)
             gone = {(p.topic, p.partition) for p in lost}
