@@ -15,7 +15,7 @@ from actalog_core import metrics
 from actalog_core.clock import parse_time
 from actalog_log.ports import Claim
 from actalog_tools.functions import ArgumentsRefused, FunctionSpec, bind
-from actalog_tools.results import limited, told
+from actalog_tools.results import limited, told, where
 from actalog_tools.run_context import Special
 from actalog_tools.running import Cancel, Ran, Runner
 
@@ -101,8 +101,10 @@ class Attempt:
                 return self._returned(claim, ran, took_ms)
             case "raised":
                 assert ran.error is not None
-                log.info("a tool raised", tool=self.command.name, error=type(ran.error).__name__)
-                log.debug("it raised here", tool=self.command.name, exc_info=ran.error)
+                log.info(
+                    "a tool raised", tool=self.command.name, error=type(ran.error).__name__,
+                    at=where(ran.error),
+                )  # fmt: skip
                 return self._failed(claim, "raised", told(ran.error), took_ms)
             case "timeout":
                 said = (

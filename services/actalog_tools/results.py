@@ -115,3 +115,11 @@ def told(error: BaseException) -> str:
         message = ""
     said = type(error).__name__ + (f": {message}" if message else "")
     return clean_text(said)[:MOST_SAID]
+
+
+def where(error: BaseException) -> str:
+    """The line that raised it, for a log line: its locals and its text are not for the log."""
+    at = error.__traceback__
+    while at is not None and at.tb_next is not None:
+        at = at.tb_next
+    return f"{at.tb_frame.f_code.co_filename}:{at.tb_lineno}" if at else "unknown"

@@ -217,6 +217,7 @@ async def _after_a_death(charge: Any, effect: str, begun: Any) -> Any:
     now = datetime(2026, 11, 24, tzinfo=UTC)
     log, broker = MemoryLog(clock=lambda: now), MemoryBroker()
     dead = await World(log=log, broker=broker, lease_ms=120).start(charge=charge)
+    await dead.accept()
     await dead.ask("charge", effect=effect)
     await until(begun)
     await dead.bus.crash()

@@ -9,6 +9,7 @@ from typing import Any, Never
 
 import pytest
 from pydantic import BaseModel
+from structlog.testing import capture_logs
 
 from actalog_contracts.runs import ToolReturned
 from actalog_tools.functions import BadFunction
@@ -254,3 +255,15 @@ async def test_people_see_that_a_tool_runs(world: World):
     await world.run("reads", call_id="2", effect="read_only")
     told = {(one.call_id, one.detail, one.epoch) for one in world.progress()}
     assert told == {("r1:t1.0", "plain", 1), ("2", "reads", 1)}
+
+
+async def test_a_log_line_says_where_a_callable_raised_and_not_what(world: World):
+    def breaks(card: str) -> Never:
+        raise ValueError(card)
+
+    await world.start(breaks=breaks)
+    with capture_logs() as lines:
+        await world.failed("breaks", '{"card": "4242"}')
+    (line,) = [one for one in lines if one["event"] == "a tool raised"]
+    assert (line["error"], "test_outcomes.py" in line["at"]) == ("ValueError", True)
+    assert "4242" not in str(lines)
