@@ -214,10 +214,10 @@ def evolve(state: State, event: RunEvent) -> State:
         case ToolInDoubt():
             assert isinstance(state, Acting)
             return replace(state, facts=facts, doubted=state.doubted | {event.call_id})
-        case RunAccepted():
-            return replace(state, facts=facts)
         case ModelNeeded() | MemoryUpdated() | SessionSummarised() | RememberFailed():
             return replace(state, facts=facts)  # of memory runs
+        case RunAccepted():
+            return replace(state, facts=facts)  # only ever the first, which was taken above
         case _:
             assert_never(event)
 
@@ -243,6 +243,8 @@ def _evolve_tools(
                 running[call_id] = called.model_copy(update={"arguments": arguments})
         case RunPaused():
             return Paused(facts, awaiting)
+        case _:
+            assert_never(event)
     return _acting_or_on(facts, running, awaiting, event)
 
 
@@ -291,3 +293,5 @@ def _asks(state: Unfinished) -> list[Due]:
             return [Due(calls.check_output(facts, held))]
         case Acting(facts=facts, running=running):
             return [Due(calls.run_tool(facts, called)) for called in running.values()]
+        case _:
+            assert_never(state)

@@ -1,7 +1,7 @@
 """How runs of every kind end, and what may still follow an end."""
 
 from dataclasses import replace
-from typing import TypeAlias, cast
+from typing import TypeAlias, assert_never, cast
 
 from actalog_conductor.agent_states import Facts, Finished, Status
 from actalog_conductor.heard import Broken, Cancel, Heard, TimeIs
@@ -49,6 +49,8 @@ def ended_by(heard: Cancel | Broken | TimeIs, facts: Facts) -> list[RunEvent]:
             return [failed("deadline_exceeded", "the run's deadline has passed", facts.usage)]
         case TimeIs():
             return []
+        case _:
+            assert_never(heard)
 
 
 def settled(heard: Heard, state: Finished) -> list[RunEvent]:

@@ -200,4 +200,6 @@ def due(state: State) -> Sequence[Due]:
             )  # fmt: skip
         case Consulting(facts=facts, needed=needed):
             asks = calls.call_model(facts, needed.purpose)
+        case _:
+            assert_never(state)
     return [Due(asks), Due(Deadline(), not_before=facts.accepted.deadline)]

@@ -9,6 +9,7 @@ from actalog_contracts.runs import (
     ContextBuilt,
     MemoryUpdated,
     OutputReviewed,
+    RequirementResolved,
     RunEvent,
     RunFailed,
     ToolFailed,
@@ -310,8 +311,17 @@ def test_the_log_alone_gives_the_same_state():
 
 def test_an_event_of_a_memory_run_changes_only_the_seq():
     state = Spec().given(START).now
-    after = agent_run.evolve(state, MemoryUpdated(call_id="x"))
-    assert getattr(after, "facts").seq == getattr(state, "facts").seq + 1  # noqa: B009
+    for event in (MemoryUpdated(call_id="x"), ACCEPTED):
+        after = agent_run.evolve(state, event)
+        assert getattr(after, "facts").seq == getattr(state, "facts").seq + 1  # noqa: B009
+
+
+def test_an_answer_that_the_decider_did_not_need_changes_nothing():
+    state = Spec().given(START, replied(calls=[REFUND])).now
+    rejected = RequirementResolved(requirement_id="r:t1.0:confirm", decision="reject")
+    after = agent_run.evolve(state, rejected)
+    assert isinstance(after, Acting)
+    assert list(after.awaiting) == ["r:t1.0"]
 
 
 def test_a_failure_says_what_ended_the_run():
