@@ -9,11 +9,13 @@ from actalog_core.service import Service
 from actalog_core.settings import Settings
 from actalog_gateway import (
     problems,
+    routes_agentos,
     routes_blobs,
     routes_health,
     routes_later,
     routes_runs,
     routes_schemas,
+    routes_sessions,
     routes_stream,
     routes_tasks,
 )
@@ -27,7 +29,7 @@ from actalog_log.ports import RunLog
 
 ROUTERS = (
     routes_tasks.router, routes_runs.router, routes_stream.router, routes_blobs.router,
-    routes_health.router, routes_schemas.router, routes_later.router,
+    routes_health.router, routes_schemas.router, routes_agentos.router, routes_sessions.router, routes_later.router,
 )  # fmt: skip
 
 

@@ -44,6 +44,7 @@ class Told:
 
     seq: int
     type: str
+    at: str
     raw: str
     payload: dict[str, Any]
 
@@ -190,7 +191,10 @@ class Hub:
         if not followers or not record.value:
             return
         content = orjson.loads(record.value)
-        told = Told(content["seq"], content["type"], record.value.decode(), content["payload"])
+        told = Told(
+            content["seq"], content["type"], content["recorded_at"], record.value.decode(),
+            content["payload"],
+        )  # fmt: skip
         for where, feed in followers:
             if where.tenant_id == content["tenant_id"]:
                 feed.offer(told, len(record.value))
@@ -256,7 +260,8 @@ def _lane(record: Record) -> str:
 
 def _told(row: RunRow, event: StoredEvent) -> Told:
     said = published(row, event, position=False)
-    return Told(event.seq, event.type, said.model_dump_json(exclude_none=True), said.payload)
+    raw = said.model_dump_json(exclude_none=True)
+    return Told(event.seq, event.type, said.recorded_at, raw, said.payload)
 
 
 def _offer(one: tuple[Where, Feed], value: bytes) -> None:

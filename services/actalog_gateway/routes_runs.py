@@ -16,9 +16,7 @@ from actalog_log.ports import FoundRun, InboxRow, Standing
 
 router = APIRouter(prefix="/v1", tags=["runs"])
 
-Status = Literal[
-    "accepted", "running", "waiting", "paused", "completed", "failed", "blocked", "cancelled"
-]
+Status = Literal["running", "waiting", "paused", "completed", "failed", "blocked", "cancelled"]
 SCANNED_MOST = 1_000  # rows of one request; the page's `next` goes on from there
 SUMMARIES_MOST = 20
 Limit = Annotated[int, Query(ge=1, le=500)]
@@ -33,7 +31,7 @@ async def runs(
 ) -> dict[str, Any]:  # fmt: skip
     """Runs, the newest first. `next` is the `before` of the next page, null on the last."""
     until = _moment(older_than, gate.clock()) if older_than else None
-    standing = STANDING.get(status or "", None if status is None else "ended")
+    standing: Standing | None = STANDING.get(status, "ended") if status else None
     told: list[dict[str, Any]] = []
     scanned, at = 0, before
     while scanned < SCANNED_MOST and len(told) < limit:

@@ -97,9 +97,9 @@ class Story:
         awaiting = [] if self.ended else [t for t in self.tools.values() if t.status == "awaiting"]
         return [_requirement(self.run_id, one.call) for one in awaiting]
 
-    def add(self, stored: StoredEvent, event: RunEvent) -> None:
-        """The story goes on."""
-        self.seq, at = stored.seq, rfc3339(stored.recorded_at)
+    def add(self, seq: int, at: str, event: RunEvent) -> None:
+        """The story goes on. `at` is RFC 3339: when the event was recorded."""
+        self.seq = seq
         match event:
             case RunAccepted():
                 self.accepted = event
@@ -205,7 +205,7 @@ def tell(run_id: str, events: Iterable[tuple[StoredEvent, RunEvent]]) -> Story:
     """The story that these events tell."""
     story = Story(run_id)
     for stored, event in events:
-        story.add(stored, event)
+        story.add(stored.seq, rfc3339(stored.recorded_at), event)
     return story
 
 

@@ -1,0 +1,138 @@
+"""Follows a run for AgentOS's clients: as a stream, or to its end; remembering is waited for."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any
+
+from fastapi import Request
+
+from actalog_contracts.definitions import AgentDefinition
+from actalog_core import metrics
+from actalog_gateway.agentos_told import AgentTeller
+from actalog_gateway.follow import Dropped, Feed, Told
+from actalog_gateway.gateway import Gateway
+from actalog_gateway.problems import Problem
+from actalog_gateway.reader import Where, state_of
+from actalog_gateway.story import Story, tell
+from actalog_log.ports import FoundRun
+
+REMEMBER_S = 30.0  # AgentOS shows RunCompleted after memory; the answer is there before
+REMEMBER_LOOK_S = 0.05
+ENDLESS = 1_000_000  # items: who waits for the end reads as fast as they come
+
+
+class ClientGone(Exception):
+    """Nobody waits for the answer any more; the run goes on."""
+
+
+async def frames(
+    gate: Gateway, where: Where, teller: AgentTeller, first: bytes
+) -> AsyncIterator[bytes]:
+    """The stream of a run until it has ended or pauses."""
+    yield first
+    with gate.hub.feed(where) as feed:
+        async with aclosing(gate.hub.story(where, feed)) as story:
+            try:
+                async for item in story:
+                    for frame in teller.tell(item):
+                        yield frame
+                    if _pauses(item, teller.after):
+                        return
+            except Dropped:
+                metrics.SSE_DROPPED.inc()
+                return
+        if feed.closed or not teller.story.ended:
+            return
+    if teller.story.status in ("completed", "cancelled"):
+        async for frame in _remembered(gate, where, teller):
+            yield frame
+        yield teller.completed(await state(gate, where))
+
+
+async def ended(
+    gate: Gateway, where: Where, *, after: int = 0, request: Request | None = None
+) -> FoundRun:
+    """Wait until the run has ended or pauses behind `after`.
+
+    Raises:
+        ClientGone: it has closed the connection.
+    """
+    with gate.hub.feed(where, Feed(most=ENDLESS)) as feed:
+        async with aclosing(gate.hub.story(where, feed)) as story:
+            waiting = asyncio.ensure_future(_last(story, after))
+            try:
+                while not waiting.done():
+                    await asyncio.wait([waiting], timeout=1.0)
+                    if request is not None and await request.is_disconnected():
+                        raise ClientGone
+                await waiting
+            finally:
+                waiting.cancel()
+        if feed.closed:
+            raise Problem("overloaded", "the gateway stops; ask again", status=503, retry_after_s=1)
+    return await gate.reader.run(where.tenant_id, where.run_id)
+
+
+async def _last(story: Any, after: int) -> None:
+    async for item in story:
+        if _pauses(item, after):
+            return
+
+
+def _pauses(item: object, after: int) -> bool:
+    return isinstance(item, Told) and item.type == "run.paused.v1" and item.seq > after
+
+
+async def state(gate: Gateway, where: Where) -> dict[str, Any]:
+    """The session's state as it is now."""
+    return state_of(
+        [one.ops for one in await gate.log.session_ops(where.tenant_id, where.session_id)]
+    )
+
+
+async def _remembered(gate: Gateway, where: Where, teller: AgentTeller) -> AsyncIterator[bytes]:
+    """The memory run's events, if the definition asks for one; it can neither delay nor fail the
+    answer, so it is not waited for without end."""
+    if teller.story.status != "completed" or not wants_memory(teller.definition):
+        return
+    if teller.definition.learn:
+        yield teller.frame("MemoryUpdateStarted")
+    told = await _memory_story(gate, where)
+    if teller.definition.learn:
+        yield teller.frame("MemoryUpdateCompleted", memories=_memories(told, where, teller))
+    if teller.definition.summary:
+        yield teller.frame("SessionSummaryStarted")
+        summary = told.summary if told else None
+        said = {"summary": summary.summary, "topics": list(summary.topics)} if summary else None
+        yield teller.frame("SessionSummaryCompleted", session_summary=said)
+
+
+def wants_memory(definition: AgentDefinition) -> bool:
+    return definition.learn or definition.summary
+
+
+async def _memory_story(gate: Gateway, where: Where) -> Story | None:
+    """The memory run's story once it has ended; what there is of it after REMEMBER_S."""
+    told: Story | None = None
+    found = await gate.reader.run(where.tenant_id, where.run_id)
+    until = asyncio.get_running_loop().time() + REMEMBER_S
+    wait = REMEMBER_LOOK_S
+    while asyncio.get_running_loop().time() < until:
+        for child in await gate.log.children(found.row.run_no):
+            if child.row.kind == "memory":
+                told = tell(child.row.run_id, await gate.reader.events(child.row.run_no))
+        if told is None or told.ended:
+            return told
+        await asyncio.sleep(wait)
+        wait = min(wait * 1.5, 1.0)
+    return told
+
+
+def _memories(told: Story | None, where: Where, teller: AgentTeller) -> list[dict[str, Any]]:
+    ops = [op for event in told.memories for op in event.ops] if told else []
+    return [
+        {"memory_id": op.id, "memory": op.text, "topics": list(op.topics),
+         "agent_id": teller.definition.id}
+        for op in ops if op.op != "delete"
+    ]  # fmt: skip

@@ -1,0 +1,170 @@
+"""AgentOS's JSON: agents, tool executions, run outputs, as Agno's own clients read them. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from actalog_contracts.definitions import AgentDefinition
+from actalog_core.clock import parse_time
+from actalog_gateway.story import Story, ToolStory, loads
+from actalog_log.ports import RunRow
+
+DB_ID = "actalog"  # agent-ui shows no history of agents without one
+STATUS = {
+    "accepted": "PENDING", "running": "RUNNING", "paused": "PAUSED", "completed": "COMPLETED",
+    "failed": "ERROR", "blocked": "ERROR", "cancelled": "CANCELLED",
+}  # fmt: skip
+PROVIDERS = {"openai": "OpenAI", "anthropic": "Anthropic"}
+NO_TOOL_FIELDS = (
+    "child_run_id", "requires_user_input", "user_input_schema", "user_feedback_schema",
+    "answered", "external_execution_required", "external_execution_silent", "approval_type",
+    "approval_id", "parent_tool_call_id",
+)  # fmt: skip
+CONFIRMATION = "I have tools to execute, but I need confirmation."
+
+
+def epoch(at: str | None) -> int:
+    """Seconds, as `created_at` of runs and events is."""
+    return int(parse_time(at).timestamp()) if at else 0
+
+
+def iso(at: str) -> str:
+    """Times in lists: whole seconds, with Z."""
+    return at[:19] + "Z"
+
+
+def provider(definition: AgentDefinition) -> str:
+    return PROVIDERS.get(definition.model.provider, definition.model.provider)
+
+
+def without_none(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Nulls are absent in events and run outputs."""
+    return {name: value for name, value in content.items() if value is not None}
+
+
+def summary(definition: AgentDefinition) -> dict[str, Any]:
+    """An agent in `/config`."""
+    return without_none({
+        "id": definition.id, "name": definition.name,
+        "description": definition.description or None, "db_id": DB_ID,
+        "model": {"id": definition.model.id, "provider": provider(definition)},
+        "sandboxed": False,
+    })  # fmt: skip
+
+
+def agent(definition: AgentDefinition) -> dict[str, Any]:
+    """An agent in `/agents`."""
+    model = definition.model
+    tools = [
+        {"name": one.name, "description": one.description, "parameters": loads(one.parameters),
+         "requires_confirmation": one.requires_confirmation}
+        for one in definition.tools
+    ]  # fmt: skip
+    return without_none({
+        "id": definition.id, "name": definition.name, "db_id": DB_ID,
+        "description": definition.description or None,
+        "model": {"name": provider(definition), "model": model.id,
+                  "provider": provider(definition)},
+        "tools": {"tools": tools} if tools else None,
+        "sessions": {"add_history_to_context": True,
+                     "num_history_runs": definition.history_runs}
+        if definition.history_runs else None,
+        "memory": {"update_memory_on_run": True} if definition.learn else None,
+        "system_message": {"instructions": list(definition.instructions)}
+        if definition.instructions else None,
+        "is_factory": False, "is_component": False, "filesystem": False, "sandboxed": False,
+    })  # fmt: skip
+
+
+def tool(one: ToolStory) -> dict[str, Any]:
+    """A ToolExecution: always all of its keys."""
+    done = one.status not in ("running", "awaiting")
+    began = parse_time(one.started_at).timestamp() if one.started_at else 0.0
+    arguments = loads(one.call.arguments)
+    metrics = {
+        "start_time": began, "end_time": began + one.duration_ms / 1_000,
+        "duration": one.duration_ms / 1_000,
+    }  # fmt: skip
+    return {
+        "tool_call_id": one.call.call_id, "tool_name": one.call.name,
+        "tool_args": arguments if isinstance(arguments, dict) else {"": arguments},
+        "tool_call_error": one.status != "returned" if done else None,
+        "result": one.content if done else None, "metrics": metrics if done else None,
+        "stop_after_tool_call": False, "created_at": epoch(one.started_at),
+        "requires_confirmation": one.call.requires_confirmation or None,
+        "confirmed": one.confirmed, "confirmation_note": one.note,
+        **dict.fromkeys(NO_TOOL_FIELDS),
+    }  # fmt: skip
+
+
+def requirements(story: Story) -> list[dict[str, Any]]:
+    """What a paused run waits for."""
+    return [
+        {"id": one.id, "created_at": story.tools[one.tool_call.id].started_at,
+         "tool_execution": tool(story.tools[one.tool_call.id])}
+        for one in story.requirements() if one.tool_call is not None
+    ]  # fmt: skip
+
+
+def metrics(story: Story, definition: AgentDefinition) -> dict[str, Any]:
+    """Usage in Agno's words; seconds."""
+    usage = story.usage
+    tokens = {
+        "input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens,
+        "total_tokens": usage.total_tokens,
+    }  # fmt: skip
+    if usage.reasoning_tokens:
+        tokens["reasoning_tokens"] = usage.reasoning_tokens
+    first = story.replies[0].first_token_ms if story.replies else None
+    model = {**tokens, "id": definition.model.id, "provider": provider(definition)}
+    return without_none({
+        **tokens, "time_to_first_token": first / 1_000 if first is not None else None,
+        "duration": _seconds(story), "details": {"model": [model]},
+    })  # fmt: skip
+
+
+def _seconds(story: Story) -> float | None:
+    if story.accepted is None or story.finished_at is None:
+        return None
+    began = parse_time(story.accepted.accepted_at)
+    return (parse_time(story.finished_at) - began).total_seconds()
+
+
+def content(story: Story) -> tuple[Any, str]:
+    """What a run came to, and its type: text, the object asked for, or what went wrong."""
+    if story.error is not None and story.status != "cancelled":
+        return story.error.message, "str"
+    if isinstance(story.output, dict):
+        return story.output, "dict"
+    if story.status == "paused":
+        return CONFIRMATION, "str"
+    return story.said, "str"
+
+
+def output(
+    row: RunRow, story: Story, definition: AgentDefinition, state: Mapping[str, Any]
+) -> dict[str, Any]:
+    """A RunOutput: the answer without streaming, and of a poll."""
+    said, kind = content(story)
+    paused = story.status == "paused"
+    return without_none({
+        "run_id": row.run_id, "agent_id": definition.id, "agent_name": definition.name,
+        "session_id": row.session_id, "user_id": row.user_id, "content": said,
+        "content_type": kind, "model": definition.model.id,
+        "model_provider": provider(definition), "session_state": dict(state),
+        "created_at": int(row.accepted_at.timestamp()), "status": STATUS[story.status],
+        "metrics": metrics(story, definition), "messages": messages(row, story),
+        "tools": [tool(one) for one in story.tools.values()],
+        "requirements": requirements(story) if paused else None,
+        "input": {"input_content": story.input} if story.input is not None else None,
+        "metadata": loads(story.accepted.metadata) or None if story.accepted else None,
+    })  # fmt: skip
+
+
+def messages(row: RunRow, story: Story) -> list[dict[str, Any]]:
+    """The conversation of one run."""
+    at = int(row.accepted_at.timestamp())
+    return [
+        {"id": f"{row.run_id}:message:{number}", "from_history": False,
+         "stop_after_tool_call": False, "created_at": at, **one}
+        for number, one in enumerate(story.messages)
+    ]  # fmt: skip

@@ -1,0 +1,206 @@
+"""AgentOS's routes for agents: unmodified clients of Agno talk to these."""
+
+import uuid
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Header, Request, Response
+from fastapi.responses import JSONResponse
+
+from actalog_contracts.base import MAX_ID
+from actalog_contracts.border import BadInput
+from actalog_contracts.definitions import AgentDefinition
+from actalog_contracts.tasks import RequirementResolve, RunCancel
+from actalog_gateway import agentos_forms as forms
+from actalog_gateway import agentos_runs as runs
+from actalog_gateway import agentos_shapes as shapes
+from actalog_gateway.agentos_told import AgentTeller
+from actalog_gateway.gateway import Gate, Gateway, PathId, RunId
+from actalog_gateway.problems import Problem, not_found
+from actalog_gateway.reader import Where
+from actalog_gateway.routes_tasks import send_answer, send_cancel
+from actalog_gateway.sse import Stream
+from actalog_gateway.story import Story, loads, tell
+from actalog_log.ports import FoundRun, InboxRow
+
+router = APIRouter(tags=["AgentOS"])
+TENANT = "default"  # AgentOS's wire knows none
+
+
+async def definition_of(gate: Gateway, agent_id: str) -> AgentDefinition:
+    """The agent that is deployed now."""
+    found = await gate.log.current_definition("agent", agent_id)
+    if found is None:
+        raise not_found("Agent")
+    return AgentDefinition.model_validate_json(found[1])
+
+
+async def _deployed(gate: Gateway) -> list[AgentDefinition]:
+    found = await gate.log.current_definitions()
+    agents = [body for kind, _, _, body in found if kind == "agent"]
+    return [AgentDefinition.model_validate_json(body) for body in agents]
+
+
+@router.get("/config")
+async def config(gate: Gate) -> dict[str, Any]:
+    """What this platform has, in AgentOS's words."""
+    agents = await _deployed(gate)
+    domain = {"dbs": [{"db_id": shapes.DB_ID, "domain_config": {"display_name": shapes.DB_ID},
+                       "tables": [shapes.DB_ID]}]}  # fmt: skip
+    models = {(one.model.id, shapes.provider(one)) for one in agents}
+    return {
+        "os_id": "actalog", "name": "Actalog", "description": "Actalog",
+        "available_models": [{"id": id, "provider": name} for id, name in sorted(models)],
+        "os_database": shapes.DB_ID, "databases": [shapes.DB_ID], "session": domain,
+        "memory": domain, "metrics": {"dbs": []}, "learning": {"dbs": []},
+        "knowledge": {"dbs": [], "knowledge_instances": []}, "evals": {"dbs": []},
+        "traces": {"dbs": []}, "agents": [shapes.summary(one) for one in agents],
+        "teams": [], "workflows": [], "interfaces": [], "company": None,
+    }  # fmt: skip
+
+
+@router.get("/agents")
+async def agents(gate: Gate) -> list[dict[str, Any]]:
+    """All agents that are deployed."""
+    return [shapes.agent(one) for one in await _deployed(gate)]
+
+
+@router.get("/teams")
+@router.get("/workflows")
+async def none_yet() -> list[dict[str, Any]]:
+    """Clients ask for them on start: this version has none."""
+    return []
+
+
+@router.get("/agents/{agent_id}")
+async def agent(agent_id: PathId, gate: Gate) -> dict[str, Any]:
+    return shapes.agent(await definition_of(gate, agent_id))
+
+
+@router.post("/agents/{agent_id}/runs")
+async def run(
+    agent_id: PathId, request: Request, gate: Gate,
+    idempotency_key: Annotated[str | None, Header()] = None,
+) -> Response:  # fmt: skip
+    """Start a run: streamed unless `stream=false`; `background=true` answers 202 at once."""
+    definition = await definition_of(gate, agent_id)
+    form = await forms.form(request)
+    task = await forms.task(form, f"agent:{agent_id}")
+    accepted = await gate.acceptance.take(task, tenant_id=TENANT, key=idempotency_key)
+    where = Where(TENANT, accepted.run_id, accepted.session_id)
+    if forms.flag(form, "stream", default=True):
+        teller = AgentTeller(definition, run_id=where.run_id, session_id=where.session_id)
+        first = teller.started(int(gate.clock().timestamp()))
+        return Stream(runs.frames(gate, where, teller, first))
+    if forms.flag(form, "background", default=False):
+        told = {"run_id": where.run_id, "session_id": where.session_id, "status": "PENDING"}
+        return JSONResponse(told, 202)
+    return await _answer(gate, where, definition, request)
+
+
+async def _answer(
+    gate: Gateway, where: Where, definition: AgentDefinition, request: Request, *, after: int = 0
+) -> Response:
+    """A failed run is a 200 with its status."""
+    try:
+        found = await runs.ended(gate, where, after=after, request=request)
+    except runs.ClientGone:
+        return Response(status_code=204)
+    return JSONResponse(await _output(gate, found, definition))
+
+
+async def _output(gate: Gateway, found: FoundRun, definition: AgentDefinition) -> dict[str, Any]:
+    row = found.row
+    story = tell(row.run_id, await gate.reader.events(row.run_no))
+    state = await runs.state(gate, Where(row.tenant_id, row.run_id, row.session_id))
+    return shapes.output(row, story, definition, state)
+
+
+@router.get("/agents/{agent_id}/runs/{run_id}")
+async def poll(agent_id: PathId, run_id: RunId, gate: Gate) -> dict[str, Any]:
+    """A run as it stands, for clients that started it in the background."""
+    definition = await definition_of(gate, agent_id)
+    match await _accepted(gate, run_id):
+        case InboxRow():
+            return {"run_id": run_id, "agent_id": agent_id, "status": "PENDING"}
+        case FoundRun() as found:
+            return await _output(gate, found, definition)
+
+
+@router.post("/agents/{agent_id}/runs/{run_id}/cancel")
+async def cancel(agent_id: PathId, run_id: RunId, gate: Gate) -> dict[str, Any]:
+    """200 always: the wish is kept, also for a run that is not known yet."""
+    await send_cancel(gate, RunCancel(run_id=run_id), TENANT)
+    return {}
+
+
+@router.post("/agents/{agent_id}/runs/{run_id}/continue")
+async def go_on(agent_id: PathId, run_id: RunId, request: Request, gate: Gate) -> Response:
+    """Go on with a paused run: `tools` come back with `confirmed` true or false."""
+    definition = await definition_of(gate, agent_id)
+    form = await forms.form(request)
+    if forms.text(form, "session_id") is None:
+        raise Problem("bad_input", "session_id is required for this action", field="session_id")
+    found = await _accepted(gate, run_id)
+    if isinstance(found, InboxRow) or found.standing != "paused":
+        raise Problem("conflict", "the run is not paused", field="run_id")
+    story = tell(run_id, await gate.reader.events(found.row.run_no))
+    for answer in _answers(story, forms.text(form, "tools")):
+        await send_answer(gate, answer, TENANT)
+    where = Where(TENANT, run_id, found.row.session_id, found.row.run_no)
+    if not forms.flag(form, "stream", default=True):
+        return await _answer(gate, where, definition, request, after=story.seq)
+    teller = AgentTeller(
+        definition, run_id=run_id, session_id=where.session_id, after=story.seq, indexed=True
+    )
+    first = teller.continued(int(gate.clock().timestamp()))
+    return Stream(runs.frames(gate, where, teller, first))
+
+
+async def _accepted(gate: Gateway, run_id: str) -> FoundRun | InboxRow:
+    try:
+        return await gate.reader.accepted(TENANT, run_id)
+    except Problem as problem:
+        raise not_found("Run") from problem
+
+
+def _answers(story: Story, tools: str | None) -> list[RequirementResolve]:
+    """One for each call that waits; `tool_args` that were changed replace the model's."""
+    try:
+        given: Any = orjson.loads(tools or "[]")
+    except orjson.JSONDecodeError as error:
+        raise BadInput("tools: not JSON", field="tools") from error
+    listed: list[Any] = given if isinstance(given, list) else []
+    said = {one.get("tool_call_id"): one for one in listed if isinstance(one, dict)}
+    answers: list[RequirementResolve] = []
+    for open in story.requirements():
+        call = open.tool_call
+        tool: dict[str, Any] = said.get(call.id, {}) if call else {}
+        if not isinstance(tool.get("confirmed"), bool):
+            raise BadInput(f"tools: confirm or reject {open.id[:MAX_ID]}", field="tools")
+        changed = tool.get("tool_args")
+        same = call is None or changed is None or changed == loads(
+            story.tools[call.id].call.arguments
+        )  # fmt: skip
+        note = tool.get("confirmation_note")
+        answers.append(
+            RequirementResolve(
+                run_id=story.run_id,
+                requirement_id=open.id,
+                decision="approve" if tool["confirmed"] else "reject",
+                arguments=None if same else changed,
+                note=note if isinstance(note, str) else None,
+            )  # fmt: skip
+        )
+    return answers
+
+
+@router.get("/info")
+async def info(gate: Gate) -> dict[str, Any]:
+    """Counts, and how to authenticate."""
+    return {
+        "os_id": "actalog", "name": "Actalog", "os_version": "0.1.0", "agno_version": "3.1.10",
+        "agent_count": len(await _deployed(gate)), "team_count": 0, "workflow_count": 0,
+        "mcp": {"enabled": False}, "auth_mode": "none", "user_isolation": False,
+        "instance": str(uuid.uuid5(uuid.NAMESPACE_OID, gate.started_at.isoformat())),
+    }  # fmt: skip
