@@ -35,11 +35,11 @@ check: $(BIN)/.ready ## lint, types, import contracts, published contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/python -m actalog_contracts.publish check
+	$(BIN)/python -m actalog_contracts.publish check --docs docs/reference/messages.md
 	@! docker compose version >/dev/null 2>&1 || docker compose config --quiet
 
 contracts: $(BIN)/.ready ## renew the published schemas and the AsyncAPI document
-	$(BIN)/python -m actalog_contracts.publish $(ARGS)
+	$(BIN)/python -m actalog_contracts.publish --docs docs/reference/messages.md $(ARGS)
 
 fix: $(BIN)/.ready ## format and mend what can be mended
 	$(BIN)/ruff check --fix .

@@ -2,6 +2,7 @@
 
 python -m actalog_contracts.publish            writes schemas and asyncapi.json; refuses a
                                                breaking change unless --accept-breaking is given
+--docs PAGE                                    renews or checks the tables of that page, too
 python -m actalog_contracts.publish check      writes nothing; exit 1 when the files differ from
                                                the code, each difference and break by name
 """
@@ -18,6 +19,7 @@ from actalog_contracts.asyncapi import document
 from actalog_contracts.catalogue import Entry, catalogue
 from actalog_contracts.compatibility import breaks
 from actalog_contracts.published import type_of
+from actalog_contracts.reference import reference, spliced
 from actalog_contracts.schemas import schema_of
 
 FOLDER = Path(__file__).parent / "published"
@@ -80,6 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="actalog_contracts.publish")
     parser.add_argument("mode", nargs="?", choices=["write", "check"], default="write")
     parser.add_argument("--accept-breaking", action="store_true")
+    parser.add_argument("--docs", type=Path)
     parser.add_argument("--folder", type=Path, default=FOLDER)
     told = parser.parse_args(arguments)
     files = generate(told.folder)
@@ -92,13 +95,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if told.mode == "check":
         wrong += drift(told.folder, files)
         wrong += [f"examples/{name}: is not sealed" for name in new]
+        wrong += _page_differs(told.docs)
     elif not wrong:
         _write(told.folder, files)
+        if told.docs is not None:
+            told.docs.write_text(_page(told.docs), encoding="utf-8")
     for one in wrong:
         print(one, file=sys.stderr)
     if wrong:
         print("`make contracts` renews what is generated.", file=sys.stderr)
     return 1 if wrong else 0
+
+
+def _page(path: Path) -> str:
+    return spliced(path.read_text(encoding="utf-8"), reference(catalogue()))
+
+
+def _page_differs(path: Path | None) -> list[str]:
+    if path is None or _page(path) == path.read_text(encoding="utf-8"):
+        return []
+    return [f"{path}: differs from the code"]
 
 
 def _write(folder: Path, files: Mapping[str, str]) -> None:

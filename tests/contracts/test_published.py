@@ -15,6 +15,7 @@ from actalog_contracts.calls import AnyCommand, AnyReply, Command
 from actalog_contracts.catalogue import Entry, catalogue, type_name
 from actalog_contracts.publish import FOLDER, drift, generate, main, unsealed, without_example
 from actalog_contracts.published import type_of
+from actalog_contracts.reference import reference, spliced
 from actalog_core.canonical import canonical
 from actalog_core.events import decode as decode_event
 from actalog_core.events import encode
@@ -128,12 +129,12 @@ def test_every_reference_of_the_asyncapi_document_resolves():
         found = [ref for one in value.values() for ref in references(one)]  # pyright: ignore[reportUnknownVariableType]
         return [value["$ref"], *found] if isinstance(value.get("$ref"), str) else found  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
 
-    for reference in references({**told, "components": dict(told["components"])}):
-        if reference.startswith("./schemas/"):
-            assert published.schema(reference[10:-5]) is not None, reference
+    for path in references(told):
+        if path.startswith("./schemas/"):
+            assert published.schema(path[10:-5]) is not None, path
         else:
             at: Any = told
-            for part in reference.removeprefix("#/").split("/"):
+            for part in path.removeprefix("#/").split("/"):
                 at = at[part]
 
 
@@ -197,3 +198,26 @@ def test_an_edited_example_and_a_new_one_are_told(
     (folder / "examples/run.started.v1.json").unlink()
     assert main(["check", "--folder", str(folder)]) == 1
     assert "run.started.v1: has no example" in capsys.readouterr().err
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "messages.md"
+
+
+def test_the_reference_page_has_every_message_as_the_code_has_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    page = PAGE.read_text()
+    assert spliced(page, reference(ENTRIES)) == page
+    assert [e.type for e in ENTRIES.values() if e.topics and f"### {e.type}\n" not in page] == []
+    aged = tmp_path / "page.md"
+    aged.write_text(page.replace("| `run_id` | text | yes |", ""))
+    folder = copied(tmp_path / "published")
+    assert main(["check", "--folder", str(folder), "--docs", str(aged)]) == 1
+    assert "page.md: differs" in capsys.readouterr().err
+    assert main(["--folder", str(folder), "--docs", str(aged)]) == 0
+    assert aged.read_text() == page
+
+
+def test_a_page_without_marks_is_told():
+    with pytest.raises(ValueError, match="the page needs"):
+        spliced("# A page", "tables")
