@@ -1,5 +1,7 @@
 """The client: the same five verbs over every transport."""
 
+import asyncio
+import contextlib
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -16,6 +18,7 @@ from actalog_contracts.tasks import (
     RunResult,
     TaskSubmit,
 )  # fmt: skip
+from actalog_core.errors import Transient
 
 if TYPE_CHECKING:
     from actalog.platform import Platform
@@ -23,7 +26,12 @@ if TYPE_CHECKING:
 RESTS = (
     "run.completed.v1", "run.failed.v1", "run.blocked.v1", "run.cancelled.v1", "run.paused.v1",
 )  # fmt: skip
+CONNECT_S = 5.0
 Decision = Literal["approve", "reject", "provide", "done", "not_done"]
+
+
+class NoPlatform(Transient):
+    """The platform cannot be reached."""
 
 
 class Client:
@@ -57,8 +65,19 @@ class Client:
         await self.stop()
 
     async def start(self) -> None:
-        """Connect."""
-        await self.transport.start()
+        """Connect.
+
+        Raises:
+            NoPlatform: nobody answers in time.
+        """
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                await self.transport.start()
+        except TimeoutError as error:
+            with contextlib.suppress(Exception):
+                await self.transport.stop()
+            where = "ACTALOG_KAFKA, `actalog up` and Client(kafka=...) say where it is"
+            raise NoPlatform(f"No answer in {CONNECT_S:g} s; {where}.") from error
 
     async def stop(self) -> None:
         """Disconnect. Runs go on."""

@@ -89,9 +89,12 @@ class Front:
 
     async def _deploy(self, platform: "Platform", agent: "Agent", made: "Definition") -> None:
         from actalog.registry import register
+        from actalog_conductor.definitions import FRESH_S
 
         self._local.functions.update(agent.callables())
-        await register(platform.on.log, [made])
+        (change,) = await register(platform.on.log, [made])
+        if change.what == "changed":  # the conductor looks for a new one that often
+            await asyncio.sleep(FRESH_S)
 
     async def _compare(self, reach: "Reach", made: "Definition") -> None:
         """Say once for each agent what the platform has instead."""
