@@ -60,14 +60,15 @@ async def special(command: RunTool, wanted: frozenset[str], log: RunLog) -> Spec
     key = idempotency_key(command)
     if not wanted - {"idempotency_key"}:
         return Special({"idempotency_key": key}, {})
-    accepted = await _accepted(log, command.run_no)
-    state = await _state(log, command, accepted)
-    context = RunContext(
-        run_id=command.run_id, session_id=command.session_id, user_id=command.user_id,
-        session_state=state, dependencies=json.loads(accepted.dependencies),
-        metadata=json.loads(accepted.metadata), tenant_id=command.tenant_id,
-    )  # fmt: skip
-    values = {"idempotency_key": key, "session_state": state, "run_context": context}
+    state = await _state(log, command)
+    values: dict[str, Any] = {"idempotency_key": key, "session_state": state}
+    if "run_context" in wanted:
+        accepted = await _accepted(log, command.run_no)
+        values["run_context"] = RunContext(
+            run_id=command.run_id, session_id=command.session_id, user_id=command.user_id,
+            session_state=state, dependencies=json.loads(accepted.dependencies),
+            metadata=json.loads(accepted.metadata), tenant_id=command.tenant_id,
+        )  # fmt: skip
     return Special(values, copy.deepcopy(state))
 
 
@@ -79,20 +80,12 @@ async def _accepted(log: RunLog, run_no: int) -> RunAccepted:
     return event
 
 
-async def _state(log: RunLog, command: RunTool, accepted: RunAccepted) -> dict[str, Any]:
-    """The definition's initial state, what the session's first task gave, the operations since,
-    and what this run's own task gave, as far as the run itself has not changed it."""
+async def _state(log: RunLog, command: RunTool) -> dict[str, Any]:
+    """The definition's initial state and the operations since; what tasks brought is among them."""
     definition = await log.get_definition(command.definition)
     initial = AgentDefinition.model_validate_json(definition).session_state if definition else "{}"
     state: dict[str, Any] = json.loads(initial)
-    first = await log.session_runs(command.tenant_id, command.session_id, before_turn=2, limit=1)
-    if first and first[0].row.run_no != command.run_no:
-        state |= json.loads((await _accepted(log, first[0].row.run_no)).session_state)
-    given: dict[str, Any] = json.loads(accepted.session_state)
-    own: set[str] = set()
     for one in await log.session_ops(command.tenant_id, command.session_id):
         for op in read_ops(one.ops):
             apply(state, op)
-            if one.run_no == command.run_no:
-                own.add(op.key)
-    return state | {key: value for key, value in given.items() if key not in own}
+    return state

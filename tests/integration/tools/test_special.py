@@ -27,13 +27,12 @@ async def test_the_session_s_state_is_folded_from_the_log(world: World):
     def state(session_state: dict[str, Any]) -> dict[str, Any]:
         return session_state
 
-    await world.accept(1, session_state='{"a": 1, "b": 1}')
-    await world.accept(2, session_state='{"b": 2, "c": 2}')
+    await world.accept(1)
     await world.change_state(1, StateOp(op="set", key="a", value="5"))
-    await world.change_state(2, StateOp(op="set", key="c", value="6"), run_no=2)
+    await world.change_state(2, StateOp(op="append", key="c", value="6"), run_no=2)
     await world.start(state=state)
     told = json.loads(await world.content("state", run_no=2))
-    assert told == {"colour": "red", "a": 5, "b": 2, "c": 6}
+    assert told == {"colour": "red", "a": 5, "c": [6]}
 
 
 async def test_changes_of_the_state_become_operations(world: World):
@@ -43,7 +42,9 @@ async def test_changes_of_the_state_become_operations(world: World):
         del session_state["old"]
         return "done"
 
-    await world.accept(session_state='{"items": ["a"], "old": 1, "same": {"y": 1}}')
+    await world.accept()
+    for version, (key, value) in enumerate([("items", '["a"]'), ("old", "1"), ("same", "{}")], 1):
+        await world.change_state(version, StateOp(op="set", key=key, value=value))
     await world.start(change=change)
     told = await world.run("change")
     assert isinstance(told, ToolReturned)
