@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
 
+PIPED_WIDTH = 180  # a file has no width; ids must not be broken
+
 
 def console() -> "Console":
     """The terminal, or plain text where stdout is none."""
     from rich.console import Console
 
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    if sys.stdout.isatty():
+        return Console(highlight=False)
+    return Console(highlight=False, width=PIPED_WIDTH, soft_wrap=True)
 
 
 def plain(value: Any) -> Any:
