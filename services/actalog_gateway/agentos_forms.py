@@ -84,17 +84,27 @@ def _listed(form: FormData) -> list[dict[str, Any]]:
         value = text(form, name)
         if value is None:
             continue
-        try:
-            listed = orjson.loads(value)
-        except orjson.JSONDecodeError as error:
-            raise BadInput(f"{name}: not JSON", field=name) from error
-        for one in listed if isinstance(listed, list) else []:  # pyright: ignore[reportUnknownVariableType]
-            said: dict[str, Any] = one if isinstance(one, dict) else {}
+        for said in objects(name, value):
             given = {"type": kind, "mime_type": said.get("mime_type"),
                      "filename": said.get("filename"), "url": said.get("url"),
                      "data": said.get("content")}  # fmt: skip
             found.append({key: value for key, value in given.items() if value is not None})
     return found
+
+
+def objects(name: str, value: str) -> list[dict[str, Any]]:
+    """The objects of a JSON array; what is none is left out.
+
+    Raises:
+        BadInput: it is not JSON, or no array.
+    """
+    try:
+        found: Any = orjson.loads(value)
+    except orjson.JSONDecodeError as error:
+        raise BadInput(f"{name}: not JSON", field=name) from error
+    if not isinstance(found, list):
+        raise BadInput(f"{name}: a JSON array is wanted", field=name)
+    return [one for one in found if isinstance(one, dict)]  # pyright: ignore[reportUnknownVariableType]
 
 
 async def _uploaded(form: FormData) -> list[dict[str, Any]]:

@@ -133,7 +133,7 @@ def content(story: Story) -> tuple[Any, str]:
     """What a run came to, and its type: text, the object asked for, or what went wrong."""
     if story.error is not None and story.status != "cancelled":
         return story.error.message, "str"
-    if isinstance(story.output, dict):
+    if story.structured:
         return story.output, "dict"
     if story.status == "paused":
         return CONFIRMATION, "str"

@@ -120,7 +120,7 @@ class AgentTeller:
                 if call_id in self.story.tools:
                     yield self.frame("ToolCallStarted", tool=self._tool(call_id))
             case RunCompleted():
-                if isinstance(self.story.output, dict):
+                if self.story.structured:
                     yield self._said(self.story.output, "dict")
                 yield self.frame("RunContentCompleted")
             case RunFailed() | RunBlocked():

@@ -3,7 +3,6 @@
 import uuid
 from typing import Annotated, Any
 
-import orjson
 from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import JSONResponse
 
@@ -166,12 +165,7 @@ async def _accepted(gate: Gateway, run_id: str) -> FoundRun | InboxRow:
 
 def _answers(story: Story, tools: str | None) -> list[RequirementResolve]:
     """One for each call that waits; `tool_args` that were changed replace the model's."""
-    try:
-        given: Any = orjson.loads(tools or "[]")
-    except orjson.JSONDecodeError as error:
-        raise BadInput("tools: not JSON", field="tools") from error
-    listed: list[Any] = given if isinstance(given, list) else []
-    said = {one.get("tool_call_id"): one for one in listed if isinstance(one, dict)}
+    said = {one.get("tool_call_id"): one for one in forms.objects("tools", tools or "[]")}
     answers: list[RequirementResolve] = []
     for open in story.requirements():
         call = open.tool_call
@@ -179,19 +173,14 @@ def _answers(story: Story, tools: str | None) -> list[RequirementResolve]:
         if not isinstance(tool.get("confirmed"), bool):
             raise BadInput(f"tools: confirm or reject {open.id[:MAX_ID]}", field="tools")
         changed = tool.get("tool_args")
-        same = call is None or changed is None or changed == loads(
-            story.tools[call.id].call.arguments
+        same = call is None or changed in (None, loads(story.tools[call.id].call.arguments))
+        note: Any = tool.get("confirmation_note")
+        answer = RequirementResolve(
+            run_id=story.run_id, requirement_id=open.id,
+            decision="approve" if tool["confirmed"] else "reject",
+            arguments=None if same else changed, note=note if isinstance(note, str) else None,
         )  # fmt: skip
-        note = tool.get("confirmation_note")
-        answers.append(
-            RequirementResolve(
-                run_id=story.run_id,
-                requirement_id=open.id,
-                decision="approve" if tool["confirmed"] else "reject",
-                arguments=None if same else changed,
-                note=note if isinstance(note, str) else None,
-            )  # fmt: skip
-        )
+        answers.append(answer)
     return answers
 
 

@@ -88,6 +88,11 @@ class Story:
         return self.status not in ("accepted", "running", "paused")
 
     @property
+    def structured(self) -> bool:
+        """The output is an object, as a schema asked for."""
+        return isinstance(self.output, dict)
+
+    @property
     def said(self) -> str:
         """All that the model said to the person, one message behind the other."""
         return "".join(self.texts.values())

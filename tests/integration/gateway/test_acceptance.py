@@ -1,0 +1,161 @@
+"""Tasks over HTTP: accepted once, refused with the field at fault, also while Kafka is down."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from tests.integration.gateway.world import DeafBus, World, called, paused, reply, until
+
+TASK = {"target": "agent:a", "input": "hello"}
+
+
+async def test_a_task_is_in_the_inbox_and_on_the_topic(world: World):
+    async with world.gateway() as (http, _):
+        answer = await http.post("/v1/tasks", json={**TASK, "session_id": "s"})
+        told = answer.json()
+        assert (answer.status_code, told["session_id"]) == (202, "s")
+        assert answer.headers["location"] == f"/v1/runs/{told['run_id']}"
+        assert ("default", told["run_id"]) in world.log.inbox
+        await until(lambda: world.tasks())
+        assert world.tasks()[0]["run_id"] == told["run_id"]
+        waiting = await http.get(answer.headers["location"])
+        assert waiting.json()["status"] == "accepted"
+
+
+async def test_kafka_down_is_no_reason_to_refuse(world: World):
+    async with world.gateway(DeafBus()) as (http, _):
+        answer = await http.post("/v1/tasks", json=TASK)
+        assert answer.status_code == 202
+        ready = await http.get("/health/ready")
+        assert (ready.status_code, ready.json()["kafka"]) == (200, "bus: no broker")
+    assert len(world.log.inbox) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "field"),
+    [
+        (b"", 400, None),
+        (b"\xff{}", 400, None),
+        (b"{", 400, None),
+        (b"null", 400, None),
+        (b"[1]", 400, None),
+        (b'{"type":"task.unknown.v1"}', 400, "type"),
+        (b'{"type":"run.cancel.v1","run_id":"r"}', 400, "type"),
+        (b'{"target":"agent:a","input":"x","inputt":1}', 400, "inputt"),
+        (b'{"target":"agent:a","input":5}', 400, "input"),
+        (b'{"target":"agent:a"}', 400, "input"),
+        (b'{"target":"agent:b","input":"x"}', 404, "target"),
+        (b'{"target":"agent:a","input":"\\u0000"}', 400, "input"),
+        (b'{"target":"agent:a","input":"\\ud800"}', 400, "input"),
+        (b'{"target":"agent:a","input":"x","metadata":{"n":NaN}}', 400, None),
+        (b"[" * 10_000, 400, None),
+        (json.dumps({**TASK, "input": "x" * 1_048_576}).encode(), 413, None),
+        (b"x" * 3_000_000, 413, None),
+    ],
+)  # fmt: skip
+async def test_bad_input_is_refused_by_name_and_nothing_of_it_is_kept(
+    world: World, body: bytes, status: int, field: str | None
+):
+    async with world.gateway() as (http, _):
+        answer = await http.post("/v1/tasks", content=body)
+    assert answer.status_code == status, answer.text
+    error = answer.json()["error"]
+    if field:
+        assert field in error["field"]
+    assert error["message"]
+    assert "Traceback" not in answer.text
+    assert not world.log.inbox
+
+
+async def test_an_unknown_target_is_told_which_are_known(world: World):
+    async with world.gateway() as (http, _):
+        answer = await http.post("/v1/tasks", json={**TASK, "target": "b"})
+        assert answer.json()["error"]["known"] == ["agent:a"]
+        bare = await http.post("/v1/tasks", json={**TASK, "target": "a"})
+        assert bare.json()["target"] == "agent:a"
+
+
+async def test_the_same_id_with_the_same_body_is_the_same_run_and_with_another_a_conflict(
+    world: World,
+):
+    async with world.gateway() as (http, _):
+        first = await http.post("/v1/tasks", json={**TASK, "run_id": "r"})
+        again = await http.post("/v1/tasks", json={**TASK, "run_id": "r", "priority": 3})
+        other = await http.post("/v1/tasks", json={**TASK, "run_id": "r", "input": "else"})
+    assert first.json() == again.json()
+    assert (again.status_code, other.status_code) == (202, 409)
+    assert other.json()["error"]["code"] == "conflict"
+    assert len(world.log.inbox) == 1
+
+
+async def test_an_idempotency_key_names_one_run_for_each_tenant(world: World):
+    key = {"Idempotency-Key": "k"}
+    async with world.gateway() as (http, _):
+        answers = await asyncio.gather(
+            *(http.post("/v1/tasks", json=TASK, headers=key) for _ in range(5))
+        )
+        other = await http.post("/v1/tasks", json=TASK, headers=key, params={"tenant_id": "t"})
+        empty = await http.post("/v1/tasks", json=TASK, headers={"Idempotency-Key": "x" * 600})
+    assert {one.status_code for one in answers} == {202}
+    assert len({one.json()["run_id"] for one in answers}) == 1
+    assert other.json()["run_id"] != answers[0].json()["run_id"]
+    assert empty.status_code == 400
+
+
+async def test_a_run_in_the_log_with_another_body_is_a_conflict(world: World):
+    await (await world.run("r")).begin()
+    async with world.gateway() as (http, _):
+        answer = await http.post("/v1/tasks", json={**TASK, "run_id": "r"})
+    assert answer.status_code == 409
+
+
+async def test_a_full_inbox_asks_to_come_back_later(world: World):
+    async with world.gateway(inbox_limit=0) as (http, service):
+        assert (await http.post("/v1/tasks", json=TASK)).status_code == 202
+        service.parts[1]._depth_until = 0.0  # type: ignore[attr-defined]
+        full = await http.post("/v1/tasks", json=TASK)
+        assert (full.status_code, full.headers["retry-after"]) == (503, "5")
+        assert (await http.get("/health/ready")).status_code == 503
+        assert (await http.get("/health/live")).status_code == 200
+
+
+async def test_a_cancel_is_accepted_also_for_a_run_nobody_knows(world: World):
+    async with world.gateway() as (http, _):
+        answer = await http.post("/v1/runs/nobody/cancel", json={"reason": "enough"})
+        bare = await http.post("/v1/runs/other/cancel")
+        wrong = await http.post("/v1/runs/other/cancel", json={"why": "x"})
+        await until(lambda: len(world.tasks()) == 2)
+    assert (answer.status_code, bare.status_code, wrong.status_code) == (202, 202, 400)
+    assert wrong.json()["error"]["field"] == "why"
+    told = {one["run_id"]: one for one in world.tasks()}
+    assert (told["nobody"]["type"], told["nobody"]["reason"]) == ("run.cancel.v1", "enough")
+
+
+async def test_a_requirement_is_answered_once_and_only_if_it_is_open(world: World):
+    run = await world.run("r")
+    await run.begin()
+    call = called("r", confirm=True)
+    await run.say(reply("r", None), call)
+    await run.say(paused("r"), standing="paused")
+    path = "/v1/runs/r/requirements/r:t1.0:confirm"
+
+    async def answer(**said: Any) -> tuple[int, str]:
+        told = await http.post(path, json=said)
+        return told.status_code, told.json().get("error", {}).get("code", "")
+
+    async with world.gateway() as (http, _):
+        (open,) = (await http.get("/v1/requirements")).json()["requirements"]
+        assert (open["run_id"], open["tool_call"]["digest"]) == ("r", call.arguments_digest)
+        assert await answer(decision="approve", digest="sha256:0") == (409, "digest_mismatch")
+        assert await answer(decision="maybe") == (400, "bad_input")
+        assert await answer(decision="provide") == (400, "bad_input")
+        assert await answer(decision="approve", digest=call.arguments_digest) == (202, "")
+        assert await answer(decision="approve", digest=call.arguments_digest) == (202, "")
+        assert await answer(decision="reject") == (409, "already_resolved")
+        gone = await http.post("/v1/runs/r/requirements/x", json={"decision": "approve"})
+        assert gone.status_code == 404
+        lost = await http.post("/v1/runs/x/requirements/x", json={"decision": "approve"})
+        assert lost.json()["error"]["code"] == "unknown_run"
+    assert len(world.tasks()) == 1
