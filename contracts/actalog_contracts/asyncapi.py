@@ -8,6 +8,7 @@ from actalog_contracts.catalogue import Entry
 from actalog_contracts.published import type_of
 from actalog_contracts.topics import Topic
 
+OUTSIDE = "other systems"
 SCHEMA_FORMAT = "application/schema+json;version=draft-2020-12"
 KEYS = {
     "session": "The session id; it may be left out, which costs warmth and nothing else.",
@@ -103,14 +104,15 @@ def _kafka(retention_ms: int) -> dict[str, Any]:
 
 def _operations(topic: Topic) -> dict[str, Any]:
     channel = {"$ref": f"#/channels/{topic.name.replace('/', '~1')}"}
-    told = {f"receive.{topic.name}": {"action": "receive", "channel": channel}}
-    told |= {f"send.{topic.name}": {"action": "send", "channel": channel}}
-    outside = "other systems"
-    if topic.producers == (outside,):
-        del told[f"send.{topic.name}"]
-    if topic.consumers == (outside,):
-        del told[f"receive.{topic.name}"]
-    return told
+    told = {
+        f"receive.{topic.name}": ("receive", topic.consumers),
+        f"send.{topic.name}": ("send", topic.producers),
+    }
+    return {
+        name: {"action": action, "channel": channel}
+        for name, (action, who) in told.items()
+        if any(one != OUTSIDE for one in who)
+    }
 
 
 def _message(entry: Entry, examples: Mapping[str, Any]) -> dict[str, Any]:

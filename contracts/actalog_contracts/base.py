@@ -1,5 +1,6 @@
 """The two kinds of message, and the types they share."""
 
+from decimal import Decimal
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -64,10 +65,16 @@ class Usage(Value):
             reasoning_tokens=self.reasoning_tokens + other.reasoning_tokens,
             model_calls=self.model_calls + other.model_calls,
             tool_calls=self.tool_calls + other.tool_calls,
-            cost=self.cost if other.cost is None else other.cost,
+            cost=_sum(self.cost, other.cost),
             estimated=self.estimated or other.estimated,
             models=tuple(dict.fromkeys((*self.models, *other.models))),
         )
+
+
+def _sum(one: str | None, other: str | None) -> str | None:
+    """Decimal strings added exactly; what is unknown adds nothing."""
+    known = [Decimal(cost) for cost in (one, other) if cost is not None]
+    return format(sum(known, Decimal(0)), "f") if known else None
 
 
 class Span(Value):

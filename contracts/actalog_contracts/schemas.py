@@ -43,9 +43,9 @@ def _enveloped(entry: Entry, payload: dict[str, Any]) -> dict[str, Any]:
 
 def _open(schema: dict[str, Any]) -> None:
     """Say that unknown fields are to be ignored, in every object of the schema."""
-    for one in [schema, *schema.get("$defs", {}).values()]:
-        if one.get("type") == "object":
-            one.setdefault("additionalProperties", True)
+    parts = [schema, *schema.get("$defs", {}).values()]
+    for one in (part for part in parts if part.get("type") == "object"):
+        one.setdefault("additionalProperties", True)
 
 
 def _untitled(value: Any, *, named: bool = False) -> Any:

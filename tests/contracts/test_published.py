@@ -1,6 +1,8 @@
 """Topic, class, schema and example hold together: nothing undocumented, nothing dead."""
 
 import json
+import runpy
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -216,6 +218,14 @@ def test_the_reference_page_has_every_message_as_the_code_has_it(
     assert "page.md: differs" in capsys.readouterr().err
     assert main(["--folder", str(folder), "--docs", str(aged)]) == 0
     assert aged.read_text() == page
+
+
+def test_the_module_is_a_program(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("sys.argv", ["publish", "check"])
+    monkeypatch.delitem(sys.modules, "actalog_contracts.publish")  # runpy runs it anew
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("actalog_contracts.publish", run_name="__main__")
+    assert ended.value.code == 0
 
 
 def test_a_page_without_marks_is_told():
