@@ -11,7 +11,14 @@ from actalog.client import Refused
 from actalog.errors import BadDefinition
 from actalog.guardrails import PIIDetectionGuardrail, PromptInjectionGuardrail
 from actalog.run.base import RunStatus
-from actalog.testing import Fault, IsolatedPlatform, ScriptedModel, call, isolated_platform
+from actalog.testing import (
+    Fault,
+    IsolatedPlatform,
+    Reply,
+    ScriptedModel,
+    call,
+    isolated_platform,
+)  # fmt: skip
 
 
 class Verdict(BaseModel):
@@ -168,3 +175,12 @@ async def test_many_runs_at_once_keep_their_answers_apart(platform: IsolatedPlat
     async with asyncio.TaskGroup() as group:
         runs = [group.create_task(platform.run("support", f"number {n}")) for n in range(40)]
     assert [one.result().content for one in runs] == [f"You said number {n}" for n in range(40)]
+
+
+async def test_a_run_whose_caller_was_cancelled_is_cancelled():
+    model = ScriptedModel([Reply("slowly", chunks=4, delay_ms=500)])
+    async with isolated_platform(App(agents=[support(model)])) as platform:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await platform.run("support", "one", run_id="r")
+        assert (await platform.client.result("r")).status == "cancelled"
