@@ -3,12 +3,13 @@
 import asyncio
 
 import pytest
+from pydantic import ValidationError
 
 from actalog_contracts.calls import CallAnswered
 from actalog_contracts.runs import ToolInDoubt, ToolReturned
 from actalog_core.errors import Transient
 from actalog_log.ports import Claim
-from tests.unit.actalog_calls.world import COMMAND, KEY, LEASE_MS, World
+from tests.unit.actalog_calls.world import COMMAND, KEY, LEASE_MS, World, open_run
 
 BOTH = pytest.mark.parametrize("beside", [False, True])
 
@@ -282,3 +283,59 @@ async def test_two_tenants_whose_run_ids_are_equal_do_not_get_each_other_s_outco
     other = COMMAND.model_copy(update={"run_no": 8, "tenant_id": "other"})
     claim = await process.claims.claim(f"{other.run_no}/{other.call_id}", run_no=8)
     assert claim.state == "claimed"
+
+
+async def test_work_that_broke_off_and_was_taken_by_another_is_the_other_s():
+    world = World()
+    one, other = await world.process(), await world.process()
+
+    async def breaks(claim: Claim) -> ToolReturned:
+        raise Transient("the log was away")
+
+    with pytest.raises(Transient):
+        await one.hear(run=breaks)
+    await world.pass_time(LEASE_MS + 1_000, one, other)
+    await other.begin()
+    assert (await one.hear()).settled
+    assert (len(world.ran), world.replies(), one.claims.mine) == (1, [], {})
+
+
+async def test_work_that_broke_off_is_resumed_once_the_database_is_back():
+    world = World()
+    process = await world.process()
+
+    async def breaks(claim: Claim) -> ToolReturned:
+        process.calls.down = True
+        raise Transient("the log was away")
+
+    with pytest.raises(Transient):
+        await process.hear(run=breaks)
+    with pytest.raises(Transient):
+        await process.hear()
+    process.calls.down = False
+    await process.hear()
+    assert [claim.state for claim in world.ran] == ["expired"]
+
+
+async def test_a_stored_outcome_that_this_build_cannot_read_is_not_run_again():
+    world = World()
+    process = await world.process()
+    await process.hear()
+    world.log.calls.rows[KEY].outcome = b'{"type": "of a newer build"}'
+    with pytest.raises(ValidationError):
+        await process.hear()
+    assert len(world.ran) == 1
+
+
+async def test_a_command_whose_run_has_ended_is_told_so_when_it_is_claimed():
+    world = World()
+    await open_run(world, "ended")
+    process = await world.process()
+    told: list[str] = []
+
+    async def work(claim: Claim) -> ToolReturned:
+        process.claims.on_ended(claim.call_id, lambda: told.append("ended"))
+        return await process.work(claim)
+
+    await process.hear(run=work)
+    assert told == ["ended"]

@@ -1,18 +1,14 @@
 """Leases, gaps and endings (protocol 6.4, 6.7, 6.8)."""
 
 import asyncio
-from datetime import UTC, datetime
 
 import pytest
 
 from actalog_calls.reach import Reach
 from actalog_contracts.runs import ToolReturned
 from actalog_core.errors import Transient
-from actalog_log import chain
-from actalog_log.ports import Append, Claim, Decision, Head, NewEvent, RunRow, Standing
-from tests.unit.actalog_calls.world import KEY, LEASE_MS, World
-
-NOW = datetime(2026, 11, 24, tzinfo=UTC)
+from actalog_log.ports import Claim
+from tests.unit.actalog_calls.world import KEY, LEASE_MS, World, open_run
 
 
 async def test_a_process_that_has_just_started_takes_nothing_over_until_one_lease_has_passed():
@@ -163,18 +159,3 @@ def test_reach_needs_one_lease_without_a_gap():
     assert not reach.steady()
     reach.reached()
     assert not reach.steady()
-
-
-async def open_run(world: World, standing: Standing) -> None:
-    row = RunRow(
-        7, "default", "r", "s", 1, "agent", "agent:a", "sha256:d", "hmac:b", accepted_at=NOW
-    )  # fmt: skip
-    await world.log.append(
-        Decision(
-            (
-                Append(
-                    7, Head(0, chain.row_digest(row)), (NewEvent("x", b"{}", NOW),), row, standing
-                ),
-            )
-        )
-    )

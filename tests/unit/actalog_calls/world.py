@@ -13,10 +13,22 @@ from actalog_calls.claims import Claims
 from actalog_contracts.calls import CallAnswered, RunTool
 from actalog_contracts.runs import ToolReturned
 from actalog_core.errors import Transient
+from actalog_log import chain
 from actalog_log.memory import MemoryLog
-from actalog_log.ports import Calls, Claim, Renewed
+from actalog_log.ports import (
+    Append,
+    Calls,
+    Claim,
+    Decision,
+    Head,
+    NewEvent,
+    Renewed,
+    RunRow,
+    Standing,
+)
 
 LEASE_MS = 3_000
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
 KEY = "7/r:t1.0"
 COMMAND = RunTool(
     tenant_id="default", run_no=7, run_id="r", session_id="s", call_id="r:t1.0",
@@ -29,7 +41,7 @@ COMMAND = RunTool(
 class Time:
     """One clock for leases and processes."""
 
-    now: datetime = datetime(2026, 11, 24, tzinfo=UTC)
+    now: datetime = NOW
 
     def __call__(self) -> datetime:
         return self.now
@@ -165,3 +177,19 @@ class Process:
         for _ in range(5):
             await asyncio.sleep(0)
         return task
+
+
+async def open_run(world: World, standing: Standing) -> None:
+    """The command's run, in the log."""
+    row = RunRow(
+        7, "default", "r", "s", 1, "agent", "agent:a", "sha256:d", "hmac:b", accepted_at=NOW
+    )  # fmt: skip
+    await world.log.append(
+        Decision(
+            (
+                Append(
+                    7, Head(0, chain.row_digest(row)), (NewEvent("x", b"{}", NOW),), row, standing
+                ),
+            )
+        )
+    )
