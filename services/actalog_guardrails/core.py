@@ -13,7 +13,8 @@ from actalog_contracts.definitions import (
     PiiCheck,
 )  # fmt: skip
 from actalog_guardrails.rules import form, injection, pii
-from actalog_guardrails.rules.finding import masked
+from actalog_guardrails.rules.documents import Document
+from actalog_guardrails.rules.finding import Finding, apart
 
 RULES = "guardrails.1"
 """Version of the rule packs. 1: the first."""
@@ -33,69 +34,74 @@ class Verdict:
 
 @dataclass(slots=True)
 class _Checking:
-    """One text on its way through the checks."""
+    """One text on its way through the checks. `used` is the text with its masks."""
 
-    text: str
+    document: Document
+    used: str
     reasons: list[str] = field(default_factory=list[str])
-    spans: list[Span] = field(default_factory=list[Span])
+    found: list[Finding] = field(default_factory=list[Finding])
     blocked: bool = False
 
     def apply(self, check: Check) -> None:
         match check:
-            case PiiCheck():
-                self._pii(check)
+            case PiiCheck(entities=entities, action=action):
+                if found := pii.find(self.document.said, entities):
+                    kinds = ", ".join(dict.fromkeys(one.kind for one in found))
+                    self._note(f"personal data: {kinds}", found, block=action == "block")
             case InjectionCheck(extra_patterns=extra):
-                if found := injection.find(self.text, extra):
-                    self._block("prompt injection")
-                    self.spans += [Span(kind=f.kind, start=f.start, end=f.end) for f in found]
+                if found := injection.find(self.document.said, extra):
+                    self._note("prompt injection", found)
             case LengthCheck(max_chars=most):
-                if len(self.text) > most:
-                    self._block(f"longer than {most} characters")
+                if len(self.document.text) > most:
+                    self._note(f"longer than {most} characters")
             case FormatCheck(json_schema=schema):
-                if problem := form.problem(self.text, schema):
-                    self._block(problem)
+                if problem := form.problem(self.used, schema):
+                    self._note(problem)
             case _:
                 assert_never(check)
 
-    def _pii(self, check: PiiCheck) -> None:
-        found = pii.find(self.text, check.entities)
-        if not found:
-            return
-        kinds = ", ".join(dict.fromkeys(one.kind for one in found))
-        if check.action == "block":
-            self._block(f"personal data: {kinds}")
-        else:
-            self.reasons.append(f"masked personal data: {kinds}")
-            self.spans += [Span(kind=f.kind, start=f.start, end=f.end) for f in found]
-            self.text = masked(self.text, found)
-
-    def _block(self, reason: str) -> None:
-        self.blocked = True
-        self.reasons.append(reason)
+    def _note(self, reason: str, found: Sequence[Finding] = (), *, block: bool = True) -> None:
+        self.blocked = self.blocked or block
+        self.reasons.append(reason if block else f"masked {reason}")
+        self.found += found
 
 
 def verdict(text: str, checks: Sequence[Check]) -> Verdict:
-    """One text by all checks, in their order; a mask changes what later checks see."""
-    checking = _Checking(text)
+    """One text by all checks. All see it as it came, but its form is asked of what is used.
+
+    Raises:
+        BadPattern, BadSchema: a check cannot be used.
+        SettingMissing: a check needs a library that is not installed.
+    """
+    document = Document(text)
+    masks = [
+        found
+        for check in checks
+        if isinstance(check, PiiCheck) and check.action == "mask"
+        for found in pii.find(document.said, check.entities)
+    ]
+    checking = _Checking(document, document.masked(apart(masks)) if masks else text)
     for check in checks:
         checking.apply(check)
-    reasons, spans = tuple(checking.reasons), tuple(checking.spans)
+    reasons = tuple(dict.fromkeys(checking.reasons))
+    spans = tuple(_span(document.original(one)) for one in apart(checking.found))
     if checking.blocked:
         return Verdict("blocked", "", reasons, spans)
-    return Verdict("masked" if checking.text != text else "passed", checking.text, reasons, spans)
+    return Verdict("masked" if masks else "passed", checking.used, reasons, spans)
 
 
 def reviewed(
     text: str, tool_calls: Sequence[ToolCall], checks: Sequence[Check]
 ) -> tuple[Verdict, tuple[ToolCall, ...]]:
-    """A whole message of a model. Its form is asked of an answer only; arguments of tools are
-    checked by the same rules, for whatever they hold leaves as well."""
-    if tool_calls:
-        checks = [check for check in checks if not isinstance(check, FormatCheck)]
-    told = verdict(text, checks)
-    arguments = [verdict(call.arguments, checks) for call in tool_calls]
+    """A whole message of a model. Form and length are asked of an answer; the arguments of tools
+    are checked by the other rules, for whatever they hold leaves as well."""
+    of_arguments = [one for one in checks if not isinstance(one, FormatCheck | LengthCheck)]
+    of_text = [one for one in checks if not isinstance(one, FormatCheck)] if tool_calls else checks
+    told = verdict(text, of_text)
+    arguments = [verdict(call.arguments, of_arguments) for call in tool_calls]
     kinds = {told.kind, *(one.kind for one in arguments)}
-    reasons = tuple(dict.fromkeys((*told.reasons, *(r for a in arguments for r in a.reasons))))
+    more = [f"tool arguments: {reason}" for one in arguments for reason in one.reasons]
+    reasons = tuple(dict.fromkeys((*told.reasons, *more)))
     if "blocked" in kinds:
         return Verdict("blocked", "", reasons, told.spans), ()
     kind: Kind = "masked" if "masked" in kinds else "passed"
@@ -104,3 +110,7 @@ def reviewed(
         for call, one in zip(tool_calls, arguments, strict=True)
     )
     return Verdict(kind, told.text, reasons, told.spans), used
+
+
+def _span(found: Finding) -> Span:
+    return Span(kind=found.kind, start=found.start, end=found.end)

@@ -1,5 +1,6 @@
-"""One method per message."""
+"""One method per message. Text that is checked gets into no log line and no error."""
 
+import asyncio
 from dataclasses import dataclass, field
 
 import orjson
@@ -16,6 +17,7 @@ from actalog_guardrails import core
 from actalog_log.ports import RunLog
 
 MOST_DEFINITIONS = 1_000
+LONG = 16_384  # code points: what takes longer than some milliseconds is checked in a thread
 
 
 class UnknownDefinition(Permanent):
@@ -35,14 +37,17 @@ class GuardrailHandlers:
         try:
             command = CheckText.model_validate_json(delivery.record.value or b"")
         except ValidationError as error:
-            raise Undecodable(f"text.check: {error.error_count()} fields do not fit") from error
+            raise Undecodable(f"text.check: {error.error_count()} fields do not fit") from None
         text = command.text
         if command.held is not None:
             text = await self.log.get_held(command.tenant_id, command.held.held)
         if text is None:
             return
         definition = await self._definition(command.definition)
-        outcome = _outcome(command, text, definition)
+        if len(text) > LONG:
+            outcome = await asyncio.to_thread(_outcome, command, text, definition)
+        else:
+            outcome = _outcome(command, text, definition)
         await self.postman.reply(answer(command, outcome), causation=delivery.record)
 
     async def _definition(self, digest: str) -> AgentDefinition:
@@ -65,7 +70,7 @@ def _outcome(
             call_id=command.call_id, verdict=told.kind, reasons=told.reasons, spans=told.spans,
             text=None if told.kind == "blocked" else told.text, rules=core.RULES,
         )  # fmt: skip
-    said, calls = _message(text)
+    said, calls = _message(text, held=command.held is not None)
     told, used = core.reviewed(said, calls, definition.output_checks)
     return OutputReviewed(
         call_id=command.call_id, verdict=told.kind, reasons=told.reasons, spans=told.spans,
@@ -73,8 +78,14 @@ def _outcome(
     )  # fmt: skip
 
 
-def _message(held: str) -> tuple[str, tuple[ToolCall, ...]]:
-    """A model's message as it waits beside the log."""
-    told = orjson.loads(held)
-    calls = tuple(ToolCall.model_validate(one) for one in told.get("tool_calls", ()))
-    return told.get("text") or "", calls
+def _message(text: str, *, held: bool) -> tuple[str, tuple[ToolCall, ...]]:
+    """A model's message as it waits beside the log; one that is carried has only text."""
+    if not held:
+        return text, ()
+    try:
+        told = orjson.loads(text)
+        calls = tuple(ToolCall.model_validate(one) for one in told.get("tool_calls", ()))
+        return told.get("text") or "", calls
+    except (orjson.JSONDecodeError, ValidationError, AttributeError):
+        # Without its cause, which would quote the message.
+        raise Undecodable("a held message is not of its form") from None

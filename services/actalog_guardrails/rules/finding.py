@@ -1,4 +1,4 @@
-"""What a rule finds, and how findings that overlap are told apart."""
+"""What a rule finds, and how findings that overlap become one."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,14 +12,24 @@ class Finding:
     start: int
     end: int
 
+    @property
+    def length(self) -> int:
+        return self.end - self.start
+
 
 def apart(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """In order and without overlaps: of two that overlap the longer stands, else the earlier."""
-    kept: list[Finding] = []
-    for one in sorted(findings, key=lambda f: (f.start - f.end, f.start)):
-        if all(one.end <= other.start or other.end <= one.start for other in kept):
-            kept.append(one)
-    return tuple(sorted(kept, key=lambda f: f.start))
+    """In order and without overlaps. Those that overlap become one, named after the longest:
+    nothing that was found shows beside a mask."""
+    kept: list[tuple[Finding, int]] = []  # with the length of who gave the name
+    for one in sorted(findings, key=lambda f: (f.start, -f.end)):
+        if kept and one.start < kept[-1][0].end:
+            last, named = kept[-1]
+            kind = one.kind if one.length > named else last.kind
+            whole = Finding(kind, last.start, max(last.end, one.end))
+            kept[-1] = (whole, max(named, one.length))
+        else:
+            kept.append((one, one.length))
+    return tuple(one for one, _ in kept)
 
 
 def masked(text: str, findings: Iterable[Finding]) -> str:
