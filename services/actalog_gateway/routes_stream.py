@@ -20,7 +20,10 @@ router = APIRouter(prefix="/v1", tags=["runs"])
 RETRY_MS = (500, 2_500)  # clients of a gateway that went away come back one after the other
 
 
-@router.get("/runs/{run_id}/events", response_class=Stream)
+@router.get(
+    "/runs/{run_id}/events",
+    responses={200: {"content": {"text/event-stream": {}}}, 204: {"description": "ended"}},
+)
 async def events(
     run_id: RunId, gate: Gate, tenant: Tenant = "default", deltas: bool = True,
     after: Annotated[str | None, Query(max_length=100)] = None,
