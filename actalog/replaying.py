@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from actalog.rebuilding import Recorded
 from actalog_conductor.heard import Broken, Cancel, Heard, Resolve, StartRun, TimeIs, TurnCame
-from actalog_conductor.kinds import State, commands
+from actalog_conductor.kinds import State
 from actalog_contracts.calls import CallModel
 from actalog_contracts.runs import (
     CallSettled,
@@ -126,7 +126,8 @@ def _deadline(run: Recorded) -> str:
 
 async def _prompt(prompts: PromptCache, run: Recorded, state: State) -> Prompt | None:
     """What today's renderer makes of the call that the run waits for."""
-    asked = [one for one in commands(run.kind, state) if isinstance(one, CallModel)]
+    waits_for = (due.command for due in run.kind.due(state))
+    asked = [command for command in waits_for if isinstance(command, CallModel)]
     if not asked:
         return None
     try:

@@ -55,4 +55,5 @@ class EmbeddedBroker:
         """Stop it. Harmless when it does not run."""
         process, self._process = self._process, None
         if process is not None:
-            await end(process)
+            # It keeps nothing, and waits for seconds while anybody is connected.
+            await end(process, grace_s=0.2)
