@@ -95,9 +95,11 @@ def document() -> str:
     """`docs/run-states.md`."""
     parts = [
         "# The states of a run",
-        "Drawn from the deciders by `python -m actalog_conductor.diagram`; a test compares it "
-        "with the code.\nAn arrow names the event that decides it. Cancelling, a deadline, and "
-        "data that cannot be kept end a run from every state.",
+        (
+            "Drawn from the deciders by `python -m actalog_conductor.diagram`; a test compares it "
+            "with the code.\nAn arrow names the event that decides it. Cancelling, a deadline, and "
+            "data that cannot be kept end a run from every state."
+        ),
     ]
     for name, kind in KINDS.items():
         parts += [f"## {name}", HEADINGS[name], mermaid(kind, name)]

@@ -3,7 +3,7 @@ that an end starts. No I/O: what it needs to know is given."""
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import reduce
 
@@ -13,6 +13,7 @@ from actalog_conductor import kinds, live, memory_run
 from actalog_conductor.agent_states import Finished
 from actalog_conductor.heard import Heard, StartRun
 from actalog_conductor.live import Live
+from actalog_contracts.calls import Command
 from actalog_contracts.runs import (
     HistoryRun,
     ModelReplied,
@@ -23,6 +24,7 @@ from actalog_contracts.runs import (
     ToolReturned,
 )  # fmt: skip
 from actalog_core.clock import parse_time, rfc3339
+from actalog_core.decider import Due
 from actalog_core.errors import DataRefused
 from actalog_core.events import RULES_VERSION, encode
 from actalog_log import chain
@@ -54,11 +56,12 @@ class Beside:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a run has to say after its commit. `asked`: calls that were asked for before."""
+    """What a run has to say after its commit: commands that were not asked before, and events
+    with their payloads."""
 
     live: Live
-    fresh: tuple[StoredEvent, ...]
-    asked: frozenset[str]
+    fresh: tuple[tuple[StoredEvent, bytes], ...]
+    commands: tuple[Command, ...]
     moved: bool  # its standing changed
 
 
@@ -83,20 +86,21 @@ def drafted(
     made = tuple(_made(event, now, causation) for event in events)
     linked = tuple(chain.link(before.row.run_no, before.head, made))
     stands = kinds.standing(state)
+    due = before.kind.due(state)
     moved = new or stands != kinds.standing(before.state)
     append = Append(
         before.row.run_no, before.head, made, row=before.row if new else None, linked=linked,
-        standing=stands if moved else None, wake_at=_wake_at(before, state, now) if moved else None,
+        standing=stands if moved else None, wake_at=_wake_at(due, now) if moved else None,
     )  # fmt: skip
-    fresh = tuple(
-        replace(stored, payload=event.payload) for stored, event in zip(linked, made, strict=True)
-    )
+    fresh = tuple(zip(linked, (event.payload for event in made), strict=True))
     after = Live(
         before.row, state, Head(linked[-1].seq, linked[-1].hash), before.published,
         *live.last_told(before, linked),
     )  # fmt: skip
-    known = [] if cold or new else kinds.commands(before.kind, before.state)
-    told = Told(after, fresh, frozenset(one.call_id for one in known), moved)
+    known = [] if cold or new else kinds.commands(before.kind.due(before.state))
+    asked = {one.call_id for one in known}
+    asks = tuple(one for one in kinds.commands(due) if one.call_id not in asked)
+    told = Told(after, fresh, asks, moved)
     return Drafted(append, told, _operations(before, events, beside or Beside()))
 
 
@@ -108,10 +112,10 @@ def _made(event: RunEvent, now: datetime, causation: str | None) -> NewEvent:
     return NewEvent(type, payload, now, causation_id=causation, rules_version=RULES_VERSION)
 
 
-def _wake_at(before: Live, state: kinds.State, now: datetime) -> datetime:
+def _wake_at(due: Sequence[Due], now: datetime) -> datetime:
     """The net, or what the run itself waits for, whichever is earlier."""
     net = now + WAKE_AFTER
-    timer = kinds.next_look(before.kind, state)
+    timer = kinds.next_look(due)
     return min(net, parse_time(timer)) if timer else net
 
 

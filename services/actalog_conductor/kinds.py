@@ -64,11 +64,11 @@ def held(state: State) -> str | None:
             return None
 
 
-def commands(kind: Kind, state: State) -> list[Command]:
-    """What the run asks of the services now."""
-    return [due.command for due in kind.due(state) if isinstance(due.command, Command)]
+def commands(due: Sequence[Due]) -> list[Command]:
+    """What a run asks of the services."""
+    return [one.command for one in due if isinstance(one.command, Command)]
 
 
-def next_look(kind: Kind, state: State) -> str | None:
-    """The earliest time that the run waits for (RFC 3339)."""
-    return min((due.not_before for due in kind.due(state) if due.not_before), default=None)
+def next_look(due: Sequence[Due]) -> str | None:
+    """The earliest time that a run waits for (RFC 3339)."""
+    return min((one.not_before for one in due if one.not_before), default=None)

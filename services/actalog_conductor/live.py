@@ -9,6 +9,7 @@ from datetime import datetime
 from actalog_conductor.agent_states import Finished, Identity
 from actalog_conductor.definitions import Definitions
 from actalog_conductor.kinds import KINDS, Kind, State
+from actalog_core.decider import Due
 from actalog_core.errors import Transient
 from actalog_core.events import decode
 from actalog_log import chain
@@ -35,6 +36,10 @@ class Live:
     @property
     def kind(self) -> Kind:
         return KINDS[self.row.kind]
+
+    def due(self) -> Sequence[Due]:
+        """What the run waits for."""
+        return self.kind.due(self.state)
 
 
 def new(row: RunRow, state: State) -> Live:

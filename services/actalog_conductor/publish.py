@@ -26,10 +26,10 @@ class Publisher:
     def __init__(self, bus: Bus, runs: RunLog, *, prefix: str) -> None:
         self.bus, self.log, self.prefix = bus, runs, prefix
 
-    def events(self, row: RunRow, stored: Sequence[StoredEvent]) -> list[Outgoing]:
-        """The audit feed. `payload` is what the log holds, without being read again."""
+    def events(self, row: RunRow, stored: Sequence[tuple[StoredEvent, bytes]]) -> list[Outgoing]:
+        """The audit feed, of events with their payloads: what the log holds, not read again."""
         topic = topics.full_name(topics.EVENTS, self.prefix)
-        return [self._home(topic, row, *_event(row, one), type=one.type) for one in stored]
+        return [self._home(topic, row, *_event(row, *one), type=one[0].type) for one in stored]
 
     def goes_elsewhere(self, live: Live) -> bool:
         """Whether the sender wants the result on a topic of its own."""
@@ -87,7 +87,7 @@ class Publisher:
         )  # fmt: skip
 
 
-def _event(row: RunRow, event: StoredEvent) -> tuple[str, bytes]:
+def _event(row: RunRow, event: StoredEvent, payload: bytes) -> tuple[str, bytes]:
     """(id, JSON of a PublishedEvent). Canonical bytes are carried as they are."""
     id = f"{row.run_id}:{event.seq}"
     said: dict[str, object] = {
@@ -98,8 +98,8 @@ def _event(row: RunRow, event: StoredEvent) -> tuple[str, bytes]:
         "hash": event.hash.hex(),
     }  # fmt: skip
     said = {name: value for name, value in said.items() if value is not None}
-    if len(event.payload) <= LIMIT_BYTES:
-        return id, orjson.dumps({**said, "payload": orjson.Fragment(event.payload)})
-    ref = {"digest": event.hash.hex(), "bytes": len(event.payload)}
+    if len(payload) <= LIMIT_BYTES:
+        return id, orjson.dumps({**said, "payload": orjson.Fragment(payload)})
+    ref = {"digest": event.hash.hex(), "bytes": len(payload)}
     ref["url"] = f"/v1/runs/{row.run_id}/log?after={event.seq - 1}&limit=1"
     return id, orjson.dumps({**said, "payload": {}, "payload_ref": ref})

@@ -71,7 +71,7 @@ def heards(name: str, kind: Kind, state: State, first: RunAccepted) -> Iterable[
     if name == "agent":
         yield StartRun(first, free=False)
     yield from (TurnCame(), Cancel(), Broken("x"), TimeIs(LATER))
-    for command in commands(kind, state):
+    for command in commands(kind.due(state)):
         yield from _answers(command)
     for call_id in getattr(state, "awaiting", ()):
         yield Resolve(f"{call_id}:confirm", "approve")

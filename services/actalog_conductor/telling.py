@@ -1,7 +1,8 @@
 """What runs tell after their commit: commands first, then events, then the result (protocol 7)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 from actalog_bus.envelope import Postman
 from actalog_bus.ports import Outgoing
@@ -13,6 +14,8 @@ from actalog_conductor.publish import Publisher
 from actalog_contracts.calls import TurnFree
 from actalog_log.ports import RunLog, StoredEvent
 
+Fresh: TypeAlias = tuple[StoredEvent, bytes]  # with its payload
+
 
 class Teller:
     """Tells at least once, in order per run; repeats carry the same ids."""
@@ -22,7 +25,7 @@ class Teller:
 
     async def tell(self, all_told: Sequence[Told]) -> list[Live]:
         """After a commit. When it returns the broker has acknowledged all of it."""
-        out = [one for told in all_told for one in self._commands(told.live, told.asked)]
+        out = [self.postman.request(one) for told in all_told for one in told.commands]
         results: list[Live] = []
         for told in all_told:
             fresh = await self._contiguous(told)
@@ -42,8 +45,9 @@ class Teller:
         """Everything that may not have been told: the message may be a redelivery whose first
         hearer died between commit and command (protocol 4.4). Calls in `without` are not asked."""
         unpublished = live.published < live.head.seq
-        fresh = await self.log.read(live.row.run_no, after=live.published) if unpublished else ()
-        out = [*self._commands(live, without), *self.publisher.events(live.row, fresh)]
+        fresh = await self._unpublished(live) if unpublished else ()
+        asks = [one for one in kinds.commands(live.due()) if one.call_id not in without]
+        out = [*map(self.postman.request, asks), *self.publisher.events(live.row, fresh)]
         results = [live] if result or _speaks(live, fresh) else []
         (told,) = await self._send(out, results, [live])
         await self.turn_free(told)
@@ -65,15 +69,15 @@ class Teller:
             )
         )  # fmt: skip
 
-    def _commands(self, live: Live, without: frozenset[str]) -> Iterable[Outgoing]:
-        asks = kinds.commands(live.kind, live.state)
-        return [self.postman.request(one) for one in asks if one.call_id not in without]
-
-    async def _contiguous(self, told: Told) -> Sequence[StoredEvent]:
+    async def _contiguous(self, told: Told) -> Sequence[Fresh]:
         """From memory only where nothing is missing before it."""
-        if told.fresh[0].seq == told.live.published + 1:
+        if told.fresh[0][0].seq == told.live.published + 1:
             return told.fresh
-        return await self.log.read(told.live.row.run_no, after=told.live.published)
+        return await self._unpublished(told.live)
+
+    async def _unpublished(self, live: Live) -> Sequence[Fresh]:
+        stored = await self.log.read(live.row.run_no, after=live.published)
+        return [(one, one.payload) for one in stored]
 
     async def _send(
         self, out: list[Outgoing], results: Sequence[Live], lives: Sequence[Live]
@@ -91,7 +95,7 @@ class Teller:
         return [replace(live, published=live.head.seq) for live in lives]
 
 
-def _speaks(live: Live, fresh: Sequence[StoredEvent]) -> bool:
+def _speaks(live: Live, fresh: Sequence[Fresh]) -> bool:
     """Whether a result follows: the run paused or ended, and not only a late outcome was told."""
     rests = isinstance(live.state, (Finished, Paused))
-    return rests and any(event.type != SETTLED for event in fresh)
+    return rests and any(event.type != SETTLED for event, _ in fresh)

@@ -43,7 +43,7 @@ class Waking:
     async def resume(self, run_no: int, key: str) -> bool:
         """A call whose holder's lease has run out; False: the run does not wait for it."""
         live = await self.runs.load(run_no)
-        asks = kinds.commands(live.kind, live.state)
+        asks = kinds.commands(live.due())
         for command in asks:
             if ledger_key(run_no, command.call_id) == key:
                 await self.postman.command(command)
@@ -53,7 +53,7 @@ class Waking:
     async def _ask(self, live: Live) -> None:
         """What somebody holds now is not asked again."""
         held = await self.log.live_calls(live.row.run_no)
-        asks = kinds.commands(live.kind, live.state)
+        asks = kinds.commands(live.due())
         busy = {one.call_id for one in asks if ledger_key(live.row.run_no, one.call_id) in held}
         await self.teller.again(live, without=frozenset(busy), keep=False)
 
@@ -70,7 +70,7 @@ class Waking:
 
     async def _timer(self, live: Live, due: OpenRun) -> None:
         """Time is a message; a timer that comes before the next look is looked at then."""
-        timer = kinds.next_look(live.kind, live.state)
+        timer = kinds.next_look(live.due())
         if timer is None:
             return
         now = self.clock()

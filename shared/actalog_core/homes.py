@@ -1,5 +1,7 @@
 """Where a session lives: murmur2 of its id modulo the partitions (protocol 2.4)."""
 
+from functools import lru_cache
+
 
 def murmur2(data: bytes) -> int:
     """Kafka's murmur2, as Java's and aiokafka's own partitioners compute it, made positive."""
@@ -21,4 +23,9 @@ def murmur2(data: bytes) -> int:
 
 def home(session_id: str, partitions: int) -> int:
     """The partition of a session."""
-    return murmur2(session_id.encode()) % partitions
+    return _hash(session_id) % partitions
+
+
+@lru_cache(maxsize=4_096)  # a run says some ten things, all at its session's home
+def _hash(session_id: str) -> int:
+    return murmur2(session_id.encode())
