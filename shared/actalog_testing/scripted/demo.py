@@ -29,7 +29,9 @@ def demo_reply(request: Request) -> Reply:
             return Reply(tool_calls=calls, model=MODEL)
     schema = _wanted_schema(request)
     if schema is not None:
-        about = "\n".join([asked, *results])
+        # Without tools it is a task about a conversation: all of it counts, not the last line.
+        said = [asked] if request.tools else [asked, *earlier][::-1]
+        about = "\n".join([*map(words.spoken, said), *results])
         value = (
             value_for(schema, about) if schema else {"answer": f"{words.short(about, 300)} {NOTE}"}
         )

@@ -31,6 +31,8 @@ def value_for(
     if "const" in schema:
         return schema["const"]
     if options := schema.get("enum"):
+        if name == "op":
+            return options[0]  # what a fact asks for is to be added, whatever words it has
         return next((o for o in options if isinstance(o, str) and _names(text, o)), options[0])
     for choice in ("anyOf", "oneOf"):
         if options := schema.get(choice):

@@ -27,7 +27,10 @@ FACT = re.compile(
     r"|my favou?rite|remember that)\b",
     re.IGNORECASE,
 )
-SPEAKER = re.compile(r"^(?:user|human|customer)\s*:\s*", re.IGNORECASE)
+SPEAKER = re.compile(r"^(?:\[user\]|(?:user|human|customer)\s*:)\s*", re.IGNORECASE)
+ANY_SPEAKER = re.compile(
+    r"^(?:\[[^\]\n]+\]|(?:user|human|customer|assistant|tool)\s*:)", re.IGNORECASE
+)
 BACKWARDS = re.compile(r"\b(?:it|its|that|this|same|again|them)\b|^and\b", re.IGNORECASE)
 
 
@@ -56,6 +59,18 @@ def facts(text: str) -> list[str]:
     """The sentences in which a person says something about themselves; questions are none."""
     told = (SPEAKER.sub("", sentence).strip() for sentence in SENTENCE.split(text))
     return [one for one in told if FACT.search(one) and not one.endswith("?")]
+
+
+def spoken(text: str) -> str:
+    """What the person said in a conversation that is shown as text; a plain text as it is."""
+    told: list[str] = []
+    mine = False
+    for line in text.splitlines():
+        if ANY_SPEAKER.match(line):
+            mine = SPEAKER.match(line) is not None
+        if mine:
+            told.append(SPEAKER.sub("", line))
+    return "\n".join(told) or text
 
 
 def short(text: str, limit: int) -> str:

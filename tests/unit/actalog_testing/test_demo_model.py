@@ -144,6 +144,22 @@ def test_memories_are_extracted_as_json_for_the_schema(
     assert json.loads(ask(system, "user: Where is 1042?", **told[by]).text) == {"ops": []}
 
 
+SHOWN = "[user] Hi. My name is Ada, please update that.\n[tool_call a] {}\n[assistant] I am here."
+
+
+def test_a_conversation_shown_as_text_is_told_from_what_is_asked_about_it():
+    asked = {"response_format": {"type": "json_schema", "json_schema": {"schema": OPS}}}
+    system = {"role": "system", "content": "Decide what to keep. Answer with JSON only."}
+    for messages in ([SHOWN, "The list is empty."], [SHOWN + "\n[note] The list is empty."]):
+        told = json.loads(ask(system, *messages, **asked).text)
+        assert told == {"ops": [{"op": "add", "text": "My name is Ada, please update that."}]}
+    summary = {"type": "object", "properties": {"summary": TEXT}, "required": ["summary"]}
+    asked = {"response_format": {"type": "json_schema", "json_schema": {"schema": summary}}}
+    told = json.loads(ask(system, SHOWN, "There is no earlier summary.", **asked).text)
+    assert "My name is Ada" in told["summary"]
+    assert NOTE in told["summary"]
+
+
 def test_json_without_a_schema_is_an_object_that_says_it_is_scripted():
     told = json.loads(ask("hello", response_format={"type": "json_object"}).text)
     assert NOTE in told["answer"]
