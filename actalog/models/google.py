@@ -1,5 +1,6 @@
 """Google, by its OpenAI-compatible address."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from actalog.models.base import Model
@@ -11,3 +12,4 @@ class Gemini(Model):
     __slots__ = ()
     provider: ClassVar[str] = "gemini"
     default_id: ClassVar[str] = "gemini-2.5-flash"
+    names: ClassVar[Mapping[str, str]] = {"max_output_tokens": "max_tokens"}

@@ -18,21 +18,11 @@ from actalog.models.response import ToolExecution
 from actalog.run import agent as told
 from actalog.run.base import RunStatus
 from actalog.run.requirement import RunRequirement
+from actalog.run.writing import Writing
 from actalog_contracts import runs
 from actalog_contracts.base import Error, Usage
 from actalog_contracts.streams import Delta
 from actalog_contracts.tasks import PublishedEvent
-
-
-@dataclass
-class Streamed:
-    """What was told of a message that is being written."""
-
-    call_id: str
-    epoch: int
-    text: str = ""
-    reasoning: str = ""
-    broken: bool = False  # another attempt began: the rest comes whole (protocol 8.2)
 
 
 @dataclass
@@ -43,8 +33,7 @@ class Story:
     parse: Callable[[str], Any] | None = None
     seq: int = 0
     finished: bool = False
-    streamed: Streamed | None = None
-    answered: set[str] = field(default_factory=set[str])
+    writing: Writing = field(default_factory=Writing)
     texts: dict[int, str] = field(default_factory=dict[int, str])
     tools: dict[str, ToolExecution] = field(default_factory=dict[str, ToolExecution])
     resolving: set[str] = field(default_factory=set[str])
@@ -59,23 +48,10 @@ class Story:
 
     def hear_delta(self, delta: Delta) -> Iterator[told.RunOutputEvent]:
         """More text of a message. Gaps wait for the whole message; late ones are dropped."""
-        if delta.call_id in self.answered or self.finished:
-            return
-        now = self.streamed
-        if now is None or now.call_id != delta.call_id:
-            now = self.streamed = Streamed(delta.call_id, delta.epoch)
-        if delta.epoch != now.epoch:
-            now.broken = now.broken or delta.epoch > now.epoch
-            return
-        have = now.text if delta.kind == "text" else now.reasoning
-        new = delta.text[max(0, len(have) - delta.offset) :]
-        if now.broken or delta.offset > len(have) or not new:
-            return
-        if delta.kind == "text":
-            now.text += new
+        new = "" if self.finished else self.writing.hear(delta)
+        if new and delta.kind == "text":
             yield told.RunContentEvent(**self._about(), content=new)
-        else:
-            now.reasoning += new
+        elif new:
             yield told.RunContentEvent(**self._about(), reasoning_content=new)
 
     def hear_event(self, event: PublishedEvent) -> Iterator[told.RunOutputEvent]:
@@ -131,7 +107,7 @@ class Story:
             self.output.messages.append(Message("user", text))
 
     def _replied(self, reply: runs.ModelReplied) -> Iterator[told.RunOutputEvent]:
-        self.answered.add(reply.call_id)
+        self.writing.answered(reply.call_id)
         self.output.model, self.output.model_provider = reply.model, reply.provider
         if self.first_token_ms is None:
             self.first_token_ms = reply.first_token_ms
@@ -141,12 +117,12 @@ class Story:
 
     def _said(self, text: str | None, reasoning: str) -> Iterator[told.RunOutputEvent]:
         """A whole message: what was not streamed of it is told now."""
-        before, self.streamed = self.streamed or Streamed("", 0), None
         if reasoning:
             self.output.reasoning_content = (self.output.reasoning_content or "") + reasoning
-        if more := _rest(before.reasoning, reasoning, before.broken):
-            yield told.RunContentEvent(**self._about(), reasoning_content=more)
-        if more := _rest(before.text, text or "", before.broken):
+        more, thought = self.writing.rest(text or "", reasoning)
+        if thought:
+            yield told.RunContentEvent(**self._about(), reasoning_content=thought)
+        if more:
             yield told.RunContentEvent(**self._about(), content=more)
         self.output.messages.append(Message("assistant", text, reasoning or None))
 
@@ -252,14 +228,6 @@ class Story:
         return RunMetrics.of(
             usage, time_to_first_token=None if first is None else first / 1000, duration=lasted
         )
-
-
-def _rest(told_before: str, whole: str, broken: bool) -> str:
-    """What is left to tell; nothing where another attempt wrote another text: two attempts are
-    never spliced, and the whole answer comes with the run's end."""
-    if told_before and (broken or not whole.startswith(told_before)):
-        return ""
-    return whole[len(told_before) :]
 
 
 def _object(arguments: str) -> dict[str, Any]:

@@ -97,6 +97,14 @@ def test_two_attempts_are_never_spliced():
     assert told.output.content == "Good day."
 
 
+def test_an_attempt_that_said_nothing_gives_way_to_the_next():
+    told = story()
+    heard = [*BEGUN, delta("late", 9), delta("Good ", 0, epoch=2), delta("x", 0), *ANSWERED, *DONE]
+    assert [one.content for one in hear(told, heard) if isinstance(one, RunContentEvent)] == [
+        "Good ", None, "day.",
+    ]  # fmt: skip
+
+
 def test_events_that_come_twice_mean_nothing_the_second_time():
     once, twice = story(), story()
     all_events = [*BEGUN, *ANSWERED, *DONE]

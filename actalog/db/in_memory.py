@@ -1,0 +1,5 @@
+"""Where Agno has memory."""
+
+from actalog.db import InMemoryDb
+
+__all__ = ["InMemoryDb"]

@@ -1,0 +1,5 @@
+"""Where Agno has PostgreSQL."""
+
+from actalog.db import AsyncPostgresDb, PostgresDb
+
+__all__ = ["AsyncPostgresDb", "PostgresDb"]

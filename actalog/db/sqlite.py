@@ -1,0 +1,5 @@
+"""Where Agno has SQLite."""
+
+from actalog.db import SqliteDb
+
+__all__ = ["SqliteDb"]
