@@ -13,6 +13,7 @@ from actalog_conductor.heard import TimeIs, TurnCame
 from actalog_conductor.hearing import Hearing
 from actalog_conductor.outside import Outside
 from actalog_contracts.calls import AnyReply, CallAnswered, TimePassed, TurnFree
+from actalog_core.canonical import clean_text
 from actalog_core.errors import Undecodable
 from actalog_log.ports import RunLog
 
@@ -52,7 +53,7 @@ class ConductorHandlers:
             reply = _replies().validate_json(record.value or b"")
         except ValidationError as error:
             raise Undecodable(str(error)) from error
-        causation = (record.header("ce_id") or b"").decode("utf-8", "replace") or None
+        causation = clean_text((record.header("ce_id") or b"").decode("utf-8", "replace")) or None
         match reply:
             case CallAnswered(outcome=outcome):
                 await self.hearing.hear(reply.run_no, outcome, causation=causation)

@@ -63,6 +63,7 @@ class Hearing:
                 if isinstance(heard, Broken):
                     raise
                 heard = Broken(f"the log cannot keep what was heard: {error.detail}")
+                causation = None
         raise SequenceTaken(f"run_no {run_no}: others were always first")
 
     async def _append(

@@ -1,0 +1,123 @@
+"""A conductor dies, or its partitions go to another: nothing is lost and nothing done twice."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from actalog_bus.ports import Outgoing
+from actalog_contracts.calls import RunTool, answer
+from actalog_contracts.runs import ToolReturned
+from actalog_core.errors import DataRefused, Transient
+from actalog_log.ports import Decision, Head
+from tests.integration.conductor.world import SERVICES, World
+from tests.unit.actalog_conductor.spec import PLAIN
+
+
+async def another(world: World) -> World:
+    """A second conductor over the same log and broker, with a cold cache."""
+    await world.bus.drained()
+    await world.bus.crash()
+    second = World(world.log, broker=world.broker)
+    await second.start()
+    return second
+
+
+async def test_a_cold_run_asks_for_all_that_is_due_when_it_hears_of_one_call(world: World):
+    world.script, world.deaf = {1: ["lookup", "lookup", "lookup"]}, {"tools"}
+    await world.start()
+    await world.task()
+    second = await another(world)
+    first = next(one for one in world.asked if isinstance(one, RunTool))
+    await second.postman.reply(answer(first, ToolReturned(call_id=first.call_id, content="x")))
+    assert await second.statuses() == {"completed"}
+    assert set(second.ran()) >= {"r:t1.1", "r:t1.2"}
+    await second.bus.stop()
+
+
+async def test_a_broker_that_was_silent_after_the_commit_is_told_all_of_it(world: World):
+    await world.start()
+    tells, failing = world.bus.publish_many, [True]
+
+    async def silent_once(records: Sequence[Outgoing]) -> None:
+        if failing and any(one.topic == "actalog.events" for one in records):
+            failing.clear()
+            raise Transient("no broker")
+        await tells(records)
+
+    world.bus.publish_many = silent_once
+    await world.task()
+    assert await world.statuses() == {"completed"}
+    told = [one.header("ce_id") for one in world.bus.records("actalog.events")]
+    assert told == [f"r:{seq}".encode() for seq in range(1, 6)]
+
+
+async def test_what_was_cached_is_forgotten_when_partitions_are_assigned(world: World):
+    world.deaf = set(SERVICES)
+    await world.start()
+    await world.task()
+    await world.bus.drained()
+    found = await world.log.find_run("default", "r")
+    assert found is not None
+    assert world.runs().cached(found.row.run_no) is not None
+    await world.bus.stop()
+    await world.bus.start()
+    assert world.runs().cached(found.row.run_no) is None
+
+
+async def test_a_run_that_has_ended_leaves_the_cache(world: World):
+    await world.start()
+    await world.task()
+    await world.bus.drained()
+    found = await world.log.find_run("default", "r")
+    assert found is not None
+    assert world.runs().cached(found.row.run_no) is None
+
+
+async def test_a_stale_cache_never_decides_that_there_is_nothing_to_do(world: World):
+    world.deaf = {"llm"}
+    await world.start()
+    await world.task()
+    await world.bus.drained()
+    found = await world.log.find_run("default", "r")
+    assert found is not None
+    stale = world.runs().cached(found.row.run_no)
+    assert stale is not None
+    world.script, world.deaf = {1: ["refund"]}, set()
+    await world.look(ahead_s=31)
+    assert await world.statuses() == {"paused"}
+    world.runs().keep(stale)  # as on a replica that heard nothing of it
+    await world.send(
+        type="requirement.resolve.v1", run_id="r", requirement_id="r:t1.0:confirm",
+        decision="approve",
+    )  # fmt: skip
+    assert await world.statuses() == {"paused", "completed"}
+
+
+async def test_what_the_log_refuses_ends_its_own_run_typed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    await world.start(PLAIN)
+    append = world.log.append
+
+    async def refuses(decision: Decision) -> tuple[Head, ...]:
+        told = [event.type for one in decision.appends for event in one.events]
+        if "model.replied.v1" in told:
+            raise DataRefused("it is no text")
+        return await append(decision)
+
+    monkeypatch.setattr(world.log, "append", refuses)
+    await world.task()
+    result = await world.result()
+    assert (result["status"], result["error"]["code"]) == ("failed", "internal")
+
+
+async def test_a_cause_with_bytes_that_no_database_takes_is_cleaned(world: World):
+    world.deaf = {"llm"}
+    await world.start()
+    await world.task()
+    await world.bus.drained()
+    (command,) = world.asked
+    sent = world.postman.answer(answer(command, await world.outcome(command)))
+    headers = (*sent.headers, ("ce_id", b"a\x00b\xff"))
+    await world.bus.publish_many([Outgoing(sent.topic, sent.value, sent.key, headers, 0)])
+    assert await world.statuses() == {"completed"}

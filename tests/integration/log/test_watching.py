@@ -1,0 +1,107 @@
+"""What a conductor asks around its appends, over both stores."""
+
+import asyncio
+from datetime import timedelta
+
+from actalog_log.calls import PostgresCalls
+from actalog_log.ports import (
+    Calls,
+    Decision,
+    InboxRow,
+    Looming,
+    Opening,
+    SessionOp,
+    Tombstone,
+    ledger_key,
+)
+from actalog_log.postgres import PostgresLog
+from tests.integration.log.test_log import NOW, Log, first, log, row
+
+__all__ = ["log"]
+
+
+def calls_of(log: Log) -> Calls:
+    return PostgresCalls(log.pool) if isinstance(log, PostgresLog) else log.calls
+
+
+async def begun(log: Log, **more: object) -> int:
+    new = row(await log.reserve_run_no(), **more)  # pyright: ignore[reportArgumentType]
+    await log.append(Decision((first(new),)))
+    return new.run_no
+
+
+async def test_all_that_accepting_a_task_has_to_know_is_one_question(log: Log):
+    assert await log.opening("default", "s", "a") == Opening(0, busy=False, known=False)
+    await begun(log, run_id="a")
+    told = Opening(1, busy=True, known=True, user_id="u@example.com")
+    assert await log.opening("default", "s", "a") == told
+    assert await log.opening("other", "s", "a") == Opening(0, busy=False, known=False)
+
+
+async def test_many_questions_at_once_each_get_their_own_answer(log: Log):
+    for n in range(5):
+        await begun(log, session=f"s{n}", run_id=f"r{n}")
+    asked = [log.opening("default", f"s{n}", f"r{n % 3}") for n in range(10)]
+    told = await asyncio.gather(*asked)
+    assert [one.turn for one in told] == [1] * 5 + [0] * 5
+    assert all(one.known for one in told)
+    graves = [Tombstone("default", f"t{n}", None, f"by{n}") for n in range(4)]
+    for grave in graves:
+        await log.put_tombstone(grave)
+    found = await asyncio.gather(*(log.get_tombstone("default", f"t{n}") for n in range(6)))
+    assert found == [*graves, None, None]
+
+
+async def test_the_first_that_waits_is_told_by_its_number(log: Log):
+    new = row(await log.reserve_run_no())
+    await log.append(Decision((first(new, standing="waiting"),)))
+    later = row(await log.reserve_run_no(), turn=2)
+    await log.append(Decision((first(later, standing="waiting"),)))
+    both = [log.first_waiting_no("default", one) for one in ("s", "none")]
+    assert await asyncio.gather(*both) == [new.run_no, None]
+
+
+async def test_the_state_version_is_that_of_the_session(log: Log):
+    assert await log.state_version("default", "s") == 0
+    op = SessionOp("default", "s", 3, 1, 1, "[]")
+    await log.append(Decision(session_ops=(op,)))
+    assert await log.state_version("default", "s") == 3
+    assert await log.state_version("default", "t") == 0
+
+
+async def test_what_looms_is_one_question(log: Log):
+    soon = NOW + timedelta(days=10_000)
+    nothing = await log.looming(NOW - timedelta(seconds=1), NOW)
+    assert nothing == Looming(runs=False, calls=False, inbox=False)
+    run_no = await begun(log)
+    await log.put_inbox(InboxRow("default", "i", b"{}"))
+    await calls_of(log).claim(ledger_key(run_no, "c"), run_no=run_no, holder="h", lease_ms=1)
+    await asyncio.sleep(0.01)
+    all_of_it = await log.looming(soon, soon)
+    assert all_of_it.runs
+    assert all_of_it.calls
+    assert all_of_it.inbox
+
+
+async def test_a_wake_can_be_moved(log: Log):
+    run_no = await begun(log)
+    await log.move_wake(run_no, NOW + timedelta(hours=1))
+    assert await log.due_runs(NOW + timedelta(minutes=59), 10) == []
+    assert len(await log.due_runs(NOW + timedelta(minutes=61), 10)) == 1
+
+
+async def test_only_calls_whose_holder_is_gone_are_abandoned(log: Log):
+    run_no = await begun(log)
+    live, dead = ledger_key(run_no, "live"), ledger_key(run_no, "dead")
+    await calls_of(log).claim(live, run_no=run_no, holder="h", lease_ms=60_000)
+    await calls_of(log).claim(dead, run_no=run_no, holder="h", lease_ms=1)
+    await asyncio.sleep(0.01)
+    assert await log.live_calls(run_no) == {live}
+    assert await log.abandon_calls(run_no) == 1
+    assert await log.abandon_calls(run_no) == 0
+    assert await log.expired_calls(10) == []
+
+
+async def test_ranges_are_kept_ahead_and_asking_again_makes_none(log: Log):
+    await log.keep_ranges_ahead()
+    assert await log.keep_ranges_ahead() == 0
