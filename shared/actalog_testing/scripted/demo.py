@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from actalog_testing.scripted import words
-from actalog_testing.scripted.fill import value_for
+from actalog_testing.scripted.fill import schema_like, value_for
 from actalog_testing.scripted.lookups import lookups
 from actalog_testing.scripted.request import Request
 from actalog_testing.scripted.script import Reply
@@ -63,16 +63,20 @@ def _wanted_schema(request: Request) -> Mapping[str, Any] | None:
 
 
 def _schema_in(text: str) -> Mapping[str, Any] | None:
+    """A schema that stands in a text, or that of an example that stands in it."""
+    example: dict[str, Any] | None = None
     start = text.find("{")
     while start >= 0:
         try:
-            found, _ = json.JSONDecoder().raw_decode(text, start)
+            found, end = json.JSONDecoder().raw_decode(text, start)
         except (json.JSONDecodeError, RecursionError):
-            found = None
-        if isinstance(found, dict) and ("properties" in found or "$ref" in found):
-            return found  # pyright: ignore[reportUnknownVariableType]
-        start = text.find("{", start + 1)
-    return None
+            found, end = None, start + 1
+        if isinstance(found, dict):
+            if "properties" in found or "$ref" in found:
+                return found  # pyright: ignore[reportUnknownVariableType]
+            example = example or found  # pyright: ignore[reportUnknownVariableType]
+        start = text.find("{", end)
+    return None if example is None else schema_like(example)
 
 
 def _sentence(request: Request, asked: str, earlier: Sequence[str], results: Sequence[str]) -> str:

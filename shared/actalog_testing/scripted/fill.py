@@ -53,6 +53,22 @@ def value_for(
             return _string(schema, text, name)
 
 
+def schema_like(example: Any) -> dict[str, Any]:
+    """The schema of things like the example. A text of dots stands for any text."""
+    match example:
+        case dict():
+            fields: dict[str, Any] = {name: schema_like(one) for name, one in example.items()}  # pyright: ignore[reportUnknownVariableType]
+            return {"type": "object", "properties": fields, "required": [*fields]}
+        case list():
+            return {"type": "array", "items": schema_like(example[0] if example else "...")}  # pyright: ignore[reportUnknownArgumentType]
+        case str():
+            return {"type": "string"} if not example.strip(".") else {"enum": [example]}
+        case bool():
+            return {"type": "boolean"}
+        case _:
+            return {"type": "number"}
+
+
 def _resolved(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:
     for _ in range(DEEPEST):
         if (ref := schema.get("$ref")) is None:

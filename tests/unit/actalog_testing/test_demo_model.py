@@ -160,6 +160,15 @@ def test_a_conversation_shown_as_text_is_told_from_what_is_asked_about_it():
     assert NOTE in told["summary"]
 
 
+def test_an_example_in_the_system_text_is_as_good_as_a_schema():
+    shape = '{"ops": [{"op": "add", "text": "...", "topics": ["..."], "sure": true, "n": 1}]}'
+    system = {"role": "system", "content": f"Not this: {{x}}. Answer with JSON only: {shape}"}
+    told = json.loads(ask(system, "[user] I prefer size 9.").text)
+    (op,) = told["ops"]
+    assert (op["op"], op["text"]) == ("add", "I prefer size 9.")
+    assert json.loads(ask(system, "[user] Where is it?").text) == {"ops": []}
+
+
 def test_json_without_a_schema_is_an_object_that_says_it_is_scripted():
     told = json.loads(ask("hello", response_format={"type": "json_object"}).text)
     assert NOTE in told["answer"]
