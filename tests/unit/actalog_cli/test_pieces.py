@@ -1,0 +1,295 @@
+"""The pieces of the command line that need no server."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from actalog.cli import author, platform_file, task_file
+from actalog.cli.acls import acls
+from actalog.cli.answering import Answer
+from actalog.cli.board import Board
+from actalog.cli.common import complain
+from actalog.cli.greeting import without_password
+from actalog.cli.lock import HomeLock
+from actalog.cli.output import plain, shorten
+from actalog.cli.servers import usable_port
+from actalog.cli.summaries import moment
+from actalog.cli.tasks import failed, summary
+from actalog.scripted_models import scripted_unless_named
+from actalog_bus.processes import free_port
+from actalog_core.errors import SettingMissing
+from actalog_core.settings import Settings
+
+NOW = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
+
+
+# platform.json and the home
+
+
+def told(pid: int) -> platform_file.PlatformFile:
+    return platform_file.PlatformFile(
+        pid=pid, kafka="k:9092", database_url="postgresql://d", http="http://h", started_at="t"
+    )
+
+
+def test_a_platform_that_runs_is_found(tmp_path: Path):
+    platform_file.write(str(tmp_path / "new"), told(os.getpid()))
+    assert platform_file.read(str(tmp_path / "new")) == told(os.getpid())
+
+
+def test_the_file_of_a_killed_platform_is_none(tmp_path: Path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    platform_file.write(str(tmp_path), told(ended.pid))
+    assert platform_file.read(str(tmp_path)) is None
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"pid": "x"}'])
+def test_half_a_file_is_none(tmp_path: Path, content: str):
+    platform_file.path_of(str(tmp_path)).write_text(content)
+    assert platform_file.read(str(tmp_path)) is None
+
+
+def test_the_file_of_another_platform_is_left_alone(tmp_path: Path):
+    platform_file.write(str(tmp_path), told(os.getppid()))
+    platform_file.remove(str(tmp_path))
+    assert platform_file.path_of(str(tmp_path)).exists()
+
+
+def test_the_file_is_for_its_owner_only(tmp_path: Path):
+    platform_file.write(str(tmp_path), told(os.getpid()))
+    assert platform_file.path_of(str(tmp_path)).stat().st_mode & 0o077 == 0
+
+
+def test_a_home_has_one_platform(tmp_path: Path):
+    first, second = HomeLock(str(tmp_path)), HomeLock(str(tmp_path))
+    first.take()
+    with pytest.raises(SettingMissing, match="ACTALOG_HOME"):
+        second.take()
+    first.release()
+    second.take()
+    second.release()
+
+
+def test_a_port_that_nobody_asked_for_gives_way():
+    taken = free_port()
+    import socket
+
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", taken))
+        sock.listen()
+        assert usable_port("127.0.0.1", taken, wanted=None) != taken
+        with pytest.raises(SettingMissing, match=f"--port: port {taken} is taken"):
+            usable_port("127.0.0.1", taken, wanted="--port")
+    assert usable_port("127.0.0.1", taken, wanted="--port") == taken
+
+
+# The author's App
+
+
+@pytest.mark.parametrize(
+    ("named", "says"),
+    [
+        ("app", "MODULE:NAME is wanted"),
+        ("nowhere:app", "there is no module nowhere"),
+        ("actalog.nowhere:app", "there is no module actalog.nowhere"),
+        ("json:dumps", "no App is called dumps"),
+    ],
+)
+def test_an_app_that_is_not_there_is_told(named: str, says: str):
+    with pytest.raises(SettingMissing, match=says):
+        author.load(named)
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        ("import missing_library", "missing_library"),
+        ("x = 1 +", "SyntaxError"),
+        ("\nraise ValueError('boom')", r"broken_app\.py:2: ValueError: boom"),
+    ],
+)
+def test_an_app_that_raises_names_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, says: str
+):
+    (tmp_path / "broken_app.py").write_text(code)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "broken_app", raising=False)
+    with pytest.raises(author.AppBroken, match=says):
+        author.load("broken_app:app")
+
+
+# Tasks
+
+
+def test_a_task_gets_ids_only_where_it_has_none(tmp_path: Path):
+    file = tmp_path / "tasks.jsonl"
+    file.write_text('{"target": "a", "input": "x"}\n\n{"run_id": "r", "session_id": "s"}\n')
+    first, second = task_file.read(file)
+    assert first["run_id"] == first["session_id"]
+    assert second == {"run_id": "r", "session_id": "s"}
+    assert task_file.read(file)[0]["run_id"] != first["run_id"]
+
+
+@pytest.mark.parametrize("line", ["{", "[]", "null"])
+def test_a_line_that_is_no_task_is_named(tmp_path: Path, line: str):
+    file = tmp_path / "tasks.jsonl"
+    file.write_text('{"target": "a", "input": "x"}\n' + line)
+    with pytest.raises(SettingMissing, match="line 2"):
+        task_file.read(file)
+
+
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [
+        ({"status": "completed"}, False),
+        ({"status": "paused"}, False),
+        ({"status": "blocked"}, False),
+        ({"status": "failed"}, True),
+        ({"type": "message.refused.v1"}, True),
+    ],
+)
+def test_what_failed_is_told_from_what_a_person_or_guardrail_stopped(
+    result: dict[str, Any], expected: bool
+):
+    assert failed(result) is expected
+
+
+def test_results_are_counted():
+    results = [{"status": "completed"}, {"status": "completed"}, {"status": "failed"}]
+    assert summary(results, 1.26) == "3 results in 1.3 s: 2 completed, 1 failed"
+
+
+# Answers as they are written
+
+
+def delta(text: str, offset: int, *, call: str = "c", epoch: int = 1) -> dict[str, Any]:
+    return {"type": "stream.delta.v1", "run_id": "r", "call_id": call, "epoch": epoch,
+            "offset": offset, "text": text, "kind": "text"}  # fmt: skip
+
+
+class Scripted:
+    """A follower that says what the test says."""
+
+    def __init__(self, *told: dict[str, Any]) -> None:
+        self.told = told
+
+    async def messages(self) -> Any:
+        for one in self.told:
+            yield one
+
+
+async def written(*told: dict[str, Any], whole: str) -> str:
+    out = io.StringIO()
+    stdout, sys.stdout = sys.stdout, out
+    try:
+        answer = Answer("r", write=True)
+        end = {"type": "run.result.v1", "run_id": "r", "output": whole}
+        await answer.result(Scripted(*told, end))  # pyright: ignore[reportArgumentType]
+        answer.finish(whole)
+    finally:
+        sys.stdout = stdout
+    return out.getvalue()
+
+
+async def test_an_answer_is_written_once():
+    assert await written(delta("He", 0), delta("llo", 2), whole="Hello") == "Hello\n"
+
+
+async def test_what_comes_twice_or_too_late_is_written_once():
+    said = await written(delta("He", 0), delta("He", 0), delta("o", 4), whole="Hello")
+    assert said == "Hello\n"
+
+
+async def test_two_attempts_are_never_spliced():
+    said = await written(
+        delta("Hal", 0), delta("Hello", 0, epoch=2), delta("late", 3), whole="Hello"
+    )
+    assert said == "Hal\nHello\n"
+
+
+async def test_an_answer_that_a_review_changed_is_shown_whole():
+    assert await written(delta("card 4111", 0), whole="card ****") == "card 4111\ncard ****\n"
+
+
+def test_the_board_shows_results_and_why():
+    out = io.StringIO()
+    with Board(Console(file=out, width=120)) as board:
+        board.asked("r", "Where is\nmy order?")
+        board.delta(delta("It", 0))
+        board.delta({**delta("x", 0), "run_id": "another"})
+        board.result({"run_id": "r", "status": "failed", "target": "agent:a",
+                      "error": {"code": "model_failed", "message": "no key"}})  # fmt: skip
+    assert "failed" in out.getvalue()
+    assert "Where is my order?" in out.getvalue()
+    assert "model_failed: no key" in out.getvalue()
+
+
+# Smaller ones
+
+
+def test_times_are_ages_or_moments():
+    assert moment("10m", NOW) == datetime(2026, 1, 2, 11, 50, tzinfo=UTC)
+    assert moment("2026-01-01T00:00:00Z", NOW) == datetime(2026, 1, 1, tzinfo=UTC)
+    with pytest.raises(SettingMissing, match="10m"):
+        moment("soon", NOW)
+
+
+def test_an_error_is_one_line(capsys: pytest.CaptureFixture[str]):
+    assert complain("one\n  two") == 2
+    assert capsys.readouterr().err == "actalog: one two\n"
+
+
+def test_a_password_is_not_shown():
+    assert without_password("postgresql://u:secret@h/d") == "postgresql://u:***@h/d"
+    assert without_password("postgresql://u@h/d") == "postgresql://u@h/d"
+
+
+def test_bytes_and_times_have_a_plain_form():
+    told = plain({"hash": b"\x01", "at": NOW, "set": frozenset({1})})
+    assert json.dumps(told) == '{"hash": "01", "at": "2026-01-02T12:00:00.000000Z", "set": [1]}'
+    assert shorten("a  b\nc" * 50, 10) == "a b ca b …"
+
+
+def test_acls_follow_the_table_of_topics():
+    made = acls(prefix="p", bootstrap="k:9092")
+    assert any("User:p-llm --consumer --topic p.llm.commands --group p.llm" in one for one in made)
+    assert any("User:p-llm --producer --topic p.llm.commands.dlq" in one for one in made)
+    assert not any("User:p-tools --consumer --topic p.llm.commands" in one for one in made)
+
+
+def test_the_scripted_model_answers_only_where_no_key_is_set():
+    pointed, server = scripted_unless_named(Settings())
+    assert server is not None
+    assert pointed.openai_base_url == f"{server.base_url}/v1"
+    for named in (Settings(openai_api_key="k"), Settings(provider_urls={"ollama": "http://o"})):
+        assert scripted_unless_named(named) == (named, None)
+
+
+def test_help_names_every_command():
+    said = subprocess.run(
+        [sys.executable, "-m", "actalog", "--help"], capture_output=True, text=True, check=True
+    ).stdout
+    for name in ("up", "service", "deploy", "run", "topics", "migrate", "status", "runs",
+                 "sessions", "requirements", "resolve", "cancel", "log", "prompt", "rebuild",
+                 "replay", "doctor"):  # fmt: skip
+        assert f"\n  {name} " in said
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys; import actalog.cli.main;"
+        "print([n for n in ('pydantic', 'aiokafka', 'asyncpg', 'fastapi', 'openai')"
+        " if n in sys.modules])"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "[]"
