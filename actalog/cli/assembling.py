@@ -1,10 +1,10 @@
 """The platform of `actalog up`: all services over Kafka and PostgreSQL, one bus for all."""
 
+import importlib
 import os
 
-# All at once, in the thread that loads them while the servers start.
-import actalog_tools.app  # noqa: F401
 from actalog.cli.servers import Servers
+from actalog.names import NAMES
 from actalog.platform import Author, Platform, ScriptedPart
 from actalog.scripted_models import scripted_unless_named
 from actalog.services import Ground
@@ -15,6 +15,10 @@ from actalog_core.settings import Settings
 from actalog_log.calls import PostgresCalls
 from actalog_log.memories_postgres import PostgresMemories
 from actalog_log.postgres import PostgresLog
+
+# All at once, in the thread that imports this module while the servers start.
+for _name in NAMES:
+    importlib.import_module(f"actalog_{_name}.app")
 
 
 class Assembly:
