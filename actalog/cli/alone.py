@@ -12,13 +12,15 @@ from actalog.cli.author import EXAMPLE, load
 from actalog.cli.reach import Reach
 from actalog.cli.waiting import all_migrated, until
 from actalog.names import Name
-from actalog.platform import Platform
+from actalog.platform import Platform, ScriptedPart
+from actalog.scripted_models import scripted_unless_named
 from actalog.services import Ground
 from actalog_bus.kafka import KafkaBus
 from actalog_bus.observed import ObservedBus
 from actalog_core import logging, tracing
 from actalog_core.errors import Transient
 from actalog_core.health import HealthServer
+from actalog_core.settings import Settings
 from actalog_log.calls import PostgresCalls
 from actalog_log.memories_postgres import PostgresMemories
 from actalog_log.postgres import PostgresLog
@@ -55,7 +57,11 @@ class Alone:
         await until("database", self.run_log.start, say=self._say)
         self.connected = True
         await until("migrations", lambda: all_migrated(self.reach.dsn), say=self._say)
-        self.platform = Platform(self._ground(), names=[self.name])
+        scripted = None
+        if self.name == "llm":  # without any key it answers by itself, and says so
+            settings, scripted = scripted_unless_named(self.settings)
+        beside = [ScriptedPart(scripted)] if scripted else []
+        self.platform = Platform(self._ground(settings), names=[self.name], beside=beside)
         await self.platform.start()
         log.info("ready", service=self.name, health_port=self.health.port)
         await asyncio.Event().wait()
@@ -69,12 +75,12 @@ class Alone:
             await self.run_log.stop()
         await self.health.stop()
 
-    def _ground(self) -> Ground:
+    def _ground(self, settings: Settings) -> Ground:
         traced = tracing.wanted(os.environ)
         return Ground(
             bus=ObservedBus(KafkaBus(self.kafka), traced=traced), log=self.run_log,
             calls=PostgresCalls(self.run_log.pool), memories=PostgresMemories(self.run_log.pool),
-            settings=self.settings, callables=self.callables,
+            settings=settings, callables=self.callables,
         )  # fmt: skip
 
     def _say(self, what: str | None) -> None:
