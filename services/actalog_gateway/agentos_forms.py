@@ -2,6 +2,7 @@
 
 import base64
 import uuid
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import orjson
@@ -13,6 +14,9 @@ from actalog_contracts.border import BadInput, decode
 from actalog_contracts.tasks import TaskSubmit
 
 TEXT_MOST = 1_048_576
+INLINE_MOST = 262_144  # bytes of a file that travel in the message
+Keep = Callable[[bytes, str], Awaitable[str]]
+"""Keeps bytes of a media type; gives the id of the blob."""
 OBJECTS = ("session_state", "dependencies", "metadata", "output_schema")
 MEDIA = (("images", "image"), ("audio", "audio"), ("videos", "video"), ("input_files", "file"))
 
@@ -41,8 +45,9 @@ def missing(name: str) -> RequestValidationError:
     )
 
 
-async def task(form: FormData, target: str) -> TaskSubmit:
-    """The task that the form asks for, read as strictly as one from the bus.
+async def task(form: FormData, target: str, *, keep: Keep) -> TaskSubmit:
+    """The task that the form asks for, read as strictly as one from the bus. Large files are
+    kept as blobs: a message has its limit.
 
     Raises:
         RequestValidationError: there is no message.
@@ -60,9 +65,9 @@ async def task(form: FormData, target: str) -> TaskSubmit:
     for name in OBJECTS:
         if (value := text(form, name)) is not None:
             content[name] = _json(name, value)
-    if media := [*_listed(form), *await _uploaded(form)]:
+    if media := [*_listed(form), *await _uploaded(form, keep)]:
         content["media"] = media
-    decoded = decode(orjson.dumps(content), {}, max_bytes=32 * TEXT_MOST).message
+    decoded = decode(orjson.dumps(content), {}).message
     assert isinstance(decoded, TaskSubmit)
     return decoded
 
@@ -107,15 +112,19 @@ def objects(name: str, value: str) -> list[dict[str, Any]]:
     return [one for one in found if isinstance(one, dict)]  # pyright: ignore[reportUnknownVariableType]
 
 
-async def _uploaded(form: FormData) -> list[dict[str, Any]]:
+async def _uploaded(form: FormData, keep: Keep) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for one in form.getlist("files"):
         if isinstance(one, UploadFile):
             media_type = one.content_type or "application/octet-stream"
             kind = media_type.partition("/")[0]
-            data = base64.b64encode(await one.read()).decode()
+            data = await one.read()
+            small = len(data) <= INLINE_MOST
             found.append({
                 "type": kind if kind in ("image", "audio", "video") else "file",
-                "mime_type": media_type, "filename": one.filename or "file", "data": data,
+                "mime_type": media_type, "filename": one.filename or "file",
+                **({"data": base64.b64encode(data).decode()} if small
+                   else {"blob": await keep(data, media_type)}),
             })  # fmt: skip
+            await one.close()
     return found

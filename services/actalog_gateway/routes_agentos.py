@@ -1,6 +1,7 @@
 """AgentOS's routes for agents: unmodified clients of Agno talk to these."""
 
 import uuid
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request, Response
@@ -17,6 +18,7 @@ from actalog_gateway.agentos_told import AgentTeller
 from actalog_gateway.gateway import Gate, Gateway, PathId, RunId
 from actalog_gateway.problems import Problem, not_found
 from actalog_gateway.reader import Where
+from actalog_gateway.routes_blobs import keep
 from actalog_gateway.routes_tasks import send_answer, send_cancel
 from actalog_gateway.sse import Stream
 from actalog_gateway.story import Story, loads, tell
@@ -84,7 +86,7 @@ async def run(
     """Start a run: streamed unless `stream=false`; `background=true` answers 202 at once."""
     definition = await definition_of(gate, agent_id)
     form = await forms.form(request)
-    task = await forms.task(form, f"agent:{agent_id}")
+    task = await forms.task(form, f"agent:{agent_id}", keep=partial(keep, gate, TENANT))
     accepted = await gate.acceptance.take(task, tenant_id=TENANT, key=idempotency_key)
     where = Where(TENANT, accepted.run_id, accepted.session_id)
     if forms.flag(form, "stream", default=True):

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from actalog_core.canonical import keyed_digest
-from actalog_gateway.gateway import Gate, PathId, Tenant
+from actalog_gateway.gateway import Gate, Gateway, PathId, Tenant
 from actalog_gateway.problems import Problem
 
 router = APIRouter(prefix="/v1/blobs", tags=["blobs"])
@@ -16,18 +16,24 @@ MEDIA_TYPE = re.compile(r"[\w.+-]{1,60}/[\w.+-]{1,60}")
 
 @router.post("", status_code=201)
 async def put(request: Request, gate: Gate, tenant: Tenant = "default") -> JSONResponse:
-    """Keep the body; the same bytes have the same id in a tenant (protocol 1.3)."""
+    """Keep the body; the same bytes have the same id in a tenant."""
     data = await request.body()
     if not data:
         raise Problem("bad_input", "the body is empty")
     said = request.headers.get("content-type", "").partition(";")[0].strip()
     media_type = said if MEDIA_TYPE.fullmatch(said) else "application/octet-stream"
-    key = await gate.log.installation_key()
-    blob_id = keyed_digest(key, tenant.encode() + b"\x00" + data)
-    await gate.log.put_blob(tenant, blob_id, media_type, data)
+    blob_id = await keep(gate, tenant, data, media_type)
     url = f"/v1/blobs/{blob_id}"
     told = {"id": blob_id, "media_type": media_type, "bytes": len(data), "url": url}
     return JSONResponse(told, 201, headers={"Location": url})
+
+
+async def keep(gate: Gateway, tenant: str, data: bytes, media_type: str) -> str:
+    """The blob's id: a keyed digest, since it leaves the tenant (protocol 1.3)."""
+    key = await gate.log.installation_key()
+    blob_id = keyed_digest(key, tenant.encode() + b"\x00" + data)
+    await gate.log.put_blob(tenant, blob_id, media_type, data)
+    return blob_id
 
 
 @router.get("/{blob_id}")

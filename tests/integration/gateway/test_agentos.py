@@ -117,7 +117,7 @@ async def test_a_tool_call_is_shown_with_all_its_keys(world: World):
         "ToolCallStarted", "ToolCallCompleted", *SIMPLE[1:],
     ]  # fmt: skip
     (completed,) = [one.data for one in told if one.event == "ToolCallCompleted"]
-    assert len(completed["tool"]) == 20
+    assert len(completed["tool"]) == 21
     assert completed["tool"]["tool_args"] == {"path": "/a"}
     assert completed["content"] == "delete_file(path=/a) completed in 0.0020s. "
     assert told[-1].data["content"] == "Wait.Done."

@@ -7,6 +7,7 @@ import time
 import httpx
 import pytest
 
+from actalog_gateway.follow import Hub
 from actalog_gateway.server import HttpServer
 from tests.integration.gateway.world import (
     DeafBus,
@@ -123,10 +124,11 @@ async def test_another_attempt_restarts_the_message_and_lower_epochs_are_not_tol
 async def test_who_comes_back_gets_the_open_message_again_from_its_start(world: World):
     run = await world.run("r")
     await run.begin()
+    last = ""
     async with world.gateway() as (http, _):
         async with http.stream("GET", "/v1/runs/r/events") as answer:
             async for frame in frames(answer):
-                last = frame.id or "nothing"
+                last = frame.id or last
                 if frame.data["seq"] == 3:
                     break
         await run.delta("Hel")
@@ -207,7 +209,8 @@ async def test_a_client_that_reads_nothing_is_dropped_and_harms_nobody(world: Wo
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1_024)
         writer.write(b"GET /v1/runs/r/events HTTP/1.1\r\nHost: x\r\n\r\n")
         await until(lambda: hub.followers == 1)  # type: ignore[attr-defined]
-        ((_, feed),) = hub._runs["r"]  # type: ignore[attr-defined]
+        assert isinstance(hub, Hub)
+        ((_, feed),) = hub._runs["r"]
         other = asyncio.create_task(get(http, "r", deltas="false"))
         for at in range(200):
             await run.delta("y" * 100_000, offset=at * 100_000)

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -163,9 +163,8 @@ class World:
         self.bus = MemoryBus(broker=self.broker)
 
     async def deploy(self, definition: AgentDefinition = AGENT) -> None:
-        await self.log.put_definition(
-            "sha256:a", "agent", definition.id, definition.model_dump_json().encode()
-        )
+        body = definition.model_dump_json().encode()
+        await self.log.put_definition(content_digest(body), "agent", definition.id, body)
 
     async def run(
         self, run_id: str, *, session: str = "s", tenant: str = "default",
@@ -184,7 +183,7 @@ class World:
     @asynccontextmanager
     async def gateway(
         self, bus: MemoryBus | None = None, **more: Any
-    ) -> AsyncIterator[tuple[httpx.AsyncClient, Service]]:
+    ) -> AsyncGenerator[tuple[httpx.AsyncClient, Service]]:
         """A gateway on a free port, and a client of it."""
         bus = bus or MemoryBus(broker=self.broker)
         settings = Settings(port=0, cors_origins="http://ui.example")
