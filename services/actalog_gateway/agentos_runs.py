@@ -20,6 +20,7 @@ from actalog_log.ports import FoundRun
 REMEMBER_S = 30.0  # AgentOS shows RunCompleted after memory; the answer is there before
 REMEMBER_LOOK_S = 0.05
 ENDLESS = 1_000_000  # items: who waits for the end reads as fast as they come
+ENDLESS_BYTES = 64 * 1_048_576
 
 
 class ClientGone(Exception):
@@ -58,7 +59,7 @@ async def ended(
     Raises:
         ClientGone: it has closed the connection.
     """
-    with gate.hub.feed(where, Feed(most=ENDLESS)) as feed:
+    with gate.hub.feed(where, Feed(most=ENDLESS, most_bytes=ENDLESS_BYTES, deltas=False)) as feed:
         async with aclosing(gate.hub.story(where, feed)) as story:
             waiting = asyncio.ensure_future(_last(story, after))
             try:

@@ -55,8 +55,10 @@ Item = Told | Delta | Progress
 class Feed:
     """What came in for one client and was not taken yet: bounded."""
 
-    def __init__(self, *, most: int = FEED_ITEMS, most_bytes: int = FEED_BYTES) -> None:
-        self.most, self.most_bytes = most, most_bytes
+    def __init__(
+        self, *, most: int = FEED_ITEMS, most_bytes: int = FEED_BYTES, deltas: bool = True
+    ) -> None:
+        self.most, self.most_bytes, self.deltas = most, most_bytes, deltas
         self.overflowed = self.closed = False
         self._items: deque[tuple[Item, int]] = deque()
         self._bytes = 0
@@ -64,7 +66,7 @@ class Feed:
 
     def offer(self, item: Item, size: int) -> None:
         """Takes it, or drops the client."""
-        if self.overflowed or self.closed:
+        if self.overflowed or self.closed or not (self.deltas or isinstance(item, Told)):
             return
         if len(self._items) >= self.most or self._bytes + size > self.most_bytes:
             self.overflowed = True

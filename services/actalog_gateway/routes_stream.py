@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Response
 
 from actalog_core import metrics
-from actalog_gateway.follow import Dropped, Hub
+from actalog_gateway.follow import Dropped, Feed, Hub
 from actalog_gateway.gateway import Gate, Gateway, RunId, Tenant
 from actalog_gateway.problems import Problem
 from actalog_gateway.reader import Where
@@ -59,7 +59,7 @@ async def _nothing_more(gate: Gateway, where: Where, seq: int) -> bool:
 async def _frames(hub: Hub, where: Where, teller: Teller) -> AsyncIterator[bytes]:
     """The first frame comes at once, so that a client knows that it is connected."""
     yield f"retry: {random.randint(*RETRY_MS)}\n\n".encode()
-    with hub.feed(where) as feed:
+    with hub.feed(where, Feed(deltas=teller.deltas)) as feed:
         async with aclosing(hub.story(where, feed)) as story:
             try:
                 async for item in story:
