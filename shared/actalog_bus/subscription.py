@@ -14,7 +14,7 @@ from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaError
 from actalog_bus.dispatch import Bury, Dispatcher
 from actalog_bus.ports import Listen, Record
 from actalog_bus.settings import KafkaSettings
-from actalog_bus.wiring import BUSY_MS, QUIET_MS, Consumers, set_fetch_wait
+from actalog_bus.wiring import BUSY_MS, QUIET_MS, Consumers, connections, set_fetch_wait
 
 log = structlog.get_logger()
 Found = dict[TopicPartition, list[ConsumerRecord[bytes, bytes]]]
@@ -49,7 +49,7 @@ class Subscription(ConsumerRebalanceListener):
         self._tasks: list[asyncio.Task[None]] = []
         self._progress = asyncio.Event()
         self._joined = False
-        self._ends: dict[TopicPartition, int] = {}  # as the broker told them last
+        self._connections: frozenset[object] = frozenset()  # when a record came last
         self._polled_at = self._busy_at = self._looked_at = time.monotonic()
 
     async def start(self, consumers: Consumers, counts: Mapping[str, int]) -> None:
@@ -123,7 +123,9 @@ class Subscription(ConsumerRebalanceListener):
                         self.dispatcher.take(heard(record))
                 self._throttle(consumer)
                 self._adapt(consumer, bool(found))
-                if self.by_assignment and not found:
+                if self.by_assignment and found:
+                    self._connections = connections(consumer)
+                elif self.by_assignment:
                     await self._look_for_a_new_broker(consumer)
             except ConsumerStoppedError:
                 return
@@ -150,23 +152,22 @@ class Subscription(ConsumerRebalanceListener):
         set_fetch_wait(consumer, BUSY_MS if still else QUIET_MS)
 
     async def _look_for_a_new_broker(self, consumer: AIOKafkaConsumer) -> None:
-        """Protocol 16.3: the ends of a broker that lost its data go back.
+        """Protocol 16.3: a broker that lost its data has ends before our positions.
 
-        Our positions cannot be compared with them: after a batch of several records the embedded
-        broker tells the end of the batch's first one, for as long as nothing follows.
+        Asked only when a connection is new: after a batch of several records the embedded broker
+        tells the end of the batch's first one, for as long as nothing follows.
         """
         if self._polled_at - self._looked_at < 1.0:
             return
         self._looked_at = self._polled_at
+        now = connections(consumer)
+        if now <= self._connections:
+            return
         taken = consumer.assignment()
         async with asyncio.timeout(5):
             ends = cast(dict[TopicPartition, int], await consumer.end_offsets(list(taken)))
-            lost = [
-                p
-                for p, end in ends.items()
-                if end < self._ends.get(p, 0) or end == 0 < await consumer.position(p)
-            ]
-        self._ends = ends
+            lost = [where for where, end in ends.items() if end < await consumer.position(where)]
+        self._connections = now
         if lost:
             log.warning("the broker began anew", partitions=len(lost), group=self.listen.group)
             gone = {(p.topic, p.partition) for p in lost}

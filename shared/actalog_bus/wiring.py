@@ -106,3 +106,10 @@ def checked(consumer: Any, *, group: str | None) -> None:
 def set_fetch_wait(consumer: Any, wait_ms: int) -> None:
     """How long the broker may hold the next fetch (protocol 16.4). aiokafka has no setter."""
     consumer._fetcher._fetch_max_wait_ms = wait_ms
+
+
+def connections(consumer: Any) -> frozenset[object]:
+    """The open connections over which records are fetched: another set means that a broker may
+    have been started anew. aiokafka tells nobody when it connects again."""
+    known = consumer._client._conns
+    return frozenset(one for (_, group), one in known.items() if not group)
