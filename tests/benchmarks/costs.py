@@ -1,5 +1,8 @@
 """What the platform costs beside time: bytes, growth with a session, idling, imports, objects."""
 
+# aiokafka's records have no static types.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
+
 import asyncio
 import statistics
 import subprocess

@@ -1,5 +1,8 @@
 """What the machine itself allows, measured in the same run: a durable INSERT, a hop of the broker."""
 
+# aiokafka's records have no static types.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
+
 import asyncio
 import statistics
 import time

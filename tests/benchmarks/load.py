@@ -1,5 +1,8 @@
 """Load from outside: tasks in, results out, nothing else of ours."""
 
+# aiokafka's records have no static types.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
+
 import asyncio
 import json
 import statistics

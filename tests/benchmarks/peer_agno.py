@@ -4,6 +4,8 @@ Runs in the peers' environment: `python peer_agno.py DSN BASE_URL RUNS CONCURREN
 Nothing of ours is imported here.
 """
 
+# pyright: basic, reportMissingImports=false
+
 import asyncio
 import json
 import resource
@@ -15,9 +17,9 @@ from typing import Any
 
 
 def _agent(dsn: str, base_url: str) -> Any:
-    from agno.agent import Agent  # pyright: ignore
-    from agno.db.postgres import AsyncPostgresDb  # pyright: ignore
-    from agno.models.openai import OpenAIChat  # pyright: ignore
+    from agno.agent import Agent
+    from agno.db.postgres import AsyncPostgresDb
+    from agno.models.openai import OpenAIChat
 
     db = AsyncPostgresDb(db_url=dsn.replace("postgresql://", "postgresql+psycopg_async://"))
     model = OpenAIChat(id="scripted", base_url=base_url, api_key="none")
@@ -32,7 +34,7 @@ async def _run(agent: Any, number: int) -> float:
 
 def _objects() -> dict[str, float]:
     """Time and memory of one agent object, without tools."""
-    from agno.agent import Agent  # pyright: ignore
+    from agno.agent import Agent
 
     for _ in range(200):
         Agent(name="a")

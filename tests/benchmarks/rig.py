@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +37,7 @@ class Rig:
 
 
 @asynccontextmanager
-async def model_server(folder: Path) -> AsyncIterator[str]:
+async def model_server(folder: Path) -> AsyncGenerator[str]:
     """The base URL of a scripted model server."""
     port = free_port()
     output = folder / "model.log"
@@ -50,7 +50,7 @@ async def model_server(folder: Path) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def platform(broker: Broker, *, app: str = APP) -> AsyncIterator[Rig]:
+async def platform(broker: Broker, *, app: str = APP) -> AsyncGenerator[Rig]:
     """`actalog up` on PostgreSQL and the broker."""
     with tempfile.TemporaryDirectory(prefix="actalog-bench-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
@@ -80,7 +80,7 @@ async def platform(broker: Broker, *, app: str = APP) -> AsyncIterator[Rig]:
 @asynccontextmanager
 async def _up(
     app: str, env: dict[str, str], folder: Path
-) -> AsyncIterator[tuple[dict[str, str], "subprocess.Popen[bytes]", float]]:
+) -> AsyncGenerator[tuple[dict[str, str], "subprocess.Popen[bytes]", float]]:
     output = folder / "up.log"
     began = time.perf_counter()
     arguments = [sys.executable, "-m", "actalog", "up", "--app", app, "--port", str(free_port())]
