@@ -9,7 +9,7 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
@@ -128,7 +128,7 @@ class Outside:
         found: dict[str, dict[str, Any]] = {}
         async with asyncio.timeout(within_s):
             while runs - found.keys():
-                record = await self.consumer.getone()
+                record = cast(Any, await self.consumer.getone())
                 told = json.loads(record.value or b"{}")
                 self.results.append(told)
                 if told["type"] == "run.result.v1" and told["status"] != "paused":
