@@ -34,7 +34,7 @@ class ContextHandlers:
         try:
             command = GatherContext.model_validate_json(delivery.record.value or b"")
         except ValidationError as error:
-            raise Undecodable(f"context.gather: {error.error_count()} fields do not fit") from error
+            raise Undecodable(f"context.gather: {error.error_count()} fields do not fit") from None
         definition = await self._definition(command.definition)
         found = await self._find(command, definition)
         outcome = core.built(command.call_id, definition, found)
@@ -47,10 +47,12 @@ class ContextHandlers:
             history = await self.log.completed_runs(
                 tenant_id, session_id, before_turn=command.turn, limit=definition.history_runs
             )
+        if definition.memories or definition.summary:
+            await self.memories.catch_up()  # what was remembered just now counts
         if definition.memories and user_id:
             memories = await self.memories.memories(tenant_id, user_id)
         if definition.summary:
-            summary = await self.memories.summary(tenant_id, session_id)
+            summary = await self.memories.summary(tenant_id, session_id) or None
         if definition.show_state:
             operations = await self.log.session_ops(tenant_id, session_id)
         return core.Found(history, memories, summary, operations)

@@ -1,8 +1,7 @@
 """From a command to an answer: pure. The same command gives the same answer."""
 
-import re
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -16,71 +15,73 @@ from actalog_contracts.runs import (
     RememberFailed,
     SessionSummarised,
 )  # fmt: skip
-from actalog_memory import recipes
+from actalog_core.canonical import clean_text
+from actalog_memory import reading, recipes
 
 MOST_OPERATIONS = 20
 MOST_TEXT = 1_000  # code points of a memory
 MOST_SUMMARY = 4_000
 ATTEMPTS = 2
-_FENCE = re.compile(r"^\s*```[a-zA-Z]*\n(.*?)\n?```\s*$", re.DOTALL)
+
+Outcome = MemoryUpdated | SessionSummarised | ModelNeeded | RememberFailed
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What stands before this run is remembered. `refs` are the runs to read."""
+
+    refs: tuple[HistoryRun, ...]
+    spoken: bool  # the run has words of a person
+    notes: Sequence[MemoryNote] = ()
+    summary: str | None = None
 
 
 class Continuation(BaseModel):
-    """What comes back verbatim with the model's reply (law 11)."""
+    """What comes back verbatim with the model's reply (law 11): all that a repeat needs."""
 
     model_config = ConfigDict(frozen=True)
 
     attempt: int = 1
-    ids: tuple[str, ...] = ()  # of the memories that the model was shown
-
-
-class _Operation(BaseModel):
-    op: str
-    id: str = ""
+    ids: tuple[str, ...] = ()  # of the memories that the model was shown, in their order
     text: str = ""
-    topics: list[str] = []
+    refs: tuple[HistoryRun, ...] = ()
 
 
-class _Operations(BaseModel):
-    operations: list[_Operation]
+def first(command: Remember, known: Known) -> Outcome:
+    """What the model is asked about a run; where nobody spoke, no model is."""
+    if command.step == "memories":
+        if not known.spoken:
+            return MemoryUpdated(call_id=command.call_id)
+        text, ids = recipes.known(known.notes), tuple(note.id for note in known.notes)
+    else:
+        if not known.spoken or not known.refs:
+            return SessionSummarised(call_id=command.call_id, summary=known.summary or "")
+        text, ids = recipes.earlier(known.summary), ()
+    return _needed(command, Continuation(ids=ids, text=text, refs=known.refs))
 
 
-class _Summary(BaseModel):
-    summary: str
-    topics: list[str] = []
-
-
-def first(
-    command: Remember, about: HistoryRun, *, notes: Sequence[MemoryNote], summary: str | None
-) -> ModelNeeded:
-    """What the model is asked about a run, given what is known already."""
-    ids = tuple(note.id for note in notes)
-    text = recipes.known(notes) if command.step == "memories" else recipes.earlier(summary)
-    return _needed(command, about, text, Continuation(ids=ids))
-
-
-def then(
-    command: Remember, about: HistoryRun, continuation: str, reply: str
-) -> MemoryUpdated | SessionSummarised | ModelNeeded | RememberFailed:
+def then(command: Remember, continuation: str, reply: str) -> Outcome:
     """What the model's reply means. One that cannot be read is asked for once more."""
-    before = Continuation.model_validate_json(continuation)
+    try:
+        before = Continuation.model_validate_json(continuation)
+    except ValidationError:
+        return RememberFailed(call_id=command.call_id, message="the continuation cannot be read")
     try:
         return _read(command, before, reply)
-    except ValidationError as error:
-        problem = f"{error.errors()[0]['msg']}"[:200]
+    except reading.Malformed as error:
+        problem = str(error)
     if before.attempt >= ATTEMPTS:
         said = f"the model's answer could not be read {ATTEMPTS} times: {problem}"
         return RememberFailed(call_id=command.call_id, message=said)
     after = before.model_copy(update={"attempt": before.attempt + 1})
-    return _needed(command, about, recipes.AGAIN.format(problem=problem), after)
+    return _needed(command, after, recipes.AGAIN.format(problem=problem))
 
 
-def _needed(
-    command: Remember, about: HistoryRun, text: str, continuation: Continuation
-) -> ModelNeeded:
+def _needed(command: Remember, continuation: Continuation, more: str = "") -> ModelNeeded:
     memories = command.step == "memories"
     return ModelNeeded(
-        call_id=command.call_id, purpose=command.step, refs=(about,), text=text,
+        call_id=command.call_id, purpose=command.step, refs=continuation.refs,
+        text=continuation.text + more,
         template=recipes.MEMORIES if memories else recipes.SUMMARY,
         continuation=continuation.model_dump_json(),
         response_schema=recipes.MEMORIES_SCHEMA if memories else recipes.SUMMARY_SCHEMA,
@@ -88,32 +89,33 @@ def _needed(
 
 
 def _read(command: Remember, before: Continuation, reply: str) -> MemoryUpdated | SessionSummarised:
-    fenced = _FENCE.match(reply)
-    text = fenced.group(1) if fenced else reply
     if command.step == "summary":
-        told = _Summary.model_validate_json(text)
+        told = reading.summary(reply)
         return SessionSummarised(
-            call_id=command.call_id, summary=told.summary[:MOST_SUMMARY],
-            topics=_topics(told.topics),
+            call_id=command.call_id, summary=clean_text(told.summary).strip()[:MOST_SUMMARY],
+            topics=reading.topics(told.topics),
         )  # fmt: skip
-    wanted = _Operations.model_validate_json(text).operations[:MOST_OPERATIONS]
+    wanted = reading.operations(reply)[:MOST_OPERATIONS]
     ops = [_op(command, at, one, before.ids) for at, one in enumerate(wanted)]
     return MemoryUpdated(call_id=command.call_id, ops=tuple(op for op in ops if op))
 
 
-def _op(command: Remember, at: int, one: _Operation, ids: Sequence[str]) -> MemoryOp | None:
+def _op(command: Remember, at: int, one: reading.Operation, ids: Sequence[str]) -> MemoryOp | None:
     """An operation that makes sense: only what the model was shown is changed or deleted."""
-    text, topics = one.text.strip()[:MOST_TEXT], _topics(one.topics)
+    text, topics = clean_text(one.text).strip()[:MOST_TEXT], reading.topics(one.topics)
+    shown = _shown(one.id, ids)
     match one.op:
         case "add" if text:
             return MemoryOp(op="add", id=f"{command.call_id}.{at}", text=text, topics=topics)
-        case "update" if text and one.id in ids:
-            return MemoryOp(op="update", id=one.id, text=text, topics=topics)
-        case "delete" if one.id in ids:
-            return MemoryOp(op="delete", id=one.id)
+        case "update" if text and shown:
+            return MemoryOp(op="update", id=shown, text=text, topics=topics)
+        case "delete" if shown:
+            return MemoryOp(op="delete", id=shown)
         case _:
             return None
 
 
-def _topics(topics: Sequence[Any]) -> tuple[str, ...]:
-    return tuple(str(topic)[:100] for topic in topics[:10])
+def _shown(told: str, ids: Sequence[str]) -> str | None:
+    """The memory that stood under this number in the list."""
+    number = int(told) if told.isdecimal() and len(told) < 6 else 0
+    return ids[number - 1] if 0 < number <= len(ids) else None

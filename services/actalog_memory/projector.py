@@ -5,11 +5,9 @@ import contextlib
 
 import structlog
 
-from actalog_core.errors import ActalogError
 from actalog_log.memories import BATCH, MemoryStore
 
 SOON_S, LATER_S = 0.25, 1.0  # while there is news, and when it is quiet
-
 
 log = structlog.get_logger()
 
@@ -44,8 +42,8 @@ class Projector:
         while True:
             try:
                 applied = await self._memories.catch_up()
-            except ActalogError as error:
-                log.warning("the projection waits", error=str(error))
+            except Exception as error:  # noqa: BLE001 - whatever it is, nobody else follows
+                log.warning("the projection waits", error=type(error).__name__)
                 applied = 0
             pause_s = SOON_S if applied else min(LATER_S, pause_s * 1.5)
             if applied < BATCH:

@@ -80,7 +80,7 @@ class World:
         )
         self.service = build_app(
             bus=self.bus, log=self.log, calls=self.log.calls, holder="w", patience=self.patience,
-            settings=Settings(**{"lease_ms": 1_000, **urls, **self.settings}),
+            settings=Settings.model_validate({**urls, **self.settings}),
         )  # fmt: skip
         await self.service.start()
         await self.bus.start()
@@ -145,6 +145,32 @@ class World:
         told = [CallAnswered.model_validate_json(one.value or b"") for one in replies]
         return [one.outcome for one in told if one.outcome.call_id == call_id]
 
+    async def answered(self) -> list[Any]:
+        """Ask as the supervisor does, again and again until a lease has run out."""
+        async with asyncio.timeout(20):
+            while not self.outcomes("r:m1"):
+                await self.postman.command(self.command())
+                await asyncio.sleep(0.1)
+        await self.bus.drained()
+        return self.outcomes("r:m1")
+
+    async def server_has(self, requests: int) -> None:
+        """Wait until the model server has received so many requests."""
+        async with asyncio.timeout(20):
+            while self.server.count < requests:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+
+    async def shown(self, text: str, *, epoch: int) -> None:
+        """Wait until the deltas of an attempt are this text."""
+        async with asyncio.timeout(10):
+            while self.written(epoch) != text:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+
+    def written(self, epoch: int) -> str:
+        told = [one for one in self.streamed() if one["type"] == "stream.delta.v1"]
+        told = [one for one in told if one["epoch"] == epoch and one["kind"] == "text"]
+        return "".join(one["text"] for one in told)
+
     def outcome(self, call_id: str = "r:m1") -> Any:
         (only,) = self.outcomes(call_id)
         return only
@@ -173,7 +199,7 @@ class World:
                 raise Transient("the broker did not acknowledge")
             await publish(name, **more)
 
-        self.bus.publish = refusing
+        setattr(self.bus, "publish", refusing)  # noqa: B010
 
     def slow_claims(self) -> asyncio.Event:
         """Claims are not answered until the event is set."""
@@ -183,7 +209,7 @@ class World:
             await gate.wait()
             return await claim(*args, **more)
 
-        self.log.calls.claim = slow
+        setattr(self.log.calls, "claim", slow)  # noqa: B010
         return gate
 
     def streamed(self) -> list[dict[str, Any]]:

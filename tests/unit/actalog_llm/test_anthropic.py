@@ -140,7 +140,8 @@ def test_a_refusal_and_a_missing_end_are_no_messages():
 
 
 def test_an_event_without_type_breaks_the_stream():
-    for bad in (None, [], {}, {"type": None}):
+    bads: list[object] = [None, [], {}, {"type": None}]
+    for bad in bads:
         with pytest.raises(Broken):
             whole(START, bad)
 
