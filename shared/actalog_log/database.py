@@ -38,6 +38,14 @@ class Pool(Queries, Protocol):
     def terminate(self) -> None: ...
 
 
+class _Kept(asyncpg.Connection):
+    """Nothing of a connection's state outlives a transaction here, so nothing is reset between
+    two uses: asyncpg would ask the server after every query."""
+
+    def get_reset_query(self) -> str:
+        return ""
+
+
 async def connect(dsn: str) -> Connection:
     """One connection of our own."""
     return cast(Connection, await asyncpg.connect(dsn))
@@ -45,5 +53,7 @@ async def connect(dsn: str) -> Connection:
 
 async def connect_pool(dsn: str, *, most: int) -> Pool:
     """A pool of up to `most` connections."""
-    pool = asyncpg.create_pool(dsn, min_size=2, max_size=most, command_timeout=30)
+    pool = asyncpg.create_pool(
+        dsn, min_size=2, max_size=most, command_timeout=30, connection_class=_Kept
+    )
     return cast(Pool, await pool)
