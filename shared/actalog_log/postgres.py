@@ -27,6 +27,7 @@ from actalog_log.ports import (
 )
 from actalog_log.publishing import PublishedMarks
 from actalog_log.reaching import reaching
+from actalog_log.reading import Reading, as_event, as_row
 from actalog_log.watching import Watching
 
 Row = Any  # asyncpg.Record: its fields have no static types
@@ -61,6 +62,7 @@ class PostgresLog(Watching):
             raise Transient(f"PostgreSQL: {error}") from error
         self.flusher = Flusher(self.pool)
         self.marks = PublishedMarks(self.pool)
+        self.reading = Reading(self.pool)
 
     async def stop(self) -> None:
         """Finish what is on its way and disconnect."""
@@ -127,25 +129,10 @@ class PostgresLog(Watching):
         row = await self.pool.fetchrow(_RUN + "where r.run_no = $1", run_no)
         return _found(row) if row else None
 
-    @reaching
     async def read(
         self, run_no: int, *, after: int = 0, upto: int | None = None
     ) -> Sequence[StoredEvent]:
-        # One row more than asked for: its hash is what the first one must follow from.
-        rows = await self.pool.fetch(
-            "select run_no, seq, type, rules_version, payload, causation_id, recorded_at, hash,"
-            " position, xid::text::bigint as xid from events where run_no = $1 and seq >= $2"
-            " and ($3::bigint is null or seq <= $3) order by seq",
-            run_no, after, upto,
-        )  # fmt: skip
-        if after == 0:
-            run = await self.find_run_no(run_no)
-            previous = chain.row_digest(run.row) if run else b""
-        elif rows:
-            previous, rows = rows[0]["hash"], rows[1:]
-        else:
-            return []
-        return chain.verified([_event(row) for row in rows], previous)
+        return await self.reading.read(run_no, after=after, upto=upto)
 
     @reaching
     async def last_seq(self, run_no: int) -> int:
@@ -258,7 +245,7 @@ class PostgresLog(Watching):
             " and xid < pg_snapshot_xmin(pg_current_snapshot()) order by xid, position limit $3",
             str(after[0]), after[1], limit,
         )  # fmt: skip
-        return [_event(row) for row in rows]
+        return [as_event(row) for row in rows]
 
     # --- publishing and the supervisor
 
@@ -278,7 +265,7 @@ class PostgresLog(Watching):
             _RUN + "where r.run_no = any($1)", [row["run_no"] for row in rows]
         )
         return [
-            OpenRun(_row(r), r["standing"], r["wake_at"], r["published_seq"], r["wakes"])
+            OpenRun(as_row(r), r["standing"], r["wake_at"], r["published_seq"], r["wakes"])
             for r in found
         ]
 
@@ -405,30 +392,10 @@ class PostgresLog(Watching):
         return await self.pool.fetchval("select digest_key from installation")
 
 
-def _row(row: Row) -> RunRow:
-    return RunRow(
-        run_no=row["run_no"], tenant_id=row["tenant_id"], run_id=row["run_id"],
-        session_id=row["session_id"], turn=row["turn"], kind=row["kind"], target=row["target"],
-        definition=row["definition"], body_digest=row["body_digest"],
-        accepted_at=row["accepted_at"], user_id=row["user_id"],
-        parent_run_no=row["parent_run_no"], parent_run_id=row["parent_run_id"],
-        fork_seq=row["fork_seq"], fork_hash=row["fork_hash"],
-    )  # fmt: skip
-
-
 def _found(row: Row) -> FoundRun:
-    run = _row(row)
+    run = as_row(row)
     head = Head(row["last_seq"] or 0, row["last_hash"] or chain.row_digest(run))
     return FoundRun(run, head, row["standing"], row["published_seq"])
-
-
-def _event(row: Row) -> StoredEvent:
-    return StoredEvent(
-        run_no=row["run_no"], seq=row["seq"], type=row["type"], payload=row["payload"],
-        rules_version=row["rules_version"], causation_id=row["causation_id"],
-        recorded_at=row["recorded_at"], previous_hash=b"", hash=row["hash"],
-        position=row["position"], xid=row["xid"],
-    )  # fmt: skip
 
 
 def _inbox(row: Row) -> InboxRow:

@@ -1,0 +1,94 @@
+"""Reading a run's events in PostgreSQL. What many ask for at the same time goes together."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from actalog_log import chain
+from actalog_log.database import Pool
+from actalog_log.ports import RunRow, StoredEvent
+from actalog_log.reaching import reaching
+from actalog_log.together import Together
+
+Row = Any  # asyncpg.Record: its fields have no static types
+Asked = tuple[int, int, int]  # run_no, after, upto
+
+FEW = 64  # events; whoever asks for more, asks alone: nobody waits behind a long run
+MOST = 100  # questions in one statement
+_EVERY = 2**62
+
+# One row more than asked for: its hash is what the first one must follow from. At a run's begin
+# that is the digest of the run's own row, which comes with the first event.
+_READ = """
+    select k.at, e.*, r.tenant_id, r.run_id, r.session_id,
+           r.turn, r.kind, r.target, r.definition, r.body_digest, r.accepted_at, s.user_id,
+           r.parent_run_no, r.parent_run_id, r.fork_seq, r.fork_hash
+    from unnest($1::bigint[], $2::bigint[], $3::bigint[])
+        with ordinality as k(run_no, after, upto, at)
+    cross join lateral (
+        select run_no, seq, type, rules_version, payload, causation_id, recorded_at, hash,
+               position, xid::text::bigint as xid
+        from events where run_no = k.run_no and seq >= k.after and seq <= k.upto
+        order by seq
+    ) e
+    left join runs r on e.seq = 1 and k.after = 0 and r.run_no = k.run_no
+    left join subjects s on s.subject = r.subject
+    order by k.at, e.seq
+"""
+
+
+class Reading:
+    """Reads over a pool."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        self.together: Together[Asked, list[Row]] = Together(self._ask, key=_named, most=MOST)
+
+    @reaching
+    async def read(
+        self, run_no: int, *, after: int = 0, upto: int | None = None
+    ) -> Sequence[StoredEvent]:
+        """See `RunLog.read`."""
+        if upto is not None and upto - after <= FEW:
+            rows = await self.together.ask((run_no, after, upto))
+        else:
+            (rows,) = await self._ask([(run_no, after, _EVERY if upto is None else upto)])
+        if not rows:
+            return []
+        if after == 0:
+            previous = chain.row_digest(as_row(rows[0]))
+        else:
+            previous, rows = rows[0]["hash"], rows[1:]
+        return chain.verified([as_event(row) for row in rows], previous)
+
+    async def _ask(self, asked: Sequence[Asked]) -> list[list[Row]]:
+        columns = [[one[at] for one in asked] for at in range(3)]
+        found: list[list[Row]] = [[] for _ in asked]
+        for row in await self.pool.fetch(_READ, *columns):
+            found[row["at"] - 1].append(row)
+        return found
+
+
+def _named(asked: Asked) -> str:
+    return f"{asked[0]}:{asked[1]}:{asked[2]}"
+
+
+def as_row(row: Row) -> RunRow:
+    """A row of `runs` with its user."""
+    return RunRow(
+        run_no=row["run_no"], tenant_id=row["tenant_id"], run_id=row["run_id"],
+        session_id=row["session_id"], turn=row["turn"], kind=row["kind"], target=row["target"],
+        definition=row["definition"], body_digest=row["body_digest"],
+        accepted_at=row["accepted_at"], user_id=row["user_id"],
+        parent_run_no=row["parent_run_no"], parent_run_id=row["parent_run_id"],
+        fork_seq=row["fork_seq"], fork_hash=row["fork_hash"],
+    )  # fmt: skip
+
+
+def as_event(row: Row) -> StoredEvent:
+    """A row of `events`; what came before it is told by whoever verifies the chain."""
+    return StoredEvent(
+        run_no=row["run_no"], seq=row["seq"], type=row["type"], payload=row["payload"],
+        rules_version=row["rules_version"], causation_id=row["causation_id"],
+        recorded_at=row["recorded_at"], previous_hash=b"", hash=row["hash"],
+        position=row["position"], xid=row["xid"],
+    )  # fmt: skip
