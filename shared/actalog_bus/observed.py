@@ -5,8 +5,9 @@ Whoever assembles a service puts it around the bus; services do not know of it.
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 from opentelemetry.trace import SpanKind
 
@@ -68,11 +69,8 @@ class ObservedBus:
         await self.inner.publish_many(records)
         took_s = time.perf_counter() - began
         for one in records:
-            kind = dict(one.headers).get("ce_type", b"").decode("ascii", "replace")
-            metrics.PUBLISH_SECONDS.labels(one.topic).observe(took_s)
-            metrics.PUBLISHED.labels(one.topic, kind).inc()
-            if kind in COUNTS:
-                COUNTS[kind].inc()
+            kind = next((value for name, value in one.headers if name == "ce_type"), b"")
+            _counters(one.topic, kind)(took_s)
 
     def listen(self, listen: Listen) -> None:
         """See `Bus.listen`."""
@@ -95,6 +93,22 @@ class ObservedBus:
     def ready(self) -> str | None:
         """See `Bus.ready`."""
         return self.inner.ready()
+
+
+@lru_cache(maxsize=1_024)
+def _counters(topic: str, kind: bytes) -> Callable[[float], None]:
+    """What counts a record of this kind: looked up once, because every record is counted."""
+    name = kind.decode("ascii", "replace")
+    seconds = metrics.PUBLISH_SECONDS.labels(topic).observe
+    published, happened = metrics.PUBLISHED.labels(topic, name).inc, COUNTS.get(name)
+
+    def count(took_s: float) -> None:
+        seconds(took_s)
+        published()
+        if happened is not None:
+            happened.inc()
+
+    return count
 
 
 def _in_trace(record: Outgoing, traceparent: bytes) -> Outgoing:

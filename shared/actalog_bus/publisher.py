@@ -128,8 +128,12 @@ async def _acknowledged(producer: AIOKafkaProducer, records: Sequence[Outgoing])
             sent.append(await _send(producer, one))
     except Exception as error:  # noqa: BLE001 - raised below, once the others are told
         refused.append(error)
-    told = await asyncio.gather(*sent, return_exceptions=True)
-    for error in [one for one in told if isinstance(one, BaseException)] + refused:
+    for acknowledgement in sent:  # futures: waiting for one after the other costs no task
+        try:
+            await acknowledgement
+        except Exception as error:  # noqa: BLE001 - the first is raised when all are told
+            refused.append(error)
+    for error in refused:
         raise error
 
 

@@ -2,8 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Callable, Generator, Mapping, MutableMapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, MutableMapping
 from contextvars import ContextVar
 from typing import Any, TextIO
 
@@ -14,15 +13,20 @@ About = Callable[[], Mapping[str, str]]
 _about: ContextVar[About | None] = ContextVar("actalog_about", default=None)
 
 
-@contextmanager
-def about(tell: About) -> Generator[None]:
+class about:
     """Lines written inside carry what `tell` says (run_id, session_id). It is asked only when a
     line is written: most messages are heard without one."""
-    token = _about.set(tell)
-    try:
-        yield
-    finally:
-        _about.reset(token)
+
+    __slots__ = ("_tell", "_token")
+
+    def __init__(self, tell: About) -> None:
+        self._tell = tell
+
+    def __enter__(self) -> None:
+        self._token = _about.set(self._tell)
+
+    def __exit__(self, *_: object) -> None:
+        _about.reset(self._token)
 
 
 def _add_about(
