@@ -1,5 +1,7 @@
 """Topic to handler."""
 
+import time
+
 from actalog_bus.envelope import Postman
 from actalog_bus.ports import Bus, Listen
 from actalog_conductor.acceptance import Acceptance
@@ -14,16 +16,19 @@ from actalog_conductor.supervisor import Supervisor
 from actalog_conductor.telling import Teller
 from actalog_conductor.waking import Waking
 from actalog_contracts import topics
-from actalog_core.clock import Clock, system_clock
+from actalog_core.clock import Clock, Monotonic, system_clock
 from actalog_core.service import Service
 from actalog_core.settings import Settings
 from actalog_log.ports import RunLog
 
 
-def build_app(*, bus: Bus, log: RunLog, settings: Settings, clock: Clock = system_clock) -> Service:
+def build_app(
+    *, bus: Bus, log: RunLog, settings: Settings, clock: Clock = system_clock,
+    monotonic: Monotonic = time.monotonic,
+) -> Service:  # fmt: skip
     """The conductor over a bus and a log; whoever runs it starts the bus last."""
     prefix = settings.topic_prefix
-    runs, postman = Runs(log), Postman(bus, prefix=prefix, service="conductor")
+    runs, postman = Runs(log, monotonic=monotonic), Postman(bus, prefix=prefix, service="conductor")
     publisher = Publisher(bus, log, prefix=prefix)
     teller = Teller(log=log, runs=runs, postman=postman, publisher=publisher)
     hearing = Hearing(log=log, runs=runs, teller=teller, clock=clock)
@@ -34,7 +39,7 @@ def build_app(*, bus: Bus, log: RunLog, settings: Settings, clock: Clock = syste
         log, hearing, Acceptance(log, hearing, addresses), Refusals(bus, prefix=prefix)
     )
     tasks, replies = (topics.full_name(one, prefix) for one in (topics.TASKS, topics.REPLIES))
-    handlers = ConductorHandlers(log, hearing, outside, tasks)
+    handlers = ConductorHandlers(log, hearing, outside, tasks, clock, monotonic)
     bus.listen(
         Listen(
             topics=[tasks, replies], group=f"{prefix}.conductor", hear=handlers.hear, lane=lane,
@@ -43,6 +48,6 @@ def build_app(*, bus: Bus, log: RunLog, settings: Settings, clock: Clock = syste
     )  # fmt: skip
     supervisor = Supervisor(
         log=log, waking=Waking(log, runs, teller, postman, clock), hear_row=outside.hear_row,
-        lagging=handlers.lagging, clock=clock,
+        lagging=handlers.lagging, clock=clock, monotonic=monotonic,
     )  # fmt: skip
     return Service("conductor", [supervisor])

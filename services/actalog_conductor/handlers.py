@@ -1,7 +1,6 @@
 """One method per kind of message."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
@@ -14,6 +13,7 @@ from actalog_conductor.hearing import Hearing
 from actalog_conductor.outside import Outside
 from actalog_contracts.calls import AnyReply, CallAnswered, TimePassed, TurnFree
 from actalog_core.canonical import clean_text
+from actalog_core.clock import Clock, Monotonic, system_clock
 from actalog_core.errors import Undecodable
 from actalog_log.ports import RunLog
 
@@ -34,7 +34,8 @@ class ConductorHandlers:
     hearing: Hearing
     outside: Outside
     tasks: str  # the full name of the topic
-    monotonic: Callable[[], float] = time.monotonic
+    clock: Clock = system_clock
+    monotonic: Monotonic = time.monotonic
     late_at: float = -60.0
 
     async def hear(self, delivery: Delivery) -> None:
@@ -47,7 +48,7 @@ class ConductorHandlers:
 
     async def hear_reply(self, record: Record) -> None:
         """An answer of a service, a turn that is free, or time."""
-        if time.time() - record.timestamp_ms / 1_000 > LATE_S:
+        if self.clock().timestamp() - record.timestamp_ms / 1_000 > LATE_S:
             self.late_at = self.monotonic()
         try:
             reply = _replies().validate_json(record.value or b"")

@@ -28,12 +28,15 @@ def build_app(
 ) -> Service:
     """The llm service over a bus and a log; whoever runs it starts the bus last."""
     prefix = settings.topic_prefix
-    claims = Claims(calls, holder=holder, lease_ms=settings.lease_ms)
+    patience = patience or Patience()
+    claims = Claims(
+        calls, holder=holder, lease_ms=settings.lease_ms, clock=patience.monotonic
+    )  # fmt: skip
     adapters = Adapters(clients or Clients(), log)
     handlers = LlmHandlers(
         log=log, prompts=PromptCache(log), adapters=adapters, claims=claims,
         postman=Postman(bus, prefix=prefix, service="llm"), settings=settings,
-        patience=patience or Patience(),
+        patience=patience,
     )  # fmt: skip
     bus.listen(
         Listen(

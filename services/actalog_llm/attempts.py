@@ -15,7 +15,7 @@ from actalog_contracts.calls import CallModel
 from actalog_contracts.definitions import ModelChoice
 from actalog_contracts.runs import Attempt
 from actalog_core import metrics, tracing
-from actalog_core.clock import Clock, parse_time, system_clock
+from actalog_core.clock import Clock, Monotonic, parse_time, system_clock
 from actalog_llm.ask import Answered, ask
 from actalog_llm.deltas import Deltas, tell_retry
 from actalog_llm.failures import failure
@@ -30,13 +30,14 @@ MOST_RETRY_AFTER_S = 120.0  # a provider that asks for more is not waited for
 
 @dataclass(frozen=True)
 class Patience:
-    """How long is waited between attempts; tests bring their own."""
+    """How long is waited between attempts, and by which clocks; tests bring their own."""
 
     first_s: float = FIRST_DELAY_S
     most_s: float = MOST_DELAY_S
     most_retry_after_s: float = MOST_RETRY_AFTER_S
     jitter: Callable[[], float] = random.random  # in [0, 1)
     clock: Clock = system_clock
+    monotonic: Monotonic = time.monotonic
 
     def delay_s(self, failed: Failure, *, tried: int, deadline: str) -> float | None:
         """Seconds until the next attempt; None when there is no sense in one."""
@@ -108,7 +109,7 @@ class ModelCall:
             await tell_retry(self.postman, self.command, epoch=epoch, detail=failed.kind)
 
     async def _attempt(self) -> Answered | Failure:
-        began = time.monotonic()
+        began = self.patience.monotonic()
         self.deltas = self._deltas()
         try:
             with self._span() as span:
@@ -148,7 +149,7 @@ class ModelCall:
                 epoch=self.epoch, kind=told.kind if told else None,
                 message=told.message if told else "",
                 retry_after_ms=told.retry_after_ms if told else None,
-                duration_ms=int((time.monotonic() - began) * 1_000),
+                duration_ms=int((self.patience.monotonic() - began) * 1_000),
             )
         )  # fmt: skip
 

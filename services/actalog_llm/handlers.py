@@ -1,7 +1,6 @@
 """Command in, one reply out."""
 
 import asyncio
-import time
 from dataclasses import dataclass, field
 
 import structlog
@@ -102,9 +101,9 @@ class LlmHandlers:
         return await self._answered(call, held=_held(command, definition))
 
     async def _answered(self, call: ModelCall, *, held: bool) -> ModelReplied | ModelFailed:
-        began = time.monotonic()
+        began = self.patience.monotonic()
         tried = await call.run()
-        seconds = time.monotonic() - began
+        seconds = self.patience.monotonic() - began
         metrics.MODEL_SECONDS.labels(call.choice.provider, call.choice.id).observe(seconds)
         if isinstance(tried, Failure):
             return outcomes.failed(

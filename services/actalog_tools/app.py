@@ -1,5 +1,6 @@
 """Topic to handler."""
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -7,7 +8,7 @@ from actalog_bus.envelope import Postman
 from actalog_bus.ports import Bus, Listen, Record
 from actalog_calls.claims import Claims
 from actalog_contracts import topics
-from actalog_core.clock import Clock, system_clock
+from actalog_core.clock import Clock, Monotonic, system_clock
 from actalog_core.service import Service
 from actalog_core.settings import Settings
 from actalog_log.ports import Calls, RunLog
@@ -43,6 +44,7 @@ def build_app(
     holder: str,
     callables: Mapping[str, Callable[..., Any]],
     clock: Clock = system_clock,
+    monotonic: Monotonic = time.monotonic,
     threads: Threads | None = None,
 ) -> Service:
     """The tools service over the author's callables, by their path in the App.
@@ -51,14 +53,14 @@ def build_app(
         BadFunction: a callable that cannot be described; the message names its parameter.
     """
     prefix = settings.topic_prefix
-    claims = Claims(calls, holder=holder, lease_ms=settings.lease_ms)
+    claims = Claims(calls, holder=holder, lease_ms=settings.lease_ms, clock=monotonic)
     threads = threads or Threads()
     handlers = ToolHandlers(
         tools=Offered(callables),
         log=log,
         claims=claims,
         postman=Postman(bus, prefix=prefix, service="tools"),
-        runner=Runner(threads),
+        runner=Runner(threads, monotonic),
         clock=clock,
     )
     bus.listen(

@@ -2,12 +2,14 @@
 
 import asyncio
 import inspect
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
 import structlog
 
+from actalog_core.clock import Monotonic
 from actalog_tools.results import joined, joined_async, text_of
 from actalog_tools.threads import Ended, Threads
 
@@ -44,8 +46,8 @@ class Cancel:
 class Runner:
     """Runs callables, many at once."""
 
-    def __init__(self, threads: Threads) -> None:
-        self.threads = threads
+    def __init__(self, threads: Threads, monotonic: Monotonic = time.monotonic) -> None:
+        self.threads, self.monotonic = threads, monotonic
         self.left: set[asyncio.Task[Ended[str]]] = set()
 
     async def run(

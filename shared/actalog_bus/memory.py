@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from actalog_bus.dispatch import Dispatcher
 from actalog_bus.ports import Headers, Listen, Outgoing, Record
 from actalog_bus.retry import Backoff
 from actalog_core import homes
+from actalog_core.clock import Clock, system_clock
 from actalog_core.errors import Permanent
 
 Partition = tuple[str, int]
@@ -23,6 +23,7 @@ class MemoryBroker:
 
     partitions: int = 4
     max_bytes: int = 1_000_000
+    clock: Clock = system_clock  # of records
     topics: dict[str, list[list[Record]]] = field(default_factory=dict[str, list[list[Record]]])
     offsets: dict[tuple[str, str, int], int] = field(
         default_factory=dict[tuple[str, str, int], int]
@@ -41,7 +42,7 @@ class MemoryBroker:
         if at is None:
             at = next(self._turn) if key is None else homes.murmur2(key) % self.partitions
         log = self.topic(name)[at % self.partitions]
-        now = int(time.time() * 1_000)
+        now = int(self.clock().timestamp() * 1_000)
         log.append(Record(name, at % self.partitions, len(log), now, key, value, headers))
         for watcher in self.watchers:
             watcher()

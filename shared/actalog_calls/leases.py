@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 import structlog
 
-from actalog_calls.reach import Monotonic, Reach
+from actalog_calls.reach import Reach
+from actalog_core.clock import Monotonic
 from actalog_core.errors import Transient
 from actalog_log.ports import Calls, Claim
 

@@ -1,8 +1,6 @@
 """Whether this process has reached the database without a gap (protocol 6.4)."""
 
-from collections.abc import Callable
-
-Monotonic = Callable[[], float]  # seconds
+from actalog_core.clock import Monotonic
 
 
 class Reach:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 Clock = Callable[[], datetime]
+Monotonic = Callable[[], float]  # seconds, of which only differences mean anything
 
 
 def system_clock() -> datetime:

@@ -70,6 +70,7 @@ class World:
     asked: list[Command] = field(default_factory=list[Command])
 
     def __post_init__(self) -> None:
+        self.broker.clock = self.clock
         self.bus = MemoryBus(broker=self.broker)
         self.postman = Postman(self.bus, prefix="actalog", service="test")
         self.service = build_app(
