@@ -1,14 +1,17 @@
 """Anthropic's messages."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx2
-from anthropic import AsyncStream
+from anthropic import APIStatusError
 
 from actalog_llm.accumulate_anthropic import AnthropicAccumulator
 from actalog_llm.adapters.clients import Clients
+from actalog_llm.adapters.events import events, parsed
 from actalog_llm.ports import Opened
 from actalog_llm.providers import Endpoint
+from actalog_llm.whole import as_json
 
 
 class AnthropicMessages:
@@ -22,12 +25,27 @@ class AnthropicMessages:
 
     async def open(self, endpoint: Endpoint, body: dict[str, Any], *, connect_s: float) -> Opened:
         """See `Adapter.open`."""
-        stream = await self.clients.anthropic(endpoint).post(
+        response = await self.clients.anthropic(endpoint).post(
             "/v1/messages",
-            cast_to=object,
-            body=body,
+            cast_to=httpx2.Response,
+            content=as_json(body).encode(),
             options={"timeout": httpx2.Timeout(None, connect=connect_s)},
             stream=True,
-            stream_cls=AsyncStream[object],
         )
-        return Opened(aiter(stream), stream.close, stream.response.headers.get("request-id"))
+        return Opened(_events(response), response.aclose, response.headers.get("request-id"))
+
+
+async def _events(response: httpx2.Response) -> AsyncIterator[object]:
+    async for name, data in events(response):
+        if name == "error":
+            body = _told(data)
+            raise APIStatusError(f"{body}", response=response, body=body)
+        if name and name != "ping" and data:
+            yield parsed(data)
+
+
+def _told(data: bytes) -> object:
+    try:
+        return parsed(data)
+    except ValueError:
+        return data.decode("utf-8", "replace")

@@ -1,0 +1,103 @@
+"""Server-sent events of a model's answer, as parsed JSON (WHATWG HTML, section 9.2).
+
+The SDKs send the request and judge its status; the body is framed here, because their way through
+a stream costs more than the rest of the call: several objects and generators for each chunk.
+"""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx2
+import orjson
+
+from actalog_llm.whole import Broken
+
+MOST_BYTES = 32_000_000  # of one event; a server that never ends a line must not fill the memory
+Event = tuple[str, bytes]  # its name, and its data
+
+
+class Frames:
+    """Bytes to events, however they are cut."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []  # of a line that has not ended
+        self._size = 0  # of the event that has not ended
+        self._name, self._data = "", list[bytes]()
+        self._half_break = False  # a carriage return came last: a line feed belongs to it
+        self._begun = False
+
+    def feed(self, data: bytes) -> list[Event]:
+        """The events that end within `data`.
+
+        Raises:
+            Broken: an event is larger than anything sensible.
+        """
+        if not self._begun and data:
+            self._begun = True
+            data = data.removeprefix(b"\xef\xbb\xbf")
+        if self._half_break and data[:1] == b"\n":
+            data = data[1:]
+        if data:
+            self._half_break = data.endswith(b"\r")
+        if b"\r" in data:
+            data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        self._size += len(data)
+        if self._size > MOST_BYTES:
+            raise Broken("malformed", f"an event of the stream is over {MOST_BYTES} bytes")
+        if b"\n" not in data:
+            self._parts.append(data)
+            return []
+        lines = (b"".join(self._parts) + data).split(b"\n")
+        self._parts = [lines.pop()]
+        return [event for line in lines if (event := self._line(line)) is not None]
+
+    def end(self) -> list[Event]:
+        """What servers left without its blank line."""
+        last = [self._line(b"".join(self._parts)), self._line(b"")]
+        self._parts = []
+        return [event for event in last if event is not None]
+
+    def _line(self, line: bytes) -> Event | None:
+        if not line:
+            return self._ended()
+        name, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if name == b"data":
+            self._data.append(value)
+        elif name == b"event":
+            self._name = value.decode("utf-8", "replace")
+        return None
+
+    def _ended(self) -> Event | None:
+        name, data = self._name, self._data
+        self._name, self._data, self._size = "", [], 0
+        return (name, b"\n".join(data)) if data or name else None
+
+
+def parsed(data: bytes) -> Any:
+    """JSON of a provider. What orjson refuses (NaN, half a pair of surrogates) Python may take.
+
+    Raises:
+        json.JSONDecodeError, UnicodeDecodeError: it is none.
+    """
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return json.loads(data)
+
+
+async def events(response: httpx2.Response) -> AsyncIterator[Event]:
+    """The events of a response. It is not closed here.
+
+    Raises:
+        Broken: see `Frames.feed`.
+        httpx2.RequestError: the connection broke.
+    """
+    frames = Frames()
+    plain = "content-encoding" not in response.headers
+    async for piece in response.aiter_raw() if plain else response.aiter_bytes():
+        for event in frames.feed(piece):
+            yield event
+    for event in frames.end():
+        yield event
