@@ -19,6 +19,7 @@ from actalog_bus.kafka import KafkaBus
 from actalog_bus.observed import ObservedBus
 from actalog_core import logging, tracing
 from actalog_core.errors import Transient
+from actalog_core.garbage import collect_seldom
 from actalog_core.health import HealthServer
 from actalog_core.settings import Settings
 from actalog_log.calls import PostgresCalls
@@ -63,6 +64,7 @@ class Alone:
         beside = [ScriptedPart(scripted)] if scripted else []
         self.platform = Platform(self._ground(settings), names=[self.name], beside=beside)
         await self.platform.start()
+        collect_seldom()
         log.info("ready", service=self.name, health_port=self.health.port)
         await asyncio.Event().wait()
 

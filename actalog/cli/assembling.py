@@ -11,6 +11,7 @@ from actalog.services import Ground
 from actalog_bus.kafka import KafkaBus
 from actalog_bus.observed import ObservedBus
 from actalog_core import tracing
+from actalog_core.garbage import collect_seldom
 from actalog_core.settings import Settings
 from actalog_log.calls import PostgresCalls
 from actalog_log.memories_postgres import PostgresMemories
@@ -48,6 +49,7 @@ class Assembly:
         beside = [ScriptedPart(self.scripted)] if self.scripted else []
         self.platform = Platform(ground, definitions=self.definitions, beside=beside)
         await self.platform.start()
+        collect_seldom()
 
     async def stop(self) -> None:
         """Drain, then disconnect."""

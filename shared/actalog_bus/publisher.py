@@ -38,6 +38,7 @@ class Publisher:
         self._settings = settings
         self._producer: AIOKafkaProducer | None = None
         self._rebuilding = asyncio.Lock()
+        self._counts: dict[str, int] = {}  # aiokafka makes a set of them for each question
 
     async def start(self) -> None:
         """Connect; raises KafkaError when the broker is not there."""
@@ -55,19 +56,28 @@ class Publisher:
         except BaseException:
             await producer.stop()
             raise
+        producer.client.cluster.add_listener(self._forget_counts)
         self._producer = producer
 
     async def stop(self) -> None:
         """Flush within a time and disconnect."""
         producer, self._producer = self._producer, None
+        self._counts.clear()
         if producer is not None:
             await _close(producer)
 
     def partitions(self, topic: str) -> int | None:
         """How many the broker told of; None when it does not know the topic."""
-        producer = self._producer
-        found = producer.client.cluster.partitions_for_topic(topic) if producer else None
-        return len(found) if found else None
+        if topic not in self._counts:
+            producer = self._producer
+            found = producer.client.cluster.partitions_for_topic(topic) if producer else None
+            if not found:
+                return None
+            self._counts[topic] = len(found)
+        return self._counts[topic]
+
+    def _forget_counts(self, _cluster: object) -> None:
+        self._counts.clear()
 
     async def learn(self) -> None:
         """Read the metadata of all topics."""
