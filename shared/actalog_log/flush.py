@@ -23,6 +23,7 @@ from actalog_core.errors import (
 from actalog_log import chain
 from actalog_log.database import Pool
 from actalog_log.ports import Append, Decision, Head, StoredEvent
+from actalog_log.together import gathered
 
 APPEND_SQL = (resources.files("actalog_log") / "append.sql").read_text()
 MOST_DECISIONS = 500  # in one statement: larger ones were not faster
@@ -154,6 +155,7 @@ class Flusher:
     async def _run(self) -> None:
         while True:
             await self.wake.wait()
+            await gathered()
             batch, self.queue = self.queue[:MOST_DECISIONS], self.queue[MOST_DECISIONS:]
             if not self.queue:
                 self.wake.clear()
