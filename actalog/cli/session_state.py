@@ -32,11 +32,8 @@ async def session_of(log: RunLog, tenant: str, session: str) -> dict[str, Any]:
 
 
 def _initial(runs: list[Recorded]) -> dict[str, Any]:
-    if not runs:
-        return {}
-    first = runs[0]
-    given = next((e.session_state for e in first.events if isinstance(e, RunAccepted)), "{}")
-    return {**orjson.loads(first.definition.session_state), **orjson.loads(given)}
+    """What the newest run's definition begins with; what tasks brought is among the operations."""
+    return orjson.loads(runs[-1].definition.session_state) if runs else {}
 
 
 def _told(run: Recorded) -> dict[str, Any]:

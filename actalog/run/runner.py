@@ -12,6 +12,7 @@ import orjson
 
 from actalog.client.transport import Told
 from actalog.errors import BadDefinition
+from actalog.models.base import choice
 from actalog.run.agent import RunOutput, RunOutputEvent
 from actalog.run.front import FRONTS, keep_paused
 from actalog.run.requirement import RunRequirement
@@ -60,9 +61,11 @@ class Run:
         run_id = options.run_id or str(uuid.uuid4())
         user_id = options.user_id or agent.user_id
         session_id = options.session_id or agent.session_for(user_id) or run_id
+        model = choice(agent.model)
         output = RunOutput(
             run_id=run_id, session_id=session_id, agent_id=agent.id,
-            agent_name=agent.name or agent.id, user_id=user_id,
+            agent_name=agent.name or agent.id, user_id=user_id, model=model.id,
+            model_provider=model.provider,
         )  # fmt: skip
         parse = _parser(options.output_schema or agent.output_schema)
         return cls(agent, Story(output, parse=parse), door)

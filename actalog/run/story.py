@@ -73,7 +73,10 @@ class Story:
                 self.output.created_at = self.now
                 self._asked(event.input)
             case runs.RunStarted():
-                yield told.RunStartedEvent(**self._about())
+                yield told.RunStartedEvent(
+                    **self._about(), model=self.output.model or "",
+                    model_provider=self.output.model_provider or "",
+                )  # fmt: skip
             case runs.InputChecked():
                 self._asked(event.text)
             case runs.ModelReplied():

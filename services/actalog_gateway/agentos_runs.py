@@ -13,7 +13,7 @@ from actalog_gateway.agentos_told import AgentTeller
 from actalog_gateway.follow import Dropped, Feed, Told
 from actalog_gateway.gateway import Gateway
 from actalog_gateway.problems import Problem
-from actalog_gateway.reader import Where, state_of
+from actalog_gateway.reader import Where
 from actalog_gateway.story import Story, tell
 from actalog_log.ports import FoundRun
 
@@ -48,7 +48,7 @@ async def frames(
     if teller.story.status in ("completed", "cancelled"):
         async for frame in _remembered(gate, where, teller):
             yield frame
-        yield teller.completed(await state(gate, where))
+        yield teller.completed(await state(gate, where, teller.definition))
 
 
 async def ended(
@@ -85,11 +85,10 @@ def _pauses(item: object, after: int) -> bool:
     return isinstance(item, Told) and item.type == "run.paused.v1" and item.seq > after
 
 
-async def state(gate: Gateway, where: Where) -> dict[str, Any]:
+async def state(gate: Gateway, where: Where, definition: AgentDefinition) -> dict[str, Any]:
     """The session's state as it is now."""
-    return state_of(
-        [one.ops for one in await gate.log.session_ops(where.tenant_id, where.session_id)]
-    )
+    told, _ = await gate.reader.session_state(where.tenant_id, where.session_id, definition)
+    return told
 
 
 async def _remembered(gate: Gateway, where: Where, teller: AgentTeller) -> AsyncIterator[bytes]:

@@ -1,13 +1,14 @@
 """Reads runs for the routes: from the log, or from the inbox where nobody has decided yet."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
+from actalog_contracts.definitions import AgentDefinition
 from actalog_contracts.runs import RunEvent
 from actalog_contracts.tasks import PublishedEvent
+from actalog_core import session_state
 from actalog_core.clock import rfc3339
 from actalog_core.events import decode
 from actalog_gateway.problems import Problem
@@ -56,6 +57,23 @@ class Reader:
                 session_id = orjson.loads(body).get("session_id") or run_id
                 return Where(tenant_id, run_id, session_id)
 
+    async def session_state(
+        self, tenant_id: str, session_id: str, definition: AgentDefinition | None
+    ) -> tuple[dict[str, Any], int]:
+        """(a session's state, its version): what the definition begins with, and the operations
+        in their order (protocol 10)."""
+        state: dict[str, Any] = orjson.loads(definition.session_state) if definition else {}
+        operations = await self.log.session_ops(tenant_id, session_id)
+        for one in operations:
+            for op in session_state.read_ops(one.ops):
+                session_state.apply(state, op)
+        return state, operations[-1].state_version if operations else 0
+
+    async def definition(self, digest: str) -> AgentDefinition | None:
+        """What a run has pinned."""
+        body = await self.log.get_definition(digest)
+        return AgentDefinition.model_validate_json(body) if body else None
+
     async def events(self, run_no: int, *, upto: int | None = None) -> list[Decoded]:
         """A run's events, decoded, in order."""
         stored = await self.log.read(run_no, upto=upto)
@@ -76,27 +94,3 @@ def published(row: RunRow, event: StoredEvent, *, position: bool = True) -> Publ
         causation_id=event.causation_id, previous_hash=event.previous_hash.hex(),
         hash=event.hash.hex(), payload=orjson.loads(event.payload),
     )  # fmt: skip
-
-
-def state_of(ops: Sequence[str]) -> dict[str, Any]:
-    """A session's state: the operations in their order (protocol 10)."""
-    state: dict[str, Any] = {}
-    for text in ops:
-        for op in orjson.loads(text):
-            value = orjson.loads(op["value"]) if op.get("value") is not None else None
-            _apply(state, op["op"], op["key"], value)
-    return state
-
-
-def _apply(state: dict[str, Any], op: str, key: str, value: Any) -> None:
-    match op:
-        case "set":
-            state[key] = value
-        case "delete":
-            state.pop(key, None)
-        case "increment":
-            state[key] = state.get(key, 0) + (1 if value is None else value)
-        case "append":
-            state[key] = [*state.get(key, []), value]
-        case _:
-            return  # of a newer build

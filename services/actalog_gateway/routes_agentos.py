@@ -113,7 +113,8 @@ async def _answer(
 async def _output(gate: Gateway, found: FoundRun, definition: AgentDefinition) -> dict[str, Any]:
     row = found.row
     story = tell(row.run_id, await gate.reader.events(row.run_no))
-    state = await runs.state(gate, Where(row.tenant_id, row.run_id, row.session_id))
+    where = Where(row.tenant_id, row.run_id, row.session_id)
+    state = await runs.state(gate, where, definition)
     return shapes.output(row, story, definition, state)
 
 

@@ -10,7 +10,7 @@ from actalog_contracts.runs import ENDINGS
 from actalog_core.clock import parse_time, rfc3339
 from actalog_gateway.gateway import Gate, Gateway, PathId, QueryId, RunId, Tenant
 from actalog_gateway.problems import Problem
-from actalog_gateway.reader import published, state_of, unknown_run
+from actalog_gateway.reader import published, unknown_run
 from actalog_gateway.story import Story, loads, tell
 from actalog_log.ports import FoundRun, InboxRow, Standing
 
@@ -142,7 +142,8 @@ async def session(
     found = await gate.log.session_runs(tenant, session_id, limit=limit)
     if not found:
         raise Problem("not_found", f"there is no session {session_id!r}", field="session_id")
-    ops = await gate.log.session_ops(tenant, session_id)
+    definition = await gate.reader.definition(found[0].row.definition)
+    now, version = await gate.reader.session_state(tenant, session_id, definition)
     told: list[dict[str, Any]] = []
     for one in reversed(found):
         story = tell(one.row.run_id, await gate.reader.events(one.row.run_no))
@@ -152,8 +153,7 @@ async def session(
         told.append({name: state[name] for name in names})
     return {
         "session_id": session_id, "tenant_id": tenant, "user_id": found[0].row.user_id,
-        "runs": told, "turns": found[0].row.turn, "state": state_of([one.ops for one in ops]),
-        "state_version": ops[-1].state_version if ops else 0,
+        "runs": told, "turns": found[0].row.turn, "state": now, "state_version": version,
         "summary": await summary(gate, found),
     }  # fmt: skip
 

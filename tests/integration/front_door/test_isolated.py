@@ -10,6 +10,7 @@ from actalog import Agent, App, tool
 from actalog.client import Refused
 from actalog.errors import BadDefinition
 from actalog.guardrails import PIIDetectionGuardrail, PromptInjectionGuardrail
+from actalog.run.agent import RunStartedEvent
 from actalog.run.base import RunStatus
 from actalog.testing import (
     Fault,
@@ -54,6 +55,8 @@ async def test_tools_run_and_the_answer_comes_back():
         "RunStarted", "ToolCallStarted", "ToolCallCompleted", "RunContentCompleted",
         "RunCompleted",
     ]  # fmt: skip
+    assert isinstance(events[0], RunStartedEvent)
+    assert (events[0].model, events[0].model_provider) == (model.id, "openai")
     assert [logged[0].type, logged[-1].type] == ["run.accepted.v1", "run.completed.v1"]
     assert model.left == 0
 

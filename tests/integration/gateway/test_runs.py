@@ -1,6 +1,10 @@
 """What is rebuilt from the log: runs, their events, sessions; blobs, health, contracts."""
 
-from tests.integration.gateway.world import World, accepted, called, done, reply, returned
+from actalog_contracts.runs import StateOp
+from actalog_core.canonical import content_digest
+from actalog_core.session_state import write_ops
+from actalog_log.ports import Decision, SessionOp
+from tests.integration.gateway.world import AGENT, World, accepted, called, done, reply, returned
 
 
 async def test_a_run_is_rebuilt_at_any_of_its_events(world: World):
@@ -54,6 +58,28 @@ async def test_runs_are_listed_by_status_and_page_by_page(world: World):
     assert [one["run_id"] for one in ended["runs"]] == ["r3", "r1"]
     assert [one["run_id"] for one in page["runs"] + more["runs"]] == ["r4", "r3", "r2", "r1", "r0"]
     assert (none["runs"], wrong.status_code) == ([], 400)
+
+
+async def test_a_session_begins_with_the_state_of_its_definition(world: World):
+    begins = AGENT.model_copy(update={"session_state": '{"basket":[],"visits":1}'})
+    await world.deploy(begins)
+    digest = content_digest(begins.model_dump_json().encode())
+    run = await world.run("r", session="s8", definition=digest)
+    await run.begin()
+    ops = [
+        StateOp(op="append", key="basket", value='"lamp"'),
+        StateOp(op="increment", key="visits", value="1"),
+        StateOp(op="increment", key="basket", value="1"),
+    ]  # fits nothing: changes nothing
+    await world.log.append(
+        Decision(
+            (), session_ops=(SessionOp("default", "s8", 1, run.row.run_no, 1, write_ops(ops)),)
+        )
+    )
+    async with world.gateway() as (http, _):
+        told = (await http.get("/v1/sessions/s8")).json()
+        assert told["state"] == {"basket": ["lamp"], "visits": 2}
+        assert told["state_version"] == 1
 
 
 async def test_a_session_shows_its_runs_in_the_order_of_their_turns(world: World):

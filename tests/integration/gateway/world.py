@@ -168,13 +168,13 @@ class World:
 
     async def run(
         self, run_id: str, *, session: str = "s", tenant: str = "default",
-        parent: RunRow | None = None, kind: str = "agent",
+        parent: RunRow | None = None, kind: str = "agent", definition: str = "sha256:a",
     ) -> Run:  # fmt: skip
         self.numbers += 1
         row = RunRow(
             run_no=await self.log.reserve_run_no(), tenant_id=tenant, run_id=run_id,
             session_id=session, turn=None if parent else self.numbers, kind=kind,
-            target="agent:a", definition="sha256:a", body_digest="hmac:1", accepted_at=NOW,
+            target="agent:a", definition=definition, body_digest="hmac:1", accepted_at=NOW,
             user_id="u", parent_run_no=parent.run_no if parent else None,
             parent_run_id=parent.run_id if parent else None,
         )  # fmt: skip
