@@ -1,6 +1,6 @@
 """`make bench`: measures beside floors and peers in the same run, and prints what it measured.
 
-`python -m tests.benchmarks [one_call] [size] [session] [idle] [imports] [objects] [--json FILE]`
+`python -m tests.benchmarks [SECTION ...] [--json FILE]`
 """
 
 import argparse
@@ -11,11 +11,14 @@ from pathlib import Path
 
 import uvloop
 
-from tests.benchmarks import costs, one_call
+from tests.benchmarks import apart, costs, logs, one_call, streams
 
 Measured = Mapping[str, Mapping[str, float]]
 SECTIONS: Mapping[str, Callable[[], Awaitable[Measured]]] = {
     "one_call": one_call.measure,
+    "apart": apart.measure,
+    "stream": streams.stream,
+    "log": logs.log,
     "size": costs.size,
     "session": costs.session,
     "idle": costs.idle,

@@ -23,6 +23,16 @@ def big(number: int) -> str:
     return f"{number:05d}" * 1024
 
 
+@tool(requires_confirmation=True)
+def guarded(number: int) -> str:
+    """A value that a person must allow.
+
+    Args:
+        number: Which one.
+    """
+    return f"value {number}"
+
+
 plain = Agent(name="plain", model="openai:scripted", instructions="Answer.")
 tooled = Agent(name="tooled", model="openai:scripted", instructions="Answer.", tools=[lookup])
 many = Agent(name="many", model="openai:scripted", instructions="Answer.", tools=[big])
@@ -30,4 +40,5 @@ talk = Agent(
     name="talk", model="openai:scripted", instructions="Answer.", add_history_to_context=True,
     num_history_runs=3,
 )  # fmt: skip
-app = App(agents=[plain, tooled, many, talk])
+asking = Agent(name="asking", model="openai:scripted", instructions="Answer.", tools=[guarded])
+app = App(agents=[plain, tooled, many, talk, asking])

@@ -11,6 +11,7 @@ import time
 import tracemalloc
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 
 from actalog_log.database import connect
 from tests.benchmarks.load import Load
@@ -22,14 +23,20 @@ TOOLS, TOOL_BYTES = 40, 5_120
 
 async def _bus_bytes(rig: Rig) -> int:
     """Bytes of keys, values and headers on every topic of the platform."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=rig.kafka)
+    await admin.start()
+    try:
+        names = [name for name in await admin.list_topics() if name.startswith("actalog.")]
+        described = await admin.describe_topics(names)
+    finally:
+        await admin.close()
+    places = [
+        TopicPartition(topic["topic"], part["partition"])
+        for topic in described for part in topic["partitions"]
+    ]  # fmt: skip
     consumer = AIOKafkaConsumer(bootstrap_servers=rig.kafka, auto_offset_reset="earliest")
     await consumer.start()
     try:
-        names = [name for name in await consumer.topics() if name.startswith("actalog.")]
-        places = [
-            TopicPartition(name, at)
-            for name in names for at in consumer.partitions_for_topic(name) or ()
-        ]  # fmt: skip
         consumer.assign(places)
         ends = await consumer.end_offsets(places)
         total = 0
