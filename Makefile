@@ -7,7 +7,7 @@ ARGS ?=
 TASKS := actalog/examples/support_desk/tasks.jsonl
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-kafka test-weaviate check fix contracts bench up down clean lock
+.PHONY: help run test coverage test-kafka test-weaviate check fix contracts bench up down clean lock
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -23,6 +23,16 @@ run: $(BIN)/.ready ## the whole platform on the example's tasks; ARGS="--exit" e
 
 test: $(BIN)/.ready ## run all tests (needs nothing but Python)
 	$(BIN)/python -m pytest -q -m "not apache and not weaviate and not live" $(ARGS)
+
+# Contracts and what decides: every branch is tested by unit tests alone.
+DECIDES := agent_run agent_states answers calls draft endings heard kinds memory_run
+COVERED := actalog_contracts actalog_core.decider actalog_core.events \
+	$(DECIDES:%=actalog_conductor.%) actalog_memory.core
+
+coverage: $(BIN)/.ready ## contracts and deciders: every branch, or it fails
+	$(BIN)/python -m pytest -q --no-header tests/contracts tests/unit/actalog_contracts \
+		tests/unit/actalog_core tests/unit/actalog_conductor tests/unit/actalog_memory \
+		$(COVERED:%=--cov=%) --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100
 
 test-kafka: $(BIN)/.ready ## the same suites on Apache Kafka (needs Java 17 and Maven)
 	$(BIN)/python -m pytest -q -m apache $(ARGS)

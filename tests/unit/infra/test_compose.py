@@ -58,9 +58,31 @@ def test_a_service_waits_for_topics_and_definitions_and_says_when_it_is_ready(na
     assert "healthy.py" in told["healthcheck"]["test"][-1]
 
 
-def test_servers_say_when_they_are_healthy():
-    for name in ("kafka", "postgres", "weaviate"):
-        assert SERVICES[name]["healthcheck"]
+@pytest.mark.parametrize("name", sorted(SERVICES.keys() - ONE_SHOT.keys()))
+def test_what_stays_says_when_it_is_healthy(name: str):
+    told = SERVICES[name]["healthcheck"]
+    assert told["test"][0] in ("CMD", "CMD-SHELL")
+    assert told["retries"] > 0
+
+
+def test_one_waits_for_another_until_it_is_healthy_or_has_done_its_work():
+    for name, told in SERVICES.items():
+        for other, until in told.get("depends_on", {}).items():
+            wanted = "service_completed_successfully" if other in ONE_SHOT else "service_healthy"
+            assert until["condition"] == wanted, (name, other)
+
+
+def test_images_of_others_are_pinned_to_a_version():
+    for name, told in SERVICES.items():
+        if name not in OURS:
+            assert re.fullmatch(r"[a-z/]+:v?\d+\.\d+\.\d+(-pg\d+)?", told["image"]), told["image"]
+
+
+def test_ports_are_open_on_this_machine_only():
+    found = [port for told in SERVICES.values() for port in told.get("ports", [])]
+    assert len(found) == 4
+    for port in found:
+        assert re.match(r"127\.0\.0\.1:|\$\{ACTALOG_BIND:-127\.0\.0\.1\}:", port), port
 
 
 def test_containers_and_the_host_reach_kafka_by_names_of_their_own():
