@@ -140,11 +140,12 @@ class Hub:
         self.recent = Recent()
         self._runs: dict[str, list[tuple[Where, Feed]]] = {}
         self._sessions: dict[bytes, list[tuple[Where, Feed]]] = {}
+        self._followed = asyncio.Event()  # without a client, what passes is of no hurry
         for topic, hear in ((topics.EVENTS, self.hear_event), (topics.STREAM, self.hear_stream)):
             bus.listen(
                 Listen(
                     topics=[topics.full_name(topic, prefix)], group=f"{prefix}.gateway",
-                    hear=hear, lane=_lane, broadcast=True,
+                    hear=hear, lane=_lane, broadcast=True, awaited=self._followed,
                 )
             )  # fmt: skip
 
@@ -173,6 +174,7 @@ class Hub:
         session = where.session_id.encode()
         self._runs.setdefault(where.run_id, []).append(one)
         self._sessions.setdefault(session, []).append(one)
+        self._followed.set()
         metrics.SSE_CLIENTS.inc()
         for value in self.recent.of(session):
             _offer(one, value)
@@ -182,6 +184,8 @@ class Hub:
             metrics.SSE_CLIENTS.dec()
             _leave(self._runs, where.run_id, one)
             _leave(self._sessions, session, one)
+            if not self._runs:
+                self._followed.clear()
 
     async def hear_event(self, delivery: Delivery) -> None:
         """Most events are of runs that nobody follows: their JSON is not read."""

@@ -10,6 +10,7 @@ from actalog_bus.envelope import Postman
 from actalog_contracts.calls import CallModel
 from actalog_contracts.streams import Delta, Progress
 from actalog_core.errors import ActalogError
+from actalog_log.together import gathered
 
 Kind = Literal["text", "reasoning"]
 WINDOW_S = 0.02  # people see no difference below; each message costs a publish
@@ -66,6 +67,8 @@ class Deltas:
             await self.stands()
             while True:
                 self._more.clear()
+                if self._ended:  # the answer is about to leave: what is left goes with it
+                    await gathered()
                 await self._send()
                 if self._ended and not self._waiting:
                     return

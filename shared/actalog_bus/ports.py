@@ -1,5 +1,6 @@
 """The bus as services see it. Topic names are full names (`actalog.tasks`)."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -62,6 +63,8 @@ class Listen:
     Permanent (or anything else, after some tries) sends the record to `<topic>.dlq`.
     `broadcast` reads every partition from the end, without a group (the gateway's stream).
     `assigned` is told when partitions were assigned, before any of their records is heard.
+    While `awaited` is there and not set, nobody waits for the records: they may be fetched some
+    times a second, which costs less than one by one.
     """
 
     topics: Sequence[str]
@@ -71,6 +74,7 @@ class Listen:
     limit: int = 256  # how many are heard at once
     broadcast: bool = False
     assigned: Callable[[], None] | None = None
+    awaited: asyncio.Event | None = None
 
 
 class Bus(Protocol):

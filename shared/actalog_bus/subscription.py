@@ -20,6 +20,8 @@ log = structlog.get_logger()
 Found = dict[TopicPartition, list[ConsumerRecord[bytes, bytes]]]
 STILL_BUSY_S = 0.5
 POLL_LIMIT_S = 15.0
+MOST_RECORDS = 1_000  # of one poll
+LEISURE_S = 0.25
 
 
 def heard(found: ConsumerRecord[bytes, bytes]) -> Record:
@@ -113,11 +115,16 @@ class Subscription(ConsumerRebalanceListener):
     async def _poll(self) -> None:
         consumer = self._consumer
         assert consumer is not None
+        taken = 0
         while True:
             try:
+                await self._at_leisure(behind=taken >= MOST_RECORDS)
                 waits_ms = 20 if consumer.paused() else 200
-                found = cast(Found, await consumer.getmany(timeout_ms=waits_ms, max_records=1_000))
+                found = cast(
+                    Found, await consumer.getmany(timeout_ms=waits_ms, max_records=MOST_RECORDS)
+                )
                 self._polled_at = time.monotonic()
+                taken = sum(map(len, found.values()))
                 for records in found.values():
                     for record in records:
                         self.dispatcher.take(heard(record))
@@ -132,6 +139,14 @@ class Subscription(ConsumerRebalanceListener):
             except (KafkaError, TimeoutError, IllegalStateError) as error:
                 log.warning("polling again", error=type(error).__name__, group=self.listen.group)
                 await asyncio.sleep(0.5)
+
+    async def _at_leisure(self, *, behind: bool) -> None:
+        awaited = self.listen.awaited
+        if awaited is None or awaited.is_set() or behind:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LEISURE_S):
+                await awaited.wait()
 
     def _throttle(self, consumer: AIOKafkaConsumer) -> None:
         full = {TopicPartition(*where) for where in self.dispatcher.paused()}

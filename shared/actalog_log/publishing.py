@@ -7,7 +7,7 @@ import asyncpg
 
 from actalog_log.database import Pool
 
-EVERY_SECONDS = 0.05
+EVERY_SECONDS = 0.2
 
 _RAISE = """
     with marks as (select * from unnest($1::bigint[], $2::bigint[]) as m(run_no, seq)),

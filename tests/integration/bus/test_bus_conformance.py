@@ -33,14 +33,22 @@ class Site:
 
     async def bus(
         self, hear: Hear | None = None, *, limit: int = 64, broadcast: bool = False,
-        topic: str | None = None,
+        topic: str | None = None, awaited: asyncio.Event | None = None,
     ) -> AnyBus:  # fmt: skip
         bus = self.make()
         self.buses.append(bus)
         if hear is not None:
             topics = [topic or self.topic]
             bus.listen(
-                Listen(topics, f"{topics[0]}.group", hear, by_key, limit=limit, broadcast=broadcast)
+                Listen(
+                    topics,
+                    f"{topics[0]}.group",
+                    hear,
+                    by_key,
+                    limit=limit,
+                    broadcast=broadcast,
+                    awaited=awaited,
+                )
             )
         async with asyncio.timeout(30):
             await bus.start()
@@ -243,6 +251,22 @@ async def test_a_broadcast_is_heard_by_every_process_from_now_on(site: Site) -> 
     await site.say(bus, "after", key="k")
     await until(lambda: len(heard) >= 2)
     assert sorted(heard) == [("one", b"after"), ("two", b"after")]
+
+
+async def test_what_nobody_waits_for_comes_too(site: Site) -> None:
+    heard, awaited = list[bytes | None](), asyncio.Event()
+
+    async def hear(delivery: Delivery) -> None:
+        heard.append(delivery.record.value)
+
+    bus = await site.bus()
+    await site.bus(hear, broadcast=True, awaited=awaited)
+    for number in range(5):
+        await site.say(bus, f"{number}", key="k")
+    await until(lambda: len(heard) == 5, within_s=5)
+    awaited.set()
+    await site.say(bus, "now", key="k")
+    await until(lambda: heard[-1] == b"now", within_s=5)
 
 
 async def test_a_stop_finishes_what_is_being_heard_and_commits_it(site: Site) -> None:
