@@ -46,10 +46,12 @@ check: $(BIN)/.ready ## lint, types, import contracts, published contracts
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m actalog_contracts.publish check --docs docs/reference/messages.md
+	$(BIN)/python -m docs.generate check
 	@! docker compose version >/dev/null 2>&1 || docker compose config --quiet
 
-contracts: $(BIN)/.ready ## renew the published schemas and the AsyncAPI document
+contracts: $(BIN)/.ready ## renew the published schemas, the AsyncAPI document and docs/reference
 	$(BIN)/python -m actalog_contracts.publish --docs docs/reference/messages.md $(ARGS)
+	$(BIN)/python -m docs.generate
 
 fix: $(BIN)/.ready ## format and mend what can be mended
 	$(BIN)/ruff check --fix .

@@ -75,6 +75,7 @@ async def none_yet() -> list[dict[str, Any]]:
 
 @router.get("/agents/{agent_id}")
 async def agent(agent_id: PathId, gate: Gate) -> dict[str, Any]:
+    """One agent that is deployed."""
     return shapes.agent(await definition_of(gate, agent_id))
 
 

@@ -41,6 +41,7 @@ PROVIDERS: Mapping[str, Provider] = {
         Provider("together", "https://api.together.xyz/v1"),
         Provider("fireworks", "https://api.fireworks.ai/inference/v1"),
         Provider("xai", "https://api.x.ai/v1"),
+        Provider("openai_like", None, needs_key=False),
     )
 }
 

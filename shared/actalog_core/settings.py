@@ -12,7 +12,7 @@ from actalog_core.errors import SettingMissing
 # Providers that have adapters of their own are fields; the others share OpenAI's wire format.
 PROVIDERS = (
     "groq", "openrouter", "gemini", "azure", "mistral", "cohere", "deepseek", "together",
-    "fireworks", "xai", "ollama", "lmstudio", "vllm",
+    "fireworks", "xai", "ollama", "lmstudio", "vllm", "openai_like",
 )  # fmt: skip
 SDK_NAMES = ("openai_api_key", "openai_base_url", "anthropic_api_key", "anthropic_base_url")
 MAPPINGS = ("provider_keys", "provider_urls")
@@ -39,35 +39,65 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     home: str = ".actalog"
+    """Folder of the embedded servers' data, `platform.json` and the lock of `actalog up`."""
     app: str | None = None
-    kafka: str | None = None  # None: embedded
+    """The author's App, as `module:name`. Only the tools service and `actalog deploy` load it."""
+    kafka: str | None = None
+    """Bootstrap servers. None: the embedded broker (only `actalog up`)."""
     topic_prefix: str = "actalog"
+    """Every topic and consumer group begins with it. One prefix is one App."""
     partitions: int = Field(default=6, ge=1)
+    """Partitions of each topic; dead-letter topics have one."""
     replication: int = Field(default=1, ge=1)
+    """Replicas of each partition, when topics are created."""
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    """How brokers are talked to."""
     kafka_sasl_mechanism: str | None = None
+    """`PLAIN`, `SCRAM-SHA-256`, `SCRAM-SHA-512`."""
     kafka_sasl_username: str | None = None
+    """For SASL."""
     kafka_sasl_password: str | None = Field(default=None, repr=False)
+    """For SASL. A secret."""
     kafka_ssl_cafile: str | None = None
+    """Certificates that brokers are checked by (PEM); without it, the system's."""
     kafka_ssl_certfile: str | None = None
+    """Our own certificate (PEM), where brokers ask for one."""
     kafka_ssl_keyfile: str | None = None
-    database_url: str | None = Field(default=None, repr=False)  # None: embedded
+    """The key of that certificate (PEM)."""
+    database_url: str | None = Field(default=None, repr=False)
+    """PostgreSQL, as a DSN. A secret. None: the embedded server (only `actalog up`)."""
     weaviate_url: str | None = None
+    """Weaviate. Nothing reads it in this version: knowledge is not built yet."""
     host: str = "127.0.0.1"
+    """The interface of the gateway and of health servers; `0.0.0.0` in the image."""
     port: int = Field(default=7777, ge=0, le=65_535)
+    """The gateway's. 0: a free one."""
     health_port: int = Field(default=9777, ge=0, le=65_535)
+    """Where a service alone answers `/health/live`, `/health/ready` and `/metrics`. 0: a free one."""
     cors_origins: str = ""
+    """Origins of browser clients, with commas between; empty: none."""
     reply_topics: str = ""
+    """Patterns (as of a shell) of topics that a task's `reply_to` may name, with commas between."""
     echo_headers: str = ""
+    """Patterns of headers of a task that its result carries as well, with commas between."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Log lines of less weight are not written."""
     log_format: Literal["console", "json"] = "console"
+    """For people, or for machines; `json` in the image."""
     instance: str | None = None  # the pod's ordinal: static membership (protocol 16.1)
+    """The replica's ordinal: a restarted one takes its own place in the consumer group again."""
     lease_ms: int = Field(default=5_000, ge=100)
+    """How soon a dead worker's calls are somebody else's, in milliseconds."""
     session_timeout_ms: int = Field(default=6_000, ge=1_000)
+    """How soon a dead group member's partitions are somebody else's, in milliseconds."""
     openai_api_key: str | None = Field(default=None, repr=False)
+    """OpenAI's key. A secret."""
     openai_base_url: str | None = None
+    """Another address that speaks OpenAI's wire format."""
     anthropic_api_key: str | None = Field(default=None, repr=False)
+    """Anthropic's key. A secret."""
     anthropic_base_url: str | None = None
+    """Another address that speaks Anthropic's wire format."""
     provider_keys: Mapping[str, str] = Field(default_factory=dict[str, str], repr=False)
     """Keys of other providers by their name: `{"groq": ...}` from `GROQ_API_KEY`."""
     provider_urls: Mapping[str, str] = Field(default_factory=dict[str, str])

@@ -5,6 +5,7 @@ is asked for, and always says that it is scripted.
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,9 @@ from actalog_testing.scripted.script import Reply
 NOTE = "(scripted model)"
 MODEL = "scripted"
 LOOKS_BACK = ("remember", "my name", "who am i", "know about me", "earlier", "before", "last time")
+ASKS_FOR_JSON = re.compile(
+    r"\b(?:answer|reply|respond|return|output|write)\b[^.\n]{0,80}\bJSON\b", re.IGNORECASE
+)
 THANKS = ("thank", "cheers", "great", "perfect")
 
 
@@ -54,12 +58,15 @@ def _conversation(request: Request) -> tuple[str, list[str], list[str]]:
 
 
 def _wanted_schema(request: Request) -> Mapping[str, Any] | None:
-    """The schema of the answer: of the request, or one that the system text contains."""
+    """The schema of the answer: of the request, or one that the system text asks for."""
     if request.output_schema:
         return request.output_schema
-    if request.output_schema is None and "JSON" not in request.system:
+    asks = ASKS_FOR_JSON.search(request.system)
+    if request.output_schema is None and asks is None:
         return None
-    return _schema_in(request.system) or ({} if not request.tools else None)
+    # What stands before is no schema of the answer; a session's state is shown as JSON, too.
+    told = request.system[asks.start() :] if asks else request.system
+    return _schema_in(told) or ({} if not request.tools else None)
 
 
 def _schema_in(text: str) -> Mapping[str, Any] | None:
@@ -106,8 +113,20 @@ def _told(result: str) -> str:
 
 
 def _look_back(system: str, earlier: Sequence[str]) -> str:
-    """Quotes what the prompt has from before: memories (list items) and the last question."""
-    items = [line.strip("-* ") for line in system.splitlines() if line.startswith(("- ", "* "))]
+    """Quotes what the prompt has from before: memories and the last question."""
+    items = _memories(system)
     told = [f"I remember: {words.short('; '.join(items[:5]), 300)}."] if items else []
     told += [f'Before, you wrote: "{words.short(earlier[0], 150)}"'] if earlier else []
     return " ".join(told) or "There is nothing from before that I could see."
+
+
+def _memories(system: str) -> list[str]:
+    """The items of a list below a line that says it is known; instructions are a list, too."""
+    items: list[str] = []
+    known = False
+    for line in system.splitlines():
+        if not line.startswith(("- ", "* ")):
+            known = line.rstrip().endswith(":") and "know" in line.lower()
+        elif known:
+            items.append(line.strip("-* "))
+    return items

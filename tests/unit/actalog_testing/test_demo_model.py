@@ -108,6 +108,24 @@ def test_anthropics_tool_results_are_read_too():
     assert demo_reply(request).text == f"On its way. {NOTE}"
 
 
+def test_a_state_that_is_shown_as_json_asks_for_no_json():
+    state = 'The session\'s state, as JSON:\n{"items": []}'
+    told = ask({"role": "system", "content": state}, "What do you know about me?").text
+    assert "nothing from before" in told
+    asked = f'{state}\n\nAnswer with JSON only: {{"label": "..."}}'
+    told = ask({"role": "system", "content": asked}, "Where is it?").text
+    assert list(json.loads(told)) == ["label"]
+
+
+def test_instructions_are_not_taken_for_memories():
+    rules = "You help.\n\n- Be friendly\n- Guess nothing"
+    known = "What is known about the user:\n- Name is Ada"
+    for system, expected in ((rules, "nothing from before"), (f"{rules}\n{known}", "Name is Ada.")):
+        told = ask({"role": "system", "content": system}, "Do you remember my name?").text
+        assert expected in told
+        assert "Guess" not in told
+
+
 def test_what_a_person_says_about_themselves_is_noted_and_looked_up_again():
     assert ask("My name is Ada.").text == f"Noted: My name is Ada. {NOTE}"
     system = {"role": "system", "content": "What you know:\n- Name is Ada"}

@@ -1,0 +1,52 @@
+"""From the gateway's routes."""
+
+from collections import defaultdict
+from typing import Any
+
+from fastapi import FastAPI
+
+from actalog_gateway.app import ROUTERS
+from actalog_gateway.problems import STATUS_OF
+from actalog_gateway.routes_later import LATER
+from docs.generate.tables import code, page, table
+
+ABOUT = """\
+The gateway answers at `ACTALOG_HOST`:`ACTALOG_PORT`. `/openapi.json` describes these routes for machines,
+`/asyncapi.json` the topics, `/schemas/{type}.json` each message. Times are RFC 3339 in UTC."""
+TITLES = {
+    "runs": "Actalog's own routes", "schemas": "Contracts", "health": "For those who watch",
+}  # fmt: skip
+LATER_ABOUT = "These have their place and answer 501 with the code `not_supported`:"
+ERRORS = """\
+## Errors
+
+The body is `{"error": {"code", "message", "field", "retryable"}, "detail"}`: `error` as in a refusal on the bus, and
+`detail` (the message again) for clients of AgentOS."""
+
+
+def written() -> str:
+    """The page."""
+    parts: list[str] = []
+    for tag, rows in _routes().items():
+        parts += [f"## {TITLES.get(tag, tag)}", table(["route", "query, headers", ""], rows)]
+    later = table(["route", ""], ((code(path), what) for path, what in LATER.items()))
+    statuses = table(["code", "status"], ((code(one), str(n)) for one, n in STATUS_OF.items()))
+    return page(
+        "HTTP", ABOUT, *parts, "## Not in this version", LATER_ABOUT, later, ERRORS, statuses
+    )
+
+
+def _routes() -> dict[str, list[tuple[str, str, str]]]:
+    app = FastAPI(title="Actalog")
+    for router in ROUTERS:
+        app.include_router(router)
+    found: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
+    paths: dict[str, dict[str, dict[str, Any]]] = app.openapi()["paths"]
+    for path, methods in paths.items():
+        for method, told in methods.items():
+            given = told.get("parameters", ())
+            beside = [code(one["name"]) for one in given if one["in"] != "path"]
+            about = told.get("description") or told.get("summary") or ""
+            row = (code(f"{method.upper()} {path}"), ", ".join(beside), about)
+            found[told["tags"][0]].append(row)
+    return found
