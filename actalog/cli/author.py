@@ -30,13 +30,18 @@ def load(named: str) -> "App":
     module_name, _, name = named.partition(":")
     if not module_name or not name:
         raise SettingMissing(f"--app or ACTALOG_APP is {named!r}; MODULE:NAME is wanted.")
-    folder = str(Path.cwd())
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
+    here_first()
     found = getattr(_module(module_name, named), name, None)
     if not isinstance(found, App):
         raise SettingMissing(f"--app or ACTALOG_APP is {named!r}: no App is called {name} there.")
     return found
+
+
+def here_first() -> None:
+    """Modules of the current folder are found, before others of their name."""
+    folder = str(Path.cwd())
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
 
 
 def _module(name: str, named: str) -> object:

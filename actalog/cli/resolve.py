@@ -1,10 +1,14 @@
 """`actalog resolve`."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from actalog.cli.common import FINE, USAGE, Json, Tenant, carry_out, complain
+from actalog.cli.common import FINE, USAGE, WRONG, Json, Tenant, carry_out, complain
+
+if TYPE_CHECKING:
+    from actalog.cli.reach import Reach
+    from actalog_log.ports import FoundRun, RunLog
 
 
 def resolve(
@@ -38,9 +42,7 @@ async def _resolve(message: dict[str, Any], provide: str | None, by: str | None,
     import orjson
 
     from actalog.cli.open_requirements import of_run
-    from actalog.cli.output import write_json
     from actalog.cli.reach import Reach, open_log
-    from actalog.cli.sending import send
     from actalog.cli.summaries import find
     from actalog.cli.who import me
 
@@ -50,16 +52,53 @@ async def _resolve(message: dict[str, Any], provide: str | None, by: str | None,
         except orjson.JSONDecodeError as error:
             return complain(f"--provide is not JSON: {error}", USAGE)
         message["values" if isinstance(values, dict) else "result"] = values
-    async with open_log(Reach.from_env().dsn) as log:
+    reach = Reach.from_env()
+    async with open_log(reach.dsn) as log:
         found = await find(log, message["tenant_id"], message["run_id"])
         waits = {one.id: one for one in await of_run(log, found)}
-    wanted = waits.get(message["requirement_id"])
-    if wanted is None:
-        there = ", ".join(waits) or "nothing"
-        return complain(f"no such requirement is open; the run waits for {there}", USAGE)
-    if wanted.tool_call is not None:
-        message["digest"] = wanted.tool_call.digest  # of the arguments that are shown here
-    message["by"] = by or me()
-    await send(message)
-    write_json(message) if json else print(f"{message['decision']}: {wanted.id}")
+        wanted = waits.get(message["requirement_id"])
+        if wanted is None:
+            return await _not_open(log, found, message["requirement_id"], list(waits))
+        if wanted.tool_call is not None:
+            message["digest"] = wanted.tool_call.digest  # of the arguments that are shown here
+        message["by"] = by or me()
+        return await _send(log, found.row.run_no, message, reach, json)
+
+
+async def _not_open(log: "RunLog", found: "FoundRun", wanted: str, waits: list[str]) -> int:
+    """Answered already, by whom; or there is no such requirement, but others."""
+    from actalog.cli.deciding import resolution, told
+
+    if event := await resolution(log, found.row.run_no, wanted):
+        return complain(f"{wanted} was answered before: {told(event)}", WRONG)
+    if found.standing == "ended":
+        return complain("the run has ended; it waits for nothing", WRONG)
+    there = ", ".join(waits) or "nothing"
+    return complain(f"no requirement {wanted} is open; the run waits for {there}", USAGE)
+
+
+async def _send(
+    log: "RunLog", run_no: int, message: dict[str, Any], reach: "Reach", json: bool
+) -> int:
+    """Publish it as any system does, and tell what became of it."""
+    from actalog.cli.deciding import became, same, told
+    from actalog.cli.following import following
+    from actalog.cli.output import write_json
+    from actalog.cli.sending import send
+
+    kafka, prefix = reach.kafka_settings(), reach.settings.topic_prefix
+    async with following(kafka, prefix=prefix, streams=False) as follower:
+        await send(message)
+        event = await became(log, run_no, message, follower)
+    match event:
+        case None:
+            said = f"{message['decision']}: sent, and not decided yet; `actalog log` will show it"
+        case dict() as refused:
+            error = refused["error"]
+            return complain(f"refused: {error['code']}: {error['message']}", WRONG)
+        case _ if not same(event, message):
+            return complain(f"somebody was first: {told(event)}", WRONG)
+        case _:
+            said = told(event)
+    write_json(message) if json else print(f"{message['requirement_id']}: {said}")
     return FINE

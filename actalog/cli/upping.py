@@ -8,18 +8,22 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from actalog.cli import platform_file, task_file
-from actalog.cli.author import EXAMPLE, load
+from actalog.cli.author import EXAMPLE, AppBroken, load
+from actalog.cli.common import complain
 from actalog.cli.lock import HomeLock
 from actalog.cli.output import console, write_json
 from actalog.cli.servers import Servers, usable_port
 from actalog_core import logging, tracing
 from actalog_core.clock import rfc3339, system_clock
 from actalog_core.settings import Settings, setting
+
+if TYPE_CHECKING:
+    from actalog.cli.reloading import Watch
 
 log = structlog.get_logger()
 
@@ -51,6 +55,7 @@ class Up:
         self.lock = HomeLock(told.home)
         self.servers = Servers(self.settings, kafka_port=wanted.kafka_port)
         self.undo: list[Callable[[], Any]] = []
+        self.watch: Watch | None = None
         self.again = False
 
     async def run(self) -> int | None:
@@ -64,6 +69,11 @@ class Up:
         try:
             author = await asyncio.to_thread(self._load)
             await starting
+        except AppBroken as error:
+            if self.watch is None:
+                raise
+            complain(str(error))
+            return await self._last()  # the next change may mend it
         finally:
             starting.cancel()
         await self._assemble(author)
@@ -103,6 +113,10 @@ class Up:
     def _load(self) -> Any:
         """The author's App, and all services' modules, while the servers start."""
         importlib.import_module("actalog.cli.assembling")
+        if self.wanted.reload:
+            from actalog.cli.reloading import Watch
+
+            self.watch = Watch(self.app_name)
         return load(self.app_name)
 
     async def _assemble(self, author: Any) -> None:
@@ -151,10 +165,8 @@ class Up:
         return 1 if any(failed(one) for one in results) else 0
 
     async def _last(self) -> None:
-        if self.wanted.reload:
-            from actalog.cli.reloading import changed
-
-            await changed(self.app_name)
+        if self.watch is not None:
+            await self.watch.changed()
             self.again = True
             return
         await asyncio.Event().wait()
