@@ -4,7 +4,7 @@ from actalog.cli.common import FINE, WRONG, Json, carry_out
 
 
 def doctor(json: Json = False) -> None:
-    """Check settings, broker, database, topics, migrations and clock; say what mends it."""
+    """Find what is wrong, and say what mends it. Looks at settings, database, topics and more."""
     carry_out(_doctor(json))
 
 

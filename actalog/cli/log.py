@@ -12,7 +12,7 @@ def log(
     tenant: Tenant = "default",
     json: Json = False,
 ) -> None:
-    """Show what happened in a run: when, how long each step took, what it cost."""
+    """Show what happened in a run, when, and at what cost."""
     carry_out(_log(run, tenant, json))
 
 

@@ -13,7 +13,7 @@ def replay(
     tenant: Tenant = "default",
     json: Json = False,
 ) -> None:
-    """Let today's code decide recorded runs again; show the first difference."""
+    """Let today's code decide runs again. Shows the first difference of each as a diff."""
     if bool(runs) == all:
         raise typer.Exit(complain("give RUN..., or --all", USAGE))
     carry_out(_replay(runs or [], tenant, json))

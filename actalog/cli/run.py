@@ -16,7 +16,7 @@ def run(
     tenant: Tenant = "default",
     json: Json = False,
 ) -> None:
-    """Publish one task to the running platform and show its answer."""
+    """Publish one task to a platform and show its answer."""
     task = {"target": target, "input": input, "session_id": session, "user_id": user,
             "tenant_id": tenant}  # fmt: skip
     carry_out(_run({name: value for name, value in task.items() if value}, stream, json))

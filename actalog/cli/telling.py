@@ -86,12 +86,16 @@ def _beginning(event: RunAccepted | RunStarted | RunPaused | RequirementResolved
 
 def _context(event: ContextBuilt) -> str:
     parts = [
-        f"{len(event.history)} earlier runs" if event.history else "",
-        f"{len(event.memories)} memories" if event.memories else "",
+        _count(len(event.history), "earlier run", "earlier runs"),
+        _count(len(event.memories), "memory", "memories"),
         "a summary" if event.summary else "",
         "the session's state" if event.session_state else "",
     ]
     return ", ".join(part for part in parts if part) or "; ".join(event.reasons) or "nothing"
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}" if number else ""
 
 
 def _model(event: ModelReplied | ModelFailed | ModelNeeded) -> str:

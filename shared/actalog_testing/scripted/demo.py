@@ -115,7 +115,7 @@ def _told(result: str) -> str:
 def _look_back(system: str, earlier: Sequence[str]) -> str:
     """Quotes what the prompt has from before: memories and the last question."""
     items = _memories(system)
-    told = [f"I remember: {words.short('; '.join(items[:5]), 300)}."] if items else []
+    told = [f"I remember: {words.short('; '.join(items[:5]), 300).rstrip('.')}."] if items else []
     told += [f'Before, you wrote: "{words.short(earlier[0], 150)}"'] if earlier else []
     return " ".join(told) or "There is nothing from before that I could see."
 
@@ -128,5 +128,5 @@ def _memories(system: str) -> list[str]:
         if not line.startswith(("- ", "* ")):
             known = line.rstrip().endswith(":") and "know" in line.lower()
         elif known:
-            items.append(line.strip("-* "))
+            items.append(line.strip("-* ").rstrip("."))
     return items

@@ -119,10 +119,11 @@ def test_a_state_that_is_shown_as_json_asks_for_no_json():
 
 def test_instructions_are_not_taken_for_memories():
     rules = "You help.\n\n- Be friendly\n- Guess nothing"
-    known = "What is known about the user:\n- Name is Ada"
+    known = "What is known about the user:\n- Name is Ada."
     for system, expected in ((rules, "nothing from before"), (f"{rules}\n{known}", "Name is Ada.")):
         told = ask({"role": "system", "content": system}, "Do you remember my name?").text
         assert expected in told
+        assert ".." not in told
         assert "Guess" not in told
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
 from actalog.cli.examining import known_variables
 from actalog.cli.main import app
@@ -65,6 +66,13 @@ def test_a_command_parses(page: Path):
             parsed(words)
         except Exception as error:
             raise AssertionError(f"{shlex.join(words)}: {error}") from error
+
+
+def test_help_tells_every_command_in_one_whole_line():
+    lines = CliRunner().invoke(app, ["--help"]).output.partition("Commands:")[2].splitlines()
+    told = [line for line in lines if line.strip()]
+    assert len(told) == len(GROUP.commands)
+    assert [line for line in told if not line.endswith(".") or line.endswith("...")] == []
 
 
 def test_a_wrong_command_is_found():
