@@ -3,6 +3,7 @@
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from actalog_core import tracing
 from actalog_gateway.problems import Problem, response
 
 SAFE = {
@@ -35,6 +36,36 @@ class SafeHeaders:
             await self.app(scope, receive, with_headers)
         else:
             await self.app(scope, receive, send)
+
+
+class Traced:
+    """A span around what a client posts, in the client's own trace where it names one."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "POST":
+            await self.app(scope, receive, send)
+            return
+        said = Headers(scope=scope)
+        within = tracing.extract(said.get("traceparent"), said.get("tracestate"))
+        with tracing.span("POST", within=within, kind=tracing.SpanKind.SERVER) as span:
+            await self.app(scope, receive, self._told(send, span, scope))
+
+    def _told(self, send: Send, span: tracing.Span, scope: Scope) -> Send:
+        """The route and the status as soon as they are known: a stream lasts."""
+
+        async def telling(message: Message) -> None:
+            if message["type"] == "http.response.start" and span.is_recording():
+                route = getattr(scope.get("route"), "path", "")
+                span.update_name(f"POST {route}".strip())
+                span.set_attribute("http.request.method", "POST")
+                span.set_attribute("http.route", route)
+                span.set_attribute("http.response.status_code", message["status"])
+            await send(message)
+
+        return telling
 
 
 class BodyLimit:

@@ -116,7 +116,7 @@ class ModelCall:
                 answered = await ask(
                     self.adapter, self.endpoint, self.body, self.choice, self._show
                 )
-                span.set_attribute(tracing.RESPONSE_ID, answered.request_id or "")
+                _tell(span, answered)
         except Exception as error:  # noqa: BLE001, whatever an SDK raises is an outcome
             self.deltas.drop()
             told = failure(error, secret=self.endpoint.api_key)
@@ -155,8 +155,24 @@ class ModelCall:
 
     def _span(self) -> Any:
         attributes: dict[str, tracing.Attribute] = {
-            tracing.OPERATION: tracing.CHAT, tracing.PROVIDER: self.choice.provider,
+            tracing.OPERATION: tracing.CHAT,
+            tracing.PROVIDER: tracing.provider(self.choice.provider),
             tracing.REQUEST_MODEL: self.choice.id, tracing.RUN: self.command.run_id,
             tracing.CONVERSATION: self.command.session_id,
         }  # fmt: skip
-        return tracing.span(f"{tracing.CHAT} {self.choice.id}", attributes)
+        return tracing.span(
+            f"{tracing.CHAT} {self.choice.id}", attributes, kind=tracing.SpanKind.CLIENT
+        )
+
+
+def _tell(span: tracing.Span, answered: Answered) -> None:
+    """What the provider said, where somebody records it."""
+    if not span.is_recording():
+        return
+    whole, usage = answered.whole, answered.whole.usage
+    span.set_attribute(tracing.RESPONSE_ID, answered.request_id or whole.id or "")
+    span.set_attribute(tracing.RESPONSE_MODEL, whole.model or "")
+    span.set_attribute(tracing.FINISH, (whole.finish,))
+    if usage is not None:
+        span.set_attribute(tracing.INPUT_TOKENS, usage.input_tokens)
+        span.set_attribute(tracing.OUTPUT_TOKENS, usage.output_tokens)

@@ -14,7 +14,7 @@ from actalog_contracts.base import TextRef
 from actalog_contracts.calls import CallModel
 from actalog_contracts.definitions import AgentDefinition, ModelChoice
 from actalog_contracts.runs import ModelFailed, ModelReplied
-from actalog_core import metrics
+from actalog_core import genai, metrics
 from actalog_core.canonical import keyed_digest
 from actalog_core.errors import Undecodable
 from actalog_core.settings import Settings
@@ -106,6 +106,7 @@ class LlmHandlers:
         seconds = self.patience.monotonic() - began
         metrics.MODEL_SECONDS.labels(call.choice.provider, call.choice.id).observe(seconds)
         if isinstance(tried, Failure):
+            genai.called(call.choice.provider, call.choice.id, seconds=seconds, error=tried.kind)
             return outcomes.failed(
                 call.command, tried, epoch=call.epoch, prompt=call.prompt.record,
                 attempts=call.attempts, spent=call.spent,
@@ -117,7 +118,7 @@ class LlmHandlers:
             call.command, call.choice, call.prompt, tried, attempts=call.attempts, spent=call.spent,
             duration_ms=int(seconds * 1_000),
         )  # fmt: skip
-        _count(call.choice, reply)
+        _count(call.choice, reply, seconds)
         return await self._held_back(call.command, reply) if held else reply
 
     async def _held_back(self, command: CallModel, reply: ModelReplied) -> ModelReplied:
@@ -134,8 +135,12 @@ def _held(command: CallModel, definition: AgentDefinition) -> bool:
     return command.purpose == "answer" and bool(definition.output_checks)
 
 
-def _count(choice: ModelChoice, reply: ModelReplied) -> None:
-    labels = (choice.provider, choice.id)
+def _count(choice: ModelChoice, reply: ModelReplied, seconds: float) -> None:
+    labels, usage = (choice.provider, choice.id), reply.usage
+    genai.called(
+        *labels, seconds=seconds, input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+    )  # fmt: skip
     if reply.first_token_ms is not None:
         metrics.FIRST_TOKEN_SECONDS.labels(*labels).observe(reply.first_token_ms / 1_000)
     metrics.MODEL_TOKENS.labels(*labels, "input").inc(reply.usage.input_tokens)

@@ -10,7 +10,7 @@ import structlog
 
 from actalog_contracts.calls import RunTool
 from actalog_contracts.runs import StateOp, ToolFailed, ToolInDoubt, ToolReturned
-from actalog_core import metrics
+from actalog_core import metrics, tracing
 from actalog_core.clock import parse_time
 from actalog_log.ports import Claim
 from actalog_tools.functions import ArgumentsRefused, FunctionSpec, bind
@@ -75,8 +75,16 @@ class Attempt:
     async def _run(
         self, claim: Claim, function: Callable[..., Any], kwargs: dict[str, Any], now: datetime
     ) -> Outcome:
-        began = self.runner.monotonic()
-        ran = await self._timed(function, kwargs, now)
+        began, command = self.runner.monotonic(), self.command
+        about: dict[str, tracing.Attribute] = {
+            tracing.OPERATION: tracing.EXECUTE_TOOL, tracing.TOOL_NAME: command.name,
+            tracing.TOOL_TYPE: "function", tracing.TOOL_CALL_ID: command.call_id,
+            tracing.CONVERSATION: command.session_id, tracing.RUN: command.run_id,
+        }  # fmt: skip
+        with tracing.span(f"{tracing.EXECUTE_TOOL} {command.name}", about) as span:
+            ran = await self._timed(function, kwargs, now)
+            if ran.how != "returned":
+                tracing.failed(span, type(ran.error).__name__ if ran.error else ran.how)
         took_s = self.runner.monotonic() - began
         metrics.TOOL_SECONDS.observe(took_s)
         return self._came(claim, ran, round(took_s * 1000))

@@ -9,19 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
-from opentelemetry.trace import SpanKind
-
+from actalog_bus import traced
 from actalog_bus.ports import Bus, Delivery, Headers, Hear, Listen, Outgoing, Record
-from actalog_core import logging, metrics, tracing
+from actalog_core import logging, metrics
 from actalog_core.errors import Permanent, Transient
 
-TRACEPARENT = "traceparent"
-# What a hearing is in the GenAI conventions; everything else is named by its message's type.
-OPERATIONS = {
-    "task.submit.v1": tracing.INVOKE_AGENT,
-    "model.call.v1": tracing.CHAT,
-    "tool.run.v1": tracing.EXECUTE_TOOL,
-}
 # The audit feed has every event once, so that counting it counts what happened.
 _MODEL, _TOOL = metrics.MODEL_CALLS, metrics.TOOL_CALLS
 COUNTS = {
@@ -63,8 +55,8 @@ class ObservedBus:
 
     async def publish_many(self, records: Sequence[Outgoing]) -> None:
         """See `Bus.publish_many`."""
-        if self.traced and (now := tracing.inject()):
-            records = [_in_trace(one, now.encode()) for one in records]
+        if self.traced:
+            records = traced.publishing(records)
         began = time.perf_counter()
         await self.inner.publish_many(records)
         took_s = time.perf_counter() - began
@@ -74,9 +66,8 @@ class ObservedBus:
 
     def listen(self, listen: Listen) -> None:
         """See `Bus.listen`."""
-        hear = _counted(listen.hear, listen.group)
-        hear = _traced(hear) if self.traced else hear
-        self.inner.listen(replace(listen, hear=_named(hear)))
+        hear = traced.hearing(listen) if self.traced else listen.hear
+        self.inner.listen(replace(listen, hear=_named(_counted(hear, listen.group))))
 
     def partitions(self, topic: str) -> int:
         """See `Bus.partitions`."""
@@ -109,12 +100,6 @@ def _counters(topic: str, kind: bytes) -> Callable[[float], None]:
             happened.inc()
 
     return count
-
-
-def _in_trace(record: Outgoing, traceparent: bytes) -> Outgoing:
-    if any(name == TRACEPARENT for name, _ in record.headers):
-        return record
-    return replace(record, headers=(*record.headers, (TRACEPARENT, traceparent)))
 
 
 def subject(record: Record) -> Mapping[str, str]:
@@ -160,23 +145,3 @@ def _kind(error: Exception) -> str:
     if isinstance(error, Transient):
         return "transient"
     return "permanent" if isinstance(error, Permanent) else "unexpected"
-
-
-def _traced(hear: Hear) -> Hear:
-    async def traced(delivery: Delivery) -> None:
-        record = delivery.record
-        kind = (record.header("ce_type") or b"task.submit.v1").decode("ascii", "replace")
-        name = OPERATIONS.get(kind, kind)
-        about = subject(record)
-        attributes: dict[str, tracing.Attribute] = {"messaging.destination.name": record.topic}
-        if kind in OPERATIONS:
-            attributes[tracing.OPERATION] = name
-        if "session_id" in about:
-            attributes[tracing.CONVERSATION] = about["session_id"]
-        if "run_id" in about:
-            attributes[tracing.RUN] = about["run_id"]
-        parent = tracing.extract(record.header(TRACEPARENT))
-        with tracing.span(name, attributes, within=parent, kind=SpanKind.CONSUMER):
-            await hear(delivery)
-
-    return traced

@@ -5,38 +5,106 @@ A message carries `traceparent`; who hears it goes on in that trace. Content is 
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import datetime
 
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-Attribute = str | int | float | bool
+Attribute = str | int | float | bool | tuple[str, ...]
 
 # GenAI conventions. A run is one agent invocation; its session is the conversation.
 INVOKE_AGENT, CHAT, EXECUTE_TOOL = "invoke_agent", "chat", "execute_tool"
 OPERATION = "gen_ai.operation.name"
 CONVERSATION = "gen_ai.conversation.id"
-AGENT = "gen_ai.agent.name"
+AGENT, AGENT_ID = "gen_ai.agent.name", "gen_ai.agent.id"
 PROVIDER = "gen_ai.provider.name"
 REQUEST_MODEL = "gen_ai.request.model"
 RESPONSE_MODEL = "gen_ai.response.model"
 RESPONSE_ID = "gen_ai.response.id"
 INPUT_TOKENS = "gen_ai.usage.input_tokens"
 OUTPUT_TOKENS = "gen_ai.usage.output_tokens"
-TOOL_NAME = "gen_ai.tool.name"
+FINISH = "gen_ai.response.finish_reasons"
+TOOL_NAME, TOOL_TYPE = "gen_ai.tool.name", "gen_ai.tool.type"
 TOOL_CALL_ID = "gen_ai.tool.call.id"
 RUN = "actalog.run.id"
+ERROR = "error.type"
+# Providers have names of their own in the conventions.
+PROVIDERS = {
+    "gemini": "gcp.gemini", "azure": "azure.ai.openai", "mistral": "mistral_ai", "xai": "x_ai",
+}  # fmt: skip
+STATE = "actalog"  # our entry of `tracestate`
 
+_pinned: ContextVar[int | None] = ContextVar("actalog_span_id", default=None)
 _propagator = TraceContextTextMapPropagator()
 
 
-def extract(traceparent: str | bytes | None) -> Context | None:
+def provider(name: str) -> str:
+    """What the conventions call a provider."""
+    return PROVIDERS.get(name, name)
+
+
+def extract(
+    traceparent: str | bytes | None, tracestate: str | bytes | None = None
+) -> Context | None:
     """The trace that a message belongs to."""
     if not traceparent:
         return None
-    text = traceparent.decode("ascii", "replace") if isinstance(traceparent, bytes) else traceparent
-    return _propagator.extract({"traceparent": text})
+    carrier = {"traceparent": _text(traceparent)}
+    if tracestate:
+        carrier["tracestate"] = _text(tracestate)
+    return _propagator.extract(carrier)
+
+
+def _text(header: str | bytes) -> str:
+    return header.decode("ascii", "replace") if isinstance(header, bytes) else header
+
+
+def traceparent(here: SpanContext, parent: int) -> str:
+    """The header of a message whose hearing is a child of span `parent`."""
+    return f"00-{here.trace_id:032x}-{parent:016x}-{here.trace_flags:02x}"
+
+
+def tracestate(here: SpanContext, begun: int) -> str:
+    """The header that carries on which span began the run."""
+    state = here.trace_state
+    change = state.update if STATE in state else state.add
+    return change(STATE, f"{begun:016x}").to_header()
+
+
+def begun(here: SpanContext) -> int | None:
+    """The span that began the run, as `tracestate` tells."""
+    try:
+        return int(here.trace_state.get(STATE) or "", 16) or None
+    except ValueError:
+        return None
+
+
+def afterwards(
+    name: str, attributes: Mapping[str, Attribute], *, trace: SpanContext, parent: int,
+    span_id: int, began: datetime, ended: datetime, error: str | None = None,
+) -> None:  # fmt: skip
+    """Write a span of the past, under an id that others have named before."""
+    from opentelemetry.trace import get_tracer, set_span_in_context
+
+    above = SpanContext(trace.trace_id, parent, True, trace.trace_flags, trace.trace_state)
+    pinned = _pinned.set(span_id)
+    try:
+        span = get_tracer("actalog").start_span(
+            name, set_span_in_context(NonRecordingSpan(above)), SpanKind.INTERNAL,
+            attributes=attributes, start_time=_nanoseconds(began),
+        )  # fmt: skip
+    finally:
+        _pinned.reset(pinned)
+    if error is not None:
+        failed(span, error)
+    span.end(_nanoseconds(ended))
+
+
+def _nanoseconds(at: datetime) -> int:
+    return int(at.timestamp() * 1_000_000) * 1_000
 
 
 def inject() -> str | None:
@@ -62,8 +130,14 @@ def span(
         try:
             yield opened
         except BaseException as error:
-            opened.set_status(Status(StatusCode.ERROR, type(error).__name__))
+            failed(opened, type(error).__name__)
             raise
+
+
+def failed(span: Span, kind: str) -> None:
+    """It failed; content is never recorded, so only of what kind that was."""
+    span.set_attribute(ERROR, kind)
+    span.set_status(Status(StatusCode.ERROR, kind))
 
 
 def wanted(env: Mapping[str, str]) -> bool:
@@ -82,21 +156,24 @@ def wanted(env: Mapping[str, str]) -> bool:
 
 
 def configure(env: Mapping[str, str], *, service: str) -> str | None:
-    """Export spans by OTLP where OTEL_* asks for it. What is wrong, or None.
+    """Export spans and metrics of model calls by OTLP where OTEL_* asks for it. What is wrong,
+    or None.
 
-    The exporter reads its own variables (address, headers, time-outs).
+    The exporters read their own variables (address, headers, time-outs).
     """
     if not wanted(env):
         return None
+    protocol = env.get("OTEL_EXPORTER_OTLP_PROTOCOL") or "http/protobuf"
+    if protocol != "http/protobuf":
+        return f"OTEL_EXPORTER_OTLP_PROTOCOL is {protocol!r}; only http/protobuf is spoken here"
     try:
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-        from opentelemetry.sdk.resources import Resource
-        from opentelemetry.sdk.trace import TracerProvider
-        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+        from actalog_core.exporting import export
     except ImportError:
         return "OTEL_* asks for traces and actalog[otel] is not installed"
-    name = env.get("OTEL_SERVICE_NAME") or f"actalog-{service}"
-    provider = TracerProvider(resource=Resource.create({"service.name": name}))
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-    trace.set_tracer_provider(provider)
+    export(env, name=env.get("OTEL_SERVICE_NAME") or f"actalog-{service}")
     return None
+
+
+def pinned() -> int | None:
+    """The id that the next span is to have."""
+    return _pinned.get()
