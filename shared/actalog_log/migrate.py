@@ -65,4 +65,8 @@ async def _apply(connection: Connection) -> list[str]:
             made.append(name)
         elif applied[name] != checksum(sql):
             raise MigrationChanged(name)
+    # Services ask whether all is there; the table is older than the role.
+    may_read = "select has_table_privilege('actalog_service', 'migrations', 'select')"
+    if not await connection.fetchval(may_read):
+        await connection.execute("grant select on migrations to actalog_service")
     return made

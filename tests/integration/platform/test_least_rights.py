@@ -1,0 +1,77 @@
+"""Services work with the rights of their role, and with no others."""
+
+import asyncio
+
+import pytest
+
+from actalog import Agent, App, Client, tool
+from actalog.cli.waiting import missing_migrations
+from actalog.platform import Platform
+from actalog.services import Ground
+from actalog_bus.memory import MemoryBus
+from actalog_bus.processes import free_port
+from actalog_core.settings import Settings
+from actalog_log.calls import PostgresCalls
+from actalog_log.database import connect
+from actalog_log.memories_postgres import PostgresMemories
+from actalog_log.postgres import PostgresLog
+from actalog_testing.scripted import ScriptedServer
+
+LOGIN = "a_service"
+pytestmark = pytest.mark.postgres
+
+
+@tool(idempotent=True)
+def order_status(order_id: str, session_state: dict[str, str]) -> str:
+    """Where an order is now."""
+    session_state["last"] = order_id
+    return f"order {order_id} is on its way"
+
+
+@pytest.fixture
+async def dsn(fresh_database: str) -> str:
+    """The database, as somebody who has the services' role."""
+    connection = await connect(fresh_database)
+    if not await connection.fetchval("select count(*) from pg_roles where rolname = $1", LOGIN):
+        await connection.execute(f"create role {LOGIN} login in role actalog_service")
+    await connection.close()
+    return fresh_database.replace("//actalog@", f"//{LOGIN}@")
+
+
+async def test_a_service_may_ask_whether_all_migrations_are_there(dsn: str):
+    assert LOGIN in dsn
+    assert await missing_migrations(dsn) == []
+
+
+async def test_a_platform_with_the_rights_of_the_role_runs_calls_and_remembers(dsn: str):
+    models, log = ScriptedServer(), PostgresLog(dsn)
+    settings = Settings(
+        openai_api_key="k", openai_base_url=f"{await models.start()}/v1", port=free_port()
+    )
+    agent = Agent(
+        name="a", model="openai:m", tools=[order_status], update_memory_on_run=True,
+        session_state={"last": ""},
+    )  # fmt: skip
+    app = App(agents=[agent])
+    await log.start()
+    ground = Ground(
+        bus=MemoryBus(), log=log, calls=PostgresCalls(log.pool),
+        memories=PostgresMemories(log.pool), settings=settings, callables=app.callables(),
+    )  # fmt: skip
+    platform = Platform(ground, definitions=app.definitions())
+    await platform.start()
+    try:
+        async with asyncio.timeout(20), Client(platform=platform) as client:
+            for said in ("My name is Ada, remember that.", "Where is order 1042?"):
+                run_id = await client.submit("agent:a", said, user_id="u", session_id="s")
+                assert (await client.result(run_id)).status == "completed"
+            await client.cancel("nobody-knows-it")
+            while not await ground.memories.memories("default", "u"):  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+        await log.keep_ranges_ahead()
+        assert len(await log.session_ops("default", "s")) == 1
+        assert await platform.missing() == []
+    finally:
+        await platform.stop(2.0)
+        await log.stop()
+        await models.stop()
