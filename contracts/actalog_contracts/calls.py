@@ -108,6 +108,18 @@ class CallAnswered(Message):
     outcome: Annotated[Outcome, Field(discriminator="type")]
 
 
+class CallStored(Message):
+    """The answer to one command lies in the effect ledger: too large to travel twice, since the
+    audit feed will carry it."""
+
+    type: Literal["call.stored.v1"] = "call.stored.v1"
+    tenant_id: str
+    run_no: Count
+    run_id: str
+    session_id: str
+    call_id: CallId
+
+
 class TurnFree(Message):
     """The session's turn may have come for this run (protocol 3.3)."""
 
@@ -129,7 +141,7 @@ class TimePassed(Message):
     now: str
 
 
-AnyReply = Annotated[CallAnswered | TurnFree | TimePassed, Field(discriminator="type")]
+AnyReply = Annotated[CallAnswered | CallStored | TurnFree | TimePassed, Field(discriminator="type")]
 
 
 def answer(command: Command, outcome: Outcome) -> CallAnswered:
@@ -140,4 +152,15 @@ def answer(command: Command, outcome: Outcome) -> CallAnswered:
         run_id=command.run_id,
         session_id=command.session_id,
         outcome=outcome,
+    )
+
+
+def lies_in_ledger(command: Command) -> CallStored:
+    """Says that the answer to `command` lies in the ledger."""
+    return CallStored(
+        tenant_id=command.tenant_id,
+        run_no=command.run_no,
+        run_id=command.run_id,
+        session_id=command.session_id,
+        call_id=command.call_id,
     )

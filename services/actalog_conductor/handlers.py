@@ -11,18 +11,18 @@ from actalog_bus.ports import Delivery, Record
 from actalog_conductor.heard import TimeIs, TurnCame
 from actalog_conductor.hearing import Hearing
 from actalog_conductor.outside import Outside
-from actalog_contracts.calls import AnyReply, CallAnswered, TimePassed, TurnFree
+from actalog_contracts.calls import AnyReply, CallAnswered, CallStored, TimePassed, TurnFree
 from actalog_core.canonical import clean_text
 from actalog_core.clock import Clock, Monotonic, system_clock
 from actalog_core.errors import Undecodable
-from actalog_log.ports import RunLog
+from actalog_log.ports import RunLog, ledger_key
 
 LATE_S = 5.0  # an answer heard so long after it was given means that its topic lags
 LATELY_S = 2.0
 
 
 @cache
-def _replies() -> TypeAdapter[CallAnswered | TurnFree | TimePassed]:
+def _replies() -> TypeAdapter[CallAnswered | CallStored | TurnFree | TimePassed]:
     return TypeAdapter(AnyReply)
 
 
@@ -58,12 +58,23 @@ class ConductorHandlers:
         match reply:
             case CallAnswered(outcome=outcome):
                 await self.hearing.hear(reply.run_no, outcome, causation=causation)
+            case CallStored():
+                await self._hear_stored(reply, causation)
             case TurnFree():
                 first = await self.log.first_waiting_no(reply.tenant_id, reply.session_id)
                 if first == reply.run_no:
                     await self.hearing.hear(reply.run_no, TurnCame(), causation=causation)
             case TimePassed(now=now):
                 await self.hearing.hear(reply.run_no, TimeIs(now), causation=causation)
+
+    async def _hear_stored(self, reply: CallStored, causation: str | None) -> None:
+        """Read from the ledger; what is not there any more was heard before."""
+        stored = await self.log.outcome(ledger_key(reply.run_no, reply.call_id))
+        if stored is None:
+            await self.hearing.again(reply.run_no)
+        else:
+            answered = CallAnswered.model_validate_json(stored)
+            await self.hearing.hear(reply.run_no, answered.outcome, causation=causation)
 
     def lagging(self) -> bool:
         """Whether answers were heard late just now: what waits in the topic needs no waking."""
@@ -89,4 +100,4 @@ def lane(record: Record) -> str:
     return f"{record.topic}/{record.partition}/{record.offset}"
 
 
-OURS = (b"call.answered.v1", b"turn.free.v1", b"time.passed.v1")
+OURS = (b"call.answered.v1", b"call.stored.v1", b"turn.free.v1", b"time.passed.v1")

@@ -66,6 +66,14 @@ class Hearing:
                 causation = None
         raise SequenceTaken(f"run_no {run_no}: others were always first")
 
+    async def again(self, run_no: int) -> Live:
+        """A message that the run has heard: what its first hearer may not have told is told."""
+        cached = self.runs.cached(run_no)
+        if cached is not None and await self.log.last_seq(run_no) == cached.head.seq:
+            return cached
+        self.runs.drop(run_no)
+        return await self.teller.again(await self.runs.load(run_no))
+
     async def _append(
         self, before: Live, heard: Heard, events: Sequence[RunEvent], *,
         causation: str | None = None, cold: bool = False, beside: Beside = NOTHING,

@@ -10,12 +10,20 @@ from pydantic import ValidationError
 from actalog_bus.envelope import Postman, body
 from actalog_bus.ports import Delivery
 from actalog_calls.claims import Claims
-from actalog_contracts.calls import CallAnswered, Command, Outcome, answer
+from actalog_contracts.calls import (
+    CallAnswered,
+    CallStored,
+    Command,
+    Outcome,
+    answer,
+    lies_in_ledger,
+)
 from actalog_log.ports import Claim, ledger_key
 
 Run = Callable[[Claim], Awaitable[Outcome]]
 
 log = structlog.get_logger()
+LARGE_BYTES = 2_000  # of an answer; below, reading it from the ledger costs more than it saves
 
 
 async def answer_claimed(
@@ -62,10 +70,12 @@ class _Answering:
         self.delivery.settle()
         outcome = await self._worked(asyncio.ensure_future(self.run(claim)))
         reply = answer(self.command, outcome)
-        stored = await self.claims.settle(
-            self.key, epoch=self.claims.epoch(self.key), outcome=body(reply)
-        )
-        if stored or await self._late():
+        told = body(reply)
+        stored = await self.claims.settle(self.key, epoch=self.claims.epoch(self.key), outcome=told)
+        if stored:
+            said = self._short(reply, told)
+            await self.postman.reply(said, causation=self.delivery.record)
+        elif await self._late():  # what lies in the ledger is another's
             await self.postman.reply(reply, causation=self.delivery.record)
 
     async def beside(self) -> None:
@@ -103,12 +113,15 @@ class _Answering:
             self.claims.forget(self.key)
             return
         reply = answer(self.command, outcome)
+        told = body(reply)
+        storing = asyncio.ensure_future(
+            self.claims.settle(self.key, epoch=self.claims.epoch(self.key), outcome=told)
+        )
+        if len(told) > LARGE_BYTES and await storing:
+            await self.postman.reply(lies_in_ledger(self.command), causation=self.delivery.record)
+            return
         # Both at the same time: the call only reads, so whoever was first, a second answer is as
         # good as the first and means nothing.
-        epoch = self.claims.epoch(self.key)
-        storing = asyncio.ensure_future(
-            self.claims.settle(self.key, epoch=epoch, outcome=body(reply))
-        )
         try:
             await self.postman.reply(reply, causation=self.delivery.record)
         finally:
@@ -133,7 +146,11 @@ class _Answering:
         except ValidationError:
             log.exception("a stored outcome cannot be read", call=self.key)
             raise
-        await self.postman.reply(reply, causation=self.delivery.record)
+        await self.postman.reply(self._short(reply, outcome), causation=self.delivery.record)
+
+    def _short(self, reply: CallAnswered, stored: bytes) -> CallAnswered | CallStored:
+        """What is in the ledger and large is fetched there: the bus carries it once, as an event."""
+        return lies_in_ledger(self.command) if len(stored) > LARGE_BYTES else reply
 
     async def _worked(self, work: "asyncio.Future[Outcome]") -> Outcome:
         try:

@@ -292,6 +292,10 @@ class MemoryLog:
         if (known := self.open.get(run_no)) is not None:
             known.wake_at = at
 
+    async def outcome(self, call_id: str) -> bytes | None:
+        row = self.calls.rows.get(call_id)
+        return row.outcome if row is not None and row.settled else None
+
     async def live_calls(self, run_no: int) -> frozenset[str]:
         return self.calls.live(run_no)
 

@@ -293,6 +293,10 @@ class RunLog(Protocol):
         """Look at an open run at that time instead."""
         ...
 
+    async def outcome(self, call_id: str) -> bytes | None:
+        """What lies in the ledger under this key; None when the log has it already."""
+        ...
+
     async def live_calls(self, run_no: int) -> frozenset[str]:
         """Ledger keys of the run's calls that somebody holds now."""
         ...

@@ -10,6 +10,7 @@ from actalog_log.reaching import reaching
 from actalog_log.together import Together
 
 MOST = 500  # questions in one statement
+MOST_OUTCOMES = 50  # each may be as large as a tool's limit allows
 
 _OPENING = """
     select coalesce((select max(turn) from runs r
@@ -39,6 +40,11 @@ _TOMBSTONES = """
     left join tombstones t on t.tenant_id = k.tenant and t.run_id = k.run
     order by at
 """
+_OUTCOMES = """
+    select c.outcome from unnest($1::text[]) with ordinality as k(call_id, at)
+    left join calls c on c.call_id = k.call_id and c.settled
+    order by at
+"""
 _LOOMING = """
     select exists (select from open_runs where wake_at <= $1) as runs,
            exists (select from calls where not settled and lease_until < clock_timestamp())
@@ -64,6 +70,10 @@ class Watching:
     def _tombstones(self) -> Together[tuple[str, str], Tombstone | None]:
         return Together(self._ask_tombstones, key=_named, most=MOST)
 
+    @cached_property
+    def _outcomes(self) -> Together[tuple[str], bytes | None]:
+        return Together(self._ask_outcomes, key=_named, most=MOST_OUTCOMES)
+
     @reaching
     async def opening(self, tenant_id: str, session_id: str, run_id: str) -> Opening:
         return await self._openings.ask((tenant_id, session_id, run_id))
@@ -75,6 +85,10 @@ class Watching:
     @reaching
     async def get_tombstone(self, tenant_id: str, run_id: str) -> Tombstone | None:
         return await self._tombstones.ask((tenant_id, run_id))
+
+    @reaching
+    async def outcome(self, call_id: str) -> bytes | None:
+        return await self._outcomes.ask((call_id,))
 
     @reaching
     async def state_version(self, tenant_id: str, session_id: str) -> int:
@@ -124,6 +138,10 @@ class Watching:
     async def _ask_waiting(self, keys: Sequence[tuple[str, str]]) -> list[int | None]:
         rows = await self.pool.fetch(_FIRST_WAITING, *_columns(keys, 2))
         return [row["run_no"] for row in rows]
+
+    async def _ask_outcomes(self, keys: Sequence[tuple[str]]) -> list[bytes | None]:
+        rows = await self.pool.fetch(_OUTCOMES, *_columns(keys, 1))
+        return [row["outcome"] for row in rows]
 
     async def _ask_tombstones(self, keys: Sequence[tuple[str, str]]) -> list[Tombstone | None]:
         rows = await self.pool.fetch(_TOMBSTONES, *_columns(keys, 2))

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from actalog_bus.memory import MemoryBroker
+from actalog_contracts.calls import CallModel, RunTool, answer
 from actalog_contracts.tasks import PublishedEvent
+from actalog_log.ports import ledger_key
 from tests.integration.conductor.world import SERVICES, World
 
 
@@ -43,6 +45,41 @@ async def test_everything_delivered_twice_is_one_run_and_one_result_id(world: Wo
     assert len(ids) == 1
     assert await world.types() == first
     assert set(world.ran()) == {"r:t1.0"}
+
+
+async def test_an_answer_that_lies_in_the_ledger_is_fetched_there_and_cleared(world: World):
+    world.script, world.stores = {1: ["lookup", "lookup"]}, True
+    await world.start()
+    await world.task()
+    (result,) = await world.results()
+    assert (result["status"], result["output"]) == ("completed", "answer 2")
+    first = await world.types()
+    assert first.count("tool.returned") == 2
+    assert await world.log.outcome(ledger_key(1, "r:t1.0")) is None
+    world.bus.redeliver("actalog.conductor")  # what was heard is not there any more
+    assert {one["id"] for one in await world.results()} == {result["id"]}
+    assert await world.types() == first
+
+
+async def test_a_stored_answer_heard_again_by_the_next_conductor_sends_what_may_be_lost(
+    world: World,
+):
+    """The first may have died between its commit and its commands (protocol 4.4)."""
+    world.script, world.deaf = {1: ["lookup"]}, {"tools"}
+    await world.start()
+    await world.task()
+    await world.bus.drained()
+    world.deaf.add("llm")
+    command = next(one for one in world.asked if isinstance(one, RunTool))
+    said = await world.store(command, answer(command, await world.outcome(command)))
+    for _ in range(2):
+        world.runs().forget()
+        await world.postman.reply(said)
+        await world.bus.drained()
+    assert [one.call_id for one in world.asked if isinstance(one, CallModel)] == [
+        "r:m1", "r:m2", "r:m2",
+    ]  # fmt: skip
+    assert (await world.types()).count("tool.returned") == 1
 
 
 async def test_another_body_under_a_known_id_is_refused(world: World):

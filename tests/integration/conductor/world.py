@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from pydantic import TypeAdapter
 
-from actalog_bus.envelope import Postman
+from actalog_bus.envelope import Postman, body
 from actalog_bus.memory import MemoryBroker, MemoryBus
 from actalog_bus.ports import Delivery, Listen
 from actalog_conductor.app import build_app
@@ -17,7 +17,9 @@ from actalog_conductor.supervisor import Supervisor
 from actalog_contracts.base import TextRef, ToolCall, Usage
 from actalog_contracts.calls import (
     AnyCommand,
+    CallAnswered,
     CallModel,
+    CallStored,
     CheckText,
     Command,
     GatherContext,
@@ -25,6 +27,7 @@ from actalog_contracts.calls import (
     Remember,
     RunTool,
     answer,
+    lies_in_ledger,
 )  # fmt: skip
 from actalog_contracts.definitions import AgentDefinition
 from actalog_contracts.runs import (
@@ -42,8 +45,9 @@ from actalog_contracts.runs import (
 )  # fmt: skip
 from actalog_core.clock import system_clock
 from actalog_core.settings import Settings
+from actalog_log.calls import PostgresCalls
 from actalog_log.memory import MemoryLog
-from actalog_log.ports import Held
+from actalog_log.ports import Held, ledger_key
 from actalog_log.postgres import PostgresLog
 from tests.unit.actalog_conductor.spec import PLAIN
 
@@ -55,13 +59,14 @@ COMMANDS: TypeAdapter[Command] = TypeAdapter(AnyCommand)
 
 @dataclass
 class World:
-    """`script`: the tools that the model asks for, by turn. `deaf`: services that answer nothing.
+    """`script`: the tools that the model asks for, by turn. `deaf`: services that answer nothing. `stores`: answers lie in the ledger.
     `verdict`: of every check. `ahead`: how far the conductor's clock is."""
 
     log: Log
     broker: MemoryBroker = field(default_factory=MemoryBroker)
     settings: Settings = field(default_factory=Settings)
     script: dict[int, list[str]] = field(default_factory=dict[int, list[str]])
+    stores: bool = False
     deaf: set[str] = field(default_factory=set[str])
     verdict: str = "passed"
     says: str | None = None
@@ -114,8 +119,17 @@ class World:
         self.asked.append(command)
         service = delivery.record.topic.split(".")[1]
         if service not in self.deaf:
-            outcome = await self.outcome(command)
-            await self.postman.reply(answer(command, outcome), causation=delivery.record)
+            reply = answer(command, await self.outcome(command))
+            said = await self.store(command, reply) if self.stores else reply
+            await self.postman.reply(said, causation=delivery.record)
+
+    async def store(self, command: Command, reply: CallAnswered) -> CallStored:
+        """As a service does with what is too large to travel twice."""
+        log, key = self.log, ledger_key(command.run_no, command.call_id)
+        calls = log.calls if isinstance(log, MemoryLog) else PostgresCalls(log.pool)
+        await calls.claim(key, run_no=command.run_no, holder="test", lease_ms=60_000)
+        await calls.settle(key, epoch=1, outcome=body(reply))
+        return lies_in_ledger(command)
 
     async def outcome(self, command: Command) -> Outcome:
         match command:

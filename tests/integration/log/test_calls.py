@@ -46,6 +46,16 @@ async def test_an_outcome_is_answered_again_without_running(calls: Calls):
     assert (again.state, again.outcome) == ("answered", b"done")
 
 
+async def test_an_outcome_is_read_by_its_key(calls: Calls, log: MemoryLog | PostgresLog):
+    for at in range(3):
+        await calls.claim(f"1/t{at}", run_no=1, holder="a", lease_ms=LONG)
+    await calls.settle("1/t1", epoch=1, outcome=b"one")
+    await calls.settle("1/t2", epoch=1, outcome=b"two")
+    await log.append(Decision((), clear_calls=("1/t2",)))
+    told = await asyncio.gather(*(log.outcome(f"1/t{at}") for at in range(4)))
+    assert told == [None, b"one", None, None]  # held, stored, cleared, unknown
+
+
 async def test_an_outcome_is_written_under_its_epoch_only(calls: Calls):
     claim = await calls.claim("c", run_no=1, holder="a", lease_ms=LONG)
     raised = await calls.raise_epoch("c", epoch=claim.epoch, holder="a")

@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from actalog_bus.envelope import Postman
 from actalog_bus.memory import MemoryBroker, MemoryBus
-from actalog_contracts.calls import CallAnswered, RunTool
+from actalog_contracts.calls import AnyReply, CallAnswered, CallStored, RunTool
 from actalog_contracts.definitions import AgentDefinition, ModelChoice
 from actalog_contracts.runs import RunAccepted, StateOp, ToolFailed, ToolInDoubt, ToolReturned
 from actalog_contracts.streams import Progress
@@ -18,7 +20,15 @@ from actalog_core.session_state import write_ops
 from actalog_core.settings import Settings
 from actalog_log import chain
 from actalog_log.memory import MemoryLog
-from actalog_log.ports import Append, Decision, Head, NewEvent, RunRow, SessionOp
+from actalog_log.ports import (
+    Append,
+    Decision,
+    Head,
+    NewEvent,
+    RunRow,
+    SessionOp,
+    ledger_key,
+)
 from actalog_tools.app import build_app
 from actalog_tools.threads import Threads
 
@@ -26,6 +36,9 @@ DEFINITION = AgentDefinition(
     id="a", name="a", model=ModelChoice(provider="p", id="m"), session_state='{"colour": "red"}'
 )
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
+
+
+REPLIES: TypeAdapter[Any] = TypeAdapter(AnyReply)
 
 
 @dataclass
@@ -89,8 +102,15 @@ class World:
 
     def outcomes(self) -> list[ToolReturned | ToolFailed | ToolInDoubt]:
         records = sorted(self.bus.records("actalog.replies"), key=lambda one: one.offset)
-        read = [CallAnswered.model_validate_json(one.value or b"").outcome for one in records]
+        read = [self._answered(one.value or b"").outcome for one in records]
         return [one for one in read if isinstance(one, (ToolReturned, ToolFailed, ToolInDoubt))]
+
+    def _answered(self, value: bytes) -> CallAnswered:
+        """Large ones lie in the ledger, as the conductor finds them there."""
+        told = REPLIES.validate_json(value)
+        if isinstance(told, CallStored):
+            value = self.log.calls.rows[ledger_key(told.run_no, told.call_id)].outcome or b""
+        return CallAnswered.model_validate_json(value)
 
     def progress(self) -> list[Progress]:
         records = self.bus.records("actalog.stream")

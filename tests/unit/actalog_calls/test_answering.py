@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from pydantic import ValidationError
 
-from actalog_contracts.calls import CallAnswered
+from actalog_contracts.calls import CallAnswered, CallStored
 from actalog_contracts.runs import ToolInDoubt, ToolReturned
 from actalog_core.errors import Transient
 from actalog_log.ports import Claim
@@ -339,3 +339,34 @@ async def test_a_command_whose_run_has_ended_is_told_so_when_it_is_claimed():
 
     await process.hear(run=work)
     assert told == ["ended"]
+
+
+@BOTH
+async def test_a_large_outcome_stays_in_the_ledger_and_is_told_by_its_name(beside: bool):
+    world = World()
+    process = await world.process()
+    process.content = "x" * 5_000
+    await process.hear(beside=beside)
+    await (await world.process()).hear(beside=beside)  # answered again: by its name, too
+    said = [one.value or b"" for one in world.bus.records("actalog.replies")]
+    assert len(said) == 2
+    for one in said:
+        assert CallStored.model_validate_json(one).call_id == COMMAND.call_id
+    stored = CallAnswered.model_validate_json(world.outcome() or b"")
+    assert isinstance(stored.outcome, ToolReturned)
+    assert stored.outcome.content == "x" * 5_000
+
+
+@BOTH
+async def test_a_large_outcome_that_comes_late_is_told_whole(beside: bool):
+    """What lies in the ledger is another's then."""
+    world = World()
+    late, next_ = await world.process(), await world.process()
+    late.content = "x" * 5_000
+    running = await late.begin(beside=beside)
+    await world.pass_time(LEASE_MS + 1_000, next_)
+    await next_.hear(beside=beside)
+    late.go.set()
+    await running
+    first, second = world.replies()
+    assert (first.outcome.epoch, second.outcome.epoch) == (2, 1)  # pyright: ignore

@@ -152,6 +152,7 @@ class Process:
             self.calls, holder=name, lease_ms=LEASE_MS, clock=world.time.monotonic
         )  # fmt: skip
         self.postman = Postman(world.bus, prefix="actalog", service="tools")
+        self.content = "done"
         self.go = asyncio.Event()
         self.go.set()
 
@@ -159,7 +160,7 @@ class Process:
         """What a service does: runs, and answers under its epoch."""
         self.world.ran.append(claim)
         await self.go.wait()
-        return ToolReturned(call_id=COMMAND.call_id, epoch=claim.epoch, content="done")
+        return ToolReturned(call_id=COMMAND.call_id, epoch=claim.epoch, content=self.content)
 
     async def hear(self, *, beside: bool = False, run: Run | None = None) -> Heard:
         record = Record("actalog.tools.commands", 0, 0, 0, None, body(COMMAND), ())
