@@ -4,19 +4,25 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from actalog_bus.processes import free_port
-from tests.acceptance.test_up import Home, home
+from tests.acceptance.home import Home
 from tests.unit.docs.pages import PAGES, Block, blocks
-
-__all__ = ["home"]  # the fixture
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.timeout(240)]
 FOUND = [block for page in PAGES for block in blocks(page) if block.info.endswith(" platform")]
 PROGRAMS = {"python": [sys.executable, "-"], "sh": ["bash", "-euo", "pipefail"]}
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    made = Home(tmp_path)
+    yield made
+    made.end()
 
 
 def run(block: Block, home: Home, *, kafka: int, http: int) -> str:
@@ -37,11 +43,13 @@ def test_every_block_for_a_platform_runs(home: Home):
     kafka, http = free_port(), free_port()
     home.up("--kafka-port", str(kafka), "--port", str(http))
     told = [run(block, home, kafka=kafka, http=http) for block in FOUND]
-    assert len(told) >= 4
+    assert len(told) >= 5
     whole = "\n".join(told)
     assert "completed Order 1042" in whole
     assert "run.completed" in whole
     assert "0 differ" in whole
+    assert "asked-1:t1.0:confirm" in whole
+    assert "Order 1042 was paid back." in whole
 
 
 def test_a_block_that_fails_is_found(home: Home):
