@@ -14,14 +14,16 @@ ABOUT = """\
 The gateway answers at `ACTALOG_HOST`:`ACTALOG_PORT`. `/openapi.json` describes these routes for machines,
 `/asyncapi.json` the topics, `/schemas/{type}.json` each message. Times are RFC 3339 in UTC."""
 TITLES = {
-    "runs": "Actalog's own routes", "schemas": "Contracts", "health": "For those who watch",
+    "runs": "Actalog's own routes", "blobs": "Blobs", "contracts": "Contracts",
+    "health": "For those who watch",
 }  # fmt: skip
 LATER_ABOUT = "These have their place and answer 501 with the code `not_supported`:"
 ERRORS = """\
 ## Errors
 
 The body is `{"error": {"code", "message", "field", "retryable"}, "detail"}`: `error` as in a refusal on the bus, and
-`detail` (the message again) for clients of AgentOS."""
+`detail` (the message again) for clients of AgentOS. A parameter of a wrong form gets 422 with `bad_input`. What may be
+tried again has `retryable` true, and `Retry-After` where it is known. 500 with `internal` is a fault of ours."""
 
 
 def written() -> str:

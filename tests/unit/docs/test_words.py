@@ -12,8 +12,9 @@ from tests.unit.docs.pages import NAMES, PAGES, ROOT, spans
 
 SCHEMAS = ROOT / "contracts/actalog_contracts/published/schemas"
 TYPES = {path.stem for path in SCHEMAS.glob("*.json")}
-TOPICS = {topics.full_name(one) for one in topics.TOPICS}
-TOPICS |= {topics.dlq_name(one) for one in topics.TOPICS if one.dead_letters}
+TOPICS = {topics.full_name(one) for one in topics.TOPICS} | {
+    topics.dlq_name(one) for one in topics.TOPICS if one.dead_letters
+}
 SERIES = ("_total", "_seconds", "_depth", "_clients", "hearing", "_ready")
 
 
