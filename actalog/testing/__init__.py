@@ -7,9 +7,15 @@ async def test_support_looks_the_order_up():
         output = await platform.run(support, "Where is order 7?")
     assert output.content == "It is on its way."
     assert "on its way" in model.requests[1].messages[-1].text
+
+Runs that were recorded are a test of their own: `replay("tests/recorded.jsonl")`.
 """
 
 from actalog.testing.isolated import IsolatedPlatform, isolated_platform
+from actalog.testing.replaying import Differs, Replayed, replay
 from actalog.testing.scripted_model import Fault, Reply, ScriptedModel, call
 
-__all__ = ["Fault", "IsolatedPlatform", "Reply", "ScriptedModel", "call", "isolated_platform"]
+__all__ = [
+    "Differs", "Fault", "IsolatedPlatform", "Replayed", "Reply", "ScriptedModel", "call",
+    "isolated_platform", "replay",
+]  # fmt: skip

@@ -3,13 +3,16 @@
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from actalog.agent import Agent
 from actalog.app import App
+from actalog.cli.summaries import every
 from actalog.client.client import Client
 from actalog.errors import BadDefinition
 from actalog.platform import Platform
+from actalog.recording import write
 from actalog.run.agent import RunOutput, RunOutputEvent
 from actalog.run.resuming import decided
 from actalog.run.runner import Options, Run
@@ -64,6 +67,15 @@ class IsolatedPlatform:
         if found is None:
             raise LookupError(f"there is no run {run_id!r}")
         return [decode(one.type, one.payload) for one in await log.read(found.row.run_no)]
+
+    async def record(self, path: str | Path, *run_ids: str) -> int:
+        """Keep runs in a file for `replay`; without ids all of them. How many."""
+        log = self.platform.on.log
+        wanted = [log.find_run(self.tenant_id, run_id) for run_id in run_ids]
+        found = [one for each in wanted if (one := await each) is not None]
+        return await write(
+            log, found or [one async for one in every(log, self.tenant_id)], Path(path)
+        )
 
     def _agent(self, agent: Agent | str) -> Agent:
         for one in self.app.agents:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from actalog.embedded.process import alive
+from actalog.testing import replay
 from tests.acceptance.home import TASKS, Home
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.timeout(240)]
@@ -91,7 +92,11 @@ def test_a_running_platform_is_found_asked_read_and_replayed(home: Home):
     assert json.loads(home.run("rebuild", run, "--at", "1", "--json")[1])["seq"] == 1
     prompt = json.loads(home.run("prompt", run, "--json")[1])
     assert any("Where is order 1042?" in part["text"] for part in prompt["parts"])
-    assert home.run("replay", "--all")[0] == 0
+    kept = home.folder / "recorded.jsonl"
+    assert home.run("replay", "--all", "--save", str(kept))[0] == 0
+    status, out, _ = home.run("replay", "--export", str(kept), "--json")
+    assert (status, json.loads(out)) == (0, {"replayed": 2, "differ": []})
+    assert replay(kept).runs != []
     assert run in [one["run_id"] for one in json.loads(home.run("runs", "--json")[1])]
     assert home.run("doctor")[0] == 0
 
@@ -132,7 +137,7 @@ def test_a_task_that_is_refused_is_a_failure(home: Home, tmp_path: Path):
         (("status",), "ACTALOG_DATABASE_URL"),
         (("service", "nothing"), "there are conductor"),
         (("service", "llm"), "ACTALOG_KAFKA"),
-        (("replay",), "RUN..., or --all"),
+        (("replay",), "RUN..., or --all, or --export"),
         (("resolve", "r", "q"), "exactly one of"),
     ],
 )
