@@ -132,6 +132,10 @@ class Dispatcher:
 
     # What the poller asks.
 
+    def acknowledged(self) -> dict[Partition, int | None]:
+        """Of each partition that is held, the offset that the broker took last."""
+        return {where: share.committed for where, share in self._shares.items()}
+
     def commits(self) -> dict[Partition, int]:
         """Offsets that may be committed and have not been."""
         marks = {where: (share.mark.offset, share) for where, share in self._shares.items()}

@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaError
 
-from actalog_bus.dispatch import Bury, Dispatcher
+from actalog_bus.dispatch import Bury, Dispatcher, Partition
 from actalog_bus.ports import Listen, Record
 from actalog_bus.settings import KafkaSettings
 from actalog_bus.wiring import BUSY_MS, QUIET_MS, Consumers, connections, set_fetch_wait
@@ -109,8 +109,29 @@ class Subscription(ConsumerRebalanceListener):
         """Forget what is somebody else's now."""
         if self.listen.assigned is not None:
             self.listen.assigned()
-        self.dispatcher.keep([(p.topic, p.partition) for p in assigned])
+        self.dispatcher.keep(await self._kept(assigned))
         self._joined = True
+
+    async def _kept(self, assigned: Sequence[TopicPartition]) -> list[Partition]:
+        """Of what is assigned, what may be gone on with. Protocol 16.3 for groups: a broker that
+        knows of less than it has acknowledged has lost its data (or its offsets were reset), so
+        its offsets begin anew and what has a known one is not known."""
+        consumer, held = self._consumer, self.dispatcher.acknowledged()
+        wanted = [p for p in assigned if (p.topic, p.partition) in held]
+        if consumer is None or not wanted:
+            return [(p.topic, p.partition) for p in assigned]
+        kept: list[Partition] = []
+        with contextlib.suppress(KafkaError, TimeoutError):  # in doubt it is heard again
+            async with asyncio.timeout(5):
+                for where in wanted:
+                    committed = cast(int | None, await consumer.committed(where))
+                    known = held[where.topic, where.partition]
+                    if committed is not None and committed >= (known or 0):
+                        kept.append((where.topic, where.partition))
+        if len(kept) < len(wanted):
+            log.warning("heard again from the beginning", partitions=len(wanted) - len(kept),
+                        group=self.listen.group)  # fmt: skip
+        return kept
 
     async def _poll(self) -> None:
         consumer = self._consumer

@@ -1,0 +1,328 @@
+"""What must hold whatever went wrong, judged by the log, what was published, and the world outside.
+
+Numbers are those of the invariants; the services' own words are not asked.
+"""
+
+
+import re
+from collections import Counter
+from collections.abc import Coroutine, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from actalog.rebuilding import Recorded, recorded
+from actalog.replaying import replay
+from actalog_bus.ports import Record
+from actalog_conductor.live import SETTLED
+from actalog_contracts.runs import (
+    CallSettled,
+    ModelFailed,
+    ModelReplied,
+    RequirementResolved,
+    RunCompleted,
+    RunFailed,
+    RunPaused,
+    ToolCalled,
+    ToolFailed,
+    ToolInDoubt,
+    ToolReturned,
+)  # fmt: skip
+from actalog_core.errors import ChainBroken
+from actalog_log.ports import FoundRun
+from tests.simulation.outside import final
+from tests.simulation.world import ENDS, World
+
+TOKEN = re.compile(r'"token": ?"([^"]+)"')
+BY_CONDUCTOR = ("rejected", "unknown_tool", "arguments")  # nobody is asked to run these
+ANSWERS = (ToolReturned, ToolFailed, ToolInDoubt, ModelReplied, ModelFailed)
+
+
+@dataclass(frozen=True)
+class Told:
+    """A run, as the log has it."""
+
+    found: FoundRun
+    run: Recorded
+
+    @property
+    def types(self) -> list[str]:
+        return [one.type for one in self.run.stored]
+
+    @property
+    def name(self) -> str:
+        return f"run {self.found.row.run_no} ({self.found.row.run_id})"
+
+
+def violations(world: World) -> list[str]:
+    """What does not hold; empty when all does."""
+    if (broken := _chain(world)) is not None:
+        return [broken]
+    runs = [
+        Told(found, _now(recorded(world.database.log, found)))
+        for no in world.database.log.runs
+        if (found := _now(world.database.log.find_run_no(no))) is not None
+    ]
+    checks = (
+        _i1_no_loss, _i2_no_phantom, _i3_one_end, _i4_dense, _i5_effects, _i6_epochs, _i7_same,
+        _i8_order, _i8_results, _i9_stream, _i14_converged, _i15_honest, _people, _nothing_left,
+    )  # fmt: skip
+    found = [said for check in checks for said in check(world, runs)]
+    return [*found, *(f"loop: {error!r}" for error in world.loop.errors)]
+
+
+def _now(call: Coroutine[Any, Any, Any]) -> Any:
+    """The log in memory awaits nothing."""
+    try:
+        call.send(None)
+    except StopIteration as ended:
+        return ended.value
+    raise AssertionError("the log awaited something")
+
+
+def _chain(world: World) -> str | None:
+    for run_no in world.database.log.runs:
+        try:
+            _now(world.database.log.read(run_no))
+        except ChainBroken as error:
+            return f"I4: {error}"
+    return None
+
+
+def _i1_no_loss(world: World, runs: Sequence[Told]) -> Iterator[str]:
+    known = {one.found.row.run_id for one in runs}
+    for token, person in world.submitted.items():
+        if person.refused is None and person.accepted and person.run_id not in known:
+            yield f"I1: the task {token} was accepted and is nowhere"
+
+
+def _i2_no_phantom(world: World, runs: Sequence[Told]) -> Iterator[str]:
+    asked = {person.run_id for person in world.submitted.values()}
+    by_no = {one.found.row.run_no: one for one in runs}
+    for one in runs:
+        row = one.found.row
+        if row.parent_run_no is None and row.run_id not in asked:
+            yield f"I2: nobody asked for {one.name}"
+        if row.parent_run_no is not None and "run.completed.v1" not in by_no[row.parent_run_no].types:
+            yield f"I2: {one.name} remembers what was never completed"
+    children = Counter(one.found.row.parent_run_no for one in runs)
+    yield from (f"I2: run {no} has {n} children" for no, n in children.items() if no and n > 1)
+    intents = _tokens(runs)
+    for effect in world.outside.effects:
+        if effect.token not in intents:
+            yield f"I2: {effect.tool} {effect.token} happened without an intent in the log"
+
+
+def _tokens(runs: Sequence[Told]) -> dict[str, tuple[Told, ToolCalled]]:
+    found: dict[str, tuple[Told, ToolCalled]] = {}
+    for one in runs:
+        for event in one.run.events:
+            if isinstance(event, ToolCalled) and (told := TOKEN.search(event.arguments)):
+                found[told.group(1)] = (one, event)
+    return found
+
+
+def _i3_one_end(world: World, runs: Sequence[Told]) -> Iterator[str]:
+    for one in runs:
+        ends = [at for at, kind in enumerate(one.types) if kind in ENDS]
+        if len(ends) > 1:
+            yield f"I3: {one.name} ended {len(ends)} times: {one.types}"
+        elif ends and set(one.types[ends[0] + 1 :]) - {SETTLED}:
+            yield f"I3: {one.name} went on after its end: {one.types}"
+
+
+def _i4_dense(world: World, runs: Sequence[Told]) -> Iterator[str]:
+    for one in runs:
+        if [event.seq for event in one.run.stored] != list(range(1, len(one.types) + 1)):
+            yield f"I4: {one.name} has gaps"
+    for (_, session), turns in world.database.log.turns.items():
+        if sorted(turns) != list(range(1, len(turns) + 1)):
+            yield f"I4: the turns of {session} are {sorted(turns)}"
+    for (_, session), ops in world.database.log.ops.items():
+        if sorted(ops) != list(range(1, len(ops) + 1)):
+            yield f"I4: the state of {session} has versions {sorted(ops)}"
+
+
+def _i5_effects(world: World, runs: Sequence[Told]) -> Iterator[str]:
+    happened = Counter(one.token for one in world.outside.effects)
+    keys: dict[str, set[str | None]] = {}
+    for effect in world.outside.effects:
+        keys.setdefault(effect.token, set()).add(effect.key)
+    for token, (one, called) in _tokens(runs).items():
+        n, name = happened[token], f"{called.name} {token} of {one.name}"
+        if n > 1:
+            yield f"I5: {name} happened {n} times"
+        if len(keys.get(token, ())) > 1:
+            yield f"I5: {name} had several keys"
+        answers = [e for e in one.run.events if getattr(e, "call_id", "") == called.call_id]
+        returned = any(isinstance(e, ToolReturned) for e in answers)
+        if returned and called.name in ("pay", "put", "wire") and n < 1:
+            yield f"I5: {name} returned and never happened"
+        rejected = any(isinstance(e, ToolFailed) and e.kind == "rejected" for e in answers)
+        if rejected and n:
+            yield f"I5: {name} was rejected and happened"
+
+
+def _i6_epochs(world: World, runs: Sequence[Told]) -> Iterator[str]:
+    calls = world.database.log.calls.rows
+    for one in runs:
+        counted = Counter(e.call_id for e in one.run.events if isinstance(e, ANSWERS))
+        yield from (f"I6: {one.name} took {n} outcomes of {c}" for c, n in counted.items() if n > 1)
+        for event in one.run.events:
+            if not isinstance(event, (*ANSWERS, CallSettled)) or not event.epoch:
+                continue
+            row = calls.get(f"{one.found.row.run_no}/{event.call_id}")
+            if row is None and isinstance(event, ToolFailed) and event.kind in BY_CONDUCTOR:
+                continue
+            if row is None:
+                yield f"I6: {event.call_id} of {one.name} was never claimed"
+            elif event.epoch > row.epoch:
+                yield f"I6: {event.call_id} of {one.name} has an epoch that nobody had"
+            elif isinstance(event, ToolReturned | ToolFailed) and event.epoch < row.epoch:
+                yield f"I6: {event.call_id} of {one.name} took an outcome of an old epoch"
+
+
+def _i7_same(world: World, runs: Sequence[Told]) -> Iterator[str]:
+    states = {one.found.row.run_no: one for one in runs}
+    for instance in world.running.values():
+        cache = instance.runs()
+        for run_no, live in cache._cached.items() if cache else ():
+            told = states[run_no]
+            if live.head.seq == told.found.head.seq and live.state != told.run.state():
+                yield f"I7: {told.name} is another in the cache of {instance.process.name}"
+    for one in runs:
+        difference = _now(replay(world.database.log, one.run))
+        if difference is not None:
+            yield f"I7: {one.name} replays differently at {difference.seq}: {difference}"
+
+
+def _i8_order(world: World, runs: Sequence[Told]) -> Iterator[str]:
+    """Every event was published, and none before the one before it."""
+    seen: dict[str, int] = {}
+    ids: dict[tuple[str, int], bytes] = {}
+    for record in _of(world, "actalog.events"):
+        told = orjson.loads(record.value or b"")
+        run_id, seq = told["run_id"], told["seq"]
+        if seq > seen.get(run_id, 0) + 1:
+            yield f"I8: event {seq} of {run_id} came after {seen.get(run_id, 0)}"
+        seen[run_id] = max(seq, seen.get(run_id, 0))
+        hash = told["hash"].encode() + (record.header("ce_id") or b"")
+        if ids.setdefault((run_id, seq), hash) != hash:
+            yield f"I8: event {seq} of {run_id} was published with two faces"
+    for one in runs:
+        last, published = one.found.head.seq, seen.get(one.found.row.run_id, 0)
+        if published != last:
+            yield f"I8: {one.name} has {last} events, {published} were published: {one.types}"
+
+
+def _of(world: World, topic: str) -> list[Record]:
+    return [one for one in world.broker.history if one.topic == topic]
+
+
+def _i8_results(world: World, runs: Sequence[Told]) -> Iterator[str]:
+    """A result for every pause and end of a run that a task started, and no other."""
+    told: dict[str, dict[int, Any]] = {}
+    for record in _of(world, "actalog.results"):
+        said = orjson.loads(record.value or b"")
+        if said["type"] != "run.result.v1":
+            continue
+        mine = told.setdefault(said["run_id"], {})
+        if mine.setdefault(said["seq"], said) != said:
+            yield f"I8: result {said['id']} was told in two ways"
+    for one in runs:
+        row = one.found.row
+        speaks = [
+            seq for seq, kind in enumerate(one.types, 1) if kind in ENDS or kind == "run.paused.v1"
+        ] if row.turn is not None else []  # fmt: skip
+        have = told.get(row.run_id, {})
+        if set(have) - set(speaks):
+            yield f"I8: {one.name} has results at {sorted(have)}, its log at {speaks}"
+        if speaks and speaks[-1] not in have:
+            yield f"I8: {one.name} has no result of its end ({speaks}, told {sorted(have)})"
+
+
+def _i9_stream(world: World, runs: Sequence[Told]) -> Iterator[str]:
+    """What was shown of a message's last epoch is what the log has."""
+    shown: dict[tuple[str, int], dict[int, str]] = {}
+    for record in _of(world, "actalog.stream"):
+        said = orjson.loads(record.value or b"")
+        if said["type"] == "stream.delta.v1" and said.get("kind", "text") == "text":
+            parts = shown.setdefault((said["call_id"], said["epoch"]), {})
+            if parts.setdefault(said["offset"], said["text"]) != said["text"]:
+                yield f"I9: {said['call_id']} was shown in two ways in epoch {said['epoch']}"
+    for one in runs:
+        for event in one.run.events:
+            if not isinstance(event, ModelReplied):
+                continue
+            whole = "".join(t for _, t in sorted(shown.get((event.call_id, event.epoch), {}).items()))
+            if whole and event.text is None:
+                yield f"I9: {event.call_id} was shown although it is held"
+            elif whole and not (event.text or "").startswith(whole) and not _gap(shown, event):
+                yield f"I9: {event.call_id} was shown as {whole!r}, the log has {event.text!r}"
+
+
+def _gap(shown: dict[tuple[str, int], dict[int, str]], event: ModelReplied) -> bool:
+    """Deltas may get lost: then what is there must still be at its place."""
+    parts = shown[event.call_id, event.epoch]
+    return all((event.text or "")[at : at + len(text)] == text for at, text in parts.items())
+
+
+def _i14_converged(world: World, runs: Sequence[Told]) -> Iterator[str]:
+    if world.converged:
+        return
+    waiting = [f"{one.name} {one.types[-1]}" for one in runs if not set(one.types) & set(ENDS)]
+    yield f"I14: after {world.loop.now:.0f} s these have not ended: {waiting}"
+    log = world.database.log
+    rows = {no: (one.standing, one.last_seq, one.published_seq) for no, one in log.open.items()}
+    yield f"I14: open rows {rows}, inbox {list(log.inbox)}"
+
+
+def _i15_honest(world: World, runs: Sequence[Told]) -> Iterator[str]:
+    tokens = {person.run_id: person for person in world.submitted.values()}
+    for one in runs:
+        for event in one.run.events:
+            if isinstance(event, RunFailed) and not (event.error.code and event.error.message):
+                yield f"I15: {one.name} failed without saying why"
+            if isinstance(event, RunFailed) and event.error.code == "deadline_exceeded":
+                yield from _early(world, one, tokens)
+        state: Any = one.run.state()
+        ended = any(isinstance(event, RunCompleted) for event in one.run.events)
+        person = tokens.get(one.found.row.run_id)
+        if ended and person is not None and state.output != final(person.task.token):
+            yield f"I15: {one.name} completed with {state.output!r}"
+
+
+def _early(world: World, one: Told, tokens: dict[str | None, Any]) -> Iterator[str]:
+    """Only what has a short deadline may miss it: ten minutes are enough for all that happens."""
+    person = tokens.get(one.found.row.run_id)
+    hasty = person and (person.task.agent == "hasty" or person.task.deadline_s is not None)
+    if not hasty:
+        yield f"I14: {one.name} missed a deadline of ten minutes"
+
+
+def _people(world: World, runs: Sequence[Told]) -> Iterator[str]:
+    """Each requirement is settled once, by one person."""
+    for one in runs:
+        answered = Counter(
+            e.requirement_id for e in one.run.events if isinstance(e, RequirementResolved)
+        )
+        asked = {r.id for e in one.run.events if isinstance(e, RunPaused) for r in e.requirements}
+        for id, n in answered.items():
+            if n > 1:
+                yield f"{id} of {one.name} was answered {n} times"
+            if id not in asked and "run.paused.v1" in one.types and "confirm" not in id:
+                yield f"{id} of {one.name} was never asked"
+
+
+def _nothing_left(world: World, runs: Sequence[Told]) -> Iterator[str]:
+    """Unchecked text is gone, and nothing died as a letter but what was refused."""
+    if world.converged and world.database.log.held:
+        yield f"held text is left: {list(world.database.log.held)}"
+    for record in world.broker.history:
+        if record.topic.endswith(".dlq") and record.topic != "actalog.tasks.dlq":
+            reason = (record.header("dlq-error") or b"").decode()
+            yield f"a dead letter in {record.topic}: {reason[:300]}"
+
+
+

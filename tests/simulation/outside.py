@@ -1,0 +1,272 @@
+"""The world outside: a model that answers by what it is asked, and tools that leave traces.
+
+Both keep count of what really happened, whatever the platform believes.
+"""
+
+import asyncio
+import json
+import random
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from actalog_contracts.definitions import (
+    AgentDefinition,
+    InjectionCheck,
+    Limits,
+    ModelChoice,
+    PiiCheck,
+    ToolDefinition,
+)  # fmt: skip
+from actalog_tools.functions import describe
+from tests.simulation.broker import Hook
+from tests.simulation.loop import OWNER, Process, SimLoop
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """Something happened outside. `key` is what the outside recognises a repeat by."""
+
+    tool: str
+    token: str
+    key: str | None
+    at: float
+
+
+@dataclass
+class Outside:
+    """What happened. `asked` are requests that reached the model, by (token of the run, turn)."""
+
+    loop: SimLoop
+    hook: Hook
+    dice: random.Random
+    effects: list[Effect] = field(default_factory=list[Effect])
+    by_key: dict[str, str] = field(default_factory=dict[str, str])
+    asked: dict[tuple[str, int], int] = field(default_factory=dict[tuple[str, int], int])
+    remembered: int = 0
+
+    async def act(self, tool: str, token: str, key: str | None = None) -> str:
+        """Send a request that changes something; it arrives although its sender dies."""
+        owner = OWNER.get() or self.loop.world
+        arrived: asyncio.Future[str] = self.loop.create_future()
+        delay_s = 0.01 + self.dice.random() * 0.4
+        if self.hook("tool.begin", owner, tool) == "slow":
+            delay_s += 2 + self.dice.random() * 8
+        context = self.loop.within(self.loop.world)
+        self.loop.call_later(
+            delay_s, lambda: self._acted(owner, tool, token, key, arrived), context=context
+        )
+        told = await arrived
+        await asyncio.sleep(0.01 + self.dice.random() * 0.2)
+        return told
+
+    def _acted(
+        self, owner: Process, tool: str, token: str, key: str | None,
+        arrived: "asyncio.Future[str]",
+    ) -> None:  # fmt: skip
+        if key is None or key not in self.by_key:
+            self.effects.append(Effect(tool, token, key, self.loop.now))
+            if key is not None:
+                self.by_key[key] = token
+        if self.hook("tool.effect", owner, tool) == "kill":
+            owner.kill()
+        elif not arrived.done():
+            arrived.set_result(f"{tool} {token}")
+
+    def effects_of(self, token: str) -> int:
+        return sum(one.token == token for one in self.effects)
+
+
+_NOW: list[Outside] = []
+
+
+def is_outside(outside: Outside) -> None:
+    """Tools are functions of the author and know no world: there is one at a time."""
+    _NOW[:] = [outside]
+
+
+async def look(token: str) -> str:
+    """Look something up."""
+    outside = _NOW[0]
+    slow = outside.hook("tool.begin", OWNER.get() or outside.loop.world, "look") == "slow"
+    await asyncio.sleep(6.0 if slow else 0.02 + outside.dice.random() * 0.2)
+    return f"look {token}"
+
+
+async def pay(token: str) -> str:
+    """Pay: at most once."""
+    return await _NOW[0].act("pay", token)
+
+
+async def put(token: str, idempotency_key: str) -> str:
+    """Put: the same key again changes nothing."""
+    return await _NOW[0].act("put", token, idempotency_key)
+
+
+async def wire(token: str) -> str:
+    """Wire money, once a person has said so."""
+    return await _NOW[0].act("wire", token)
+
+
+def count(token: str, session_state: dict[str, Any]) -> str:
+    """Note something in the session's state. Not async: it runs in a thread."""
+    session_state[token] = session_state.get(token, 0) + 1
+    return f"count {token}"
+
+
+TOOLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
+    "look": (look, {"effect": "read_only"}),
+    "pay": (pay, {"effect": "once"}),
+    "put": (put, {"effect": "idempotent"}),
+    "wire": (wire, {"effect": "once", "requires_confirmation": True}),
+    "count": (count, {"effect": "idempotent"}),
+}
+CALLABLES = {f"agent/tools/{name}": function for name, (function, _) in TOOLS.items()}
+
+
+def _tools(*names: str) -> tuple[ToolDefinition, ...]:
+    made: list[ToolDefinition] = []
+    for name in names:
+        function, declared = TOOLS[name]
+        spec = describe(function)
+        made.append(
+            ToolDefinition(
+                name=name, description=spec.description, parameters=spec.parameters,
+                path=f"agent/tools/{name}", fingerprint=spec.fingerprint, timeout_ms=9_000,
+                wants_key=spec.wants_key, **declared,
+            )  # fmt: skip
+        )
+    return tuple(made)
+
+
+def _agent(id: str, **more: Any) -> AgentDefinition:
+    model = ModelChoice(
+        provider="openai", id="m", first_token_timeout_ms=8_000, between_tokens_timeout_ms=4_000
+    )
+    return AgentDefinition(id=id, name=id, model=model, instructions=("Be brief.",), **more)
+
+
+DEFINITIONS = (
+    _agent("plain"),
+    _agent("acts", tools=_tools("look", "pay", "put", "count"), history_runs=2, show_state=True),
+    _agent("asks", tools=_tools("look", "wire", "pay")),
+    _agent(
+        "guarded", tools=_tools("look", "put"), input_checks=(PiiCheck(), InjectionCheck()),
+        output_checks=(PiiCheck(),),
+    ),
+    _agent("learns", tools=_tools("put"), memories=True, learn=True, summary=True),
+    _agent("hasty", tools=_tools("pay", "wire", "look"), limits=Limits(deadline_ms=6_000)),
+    _agent("side", tools=_tools("put", "pay"), overlap=True, history_runs=1),
+)  # fmt: skip
+
+
+# The model. What a person writes is `[token] a,b|c`: turns of tool calls, then an answer.
+
+
+def script(text: str) -> tuple[str, list[list[str]]] | None:
+    """(token, the tools of each turn) of a person's message."""
+    start, end = text.find("["), text.find("]")
+    if start < 0 or end < start:
+        return None
+    told = text[end + 1 :].partition(";")[0].strip()
+    return text[start + 1 : end], [one.split(",") for one in told.split("|") if one]
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """What the model says. `key`: the run's token and the turn, for what is no remembering."""
+
+    text: str
+    tools: tuple[tuple[str, str], ...] = ()  # (name, token)
+    key: tuple[str, int] | None = None
+
+
+def answer(messages: list[dict[str, Any]]) -> Say:
+    """A function of the prompt and of nothing else."""
+    system = str(messages[0].get("content")) if messages[0]["role"] == "system" else ""
+    if '"operations"' in system:
+        return Say(json.dumps({"operations": [{"op": "add", "text": "A fact."}]}))
+    if '{"summary"' in system:
+        return Say(json.dumps({"summary": "They talked."}))
+    at = max(i for i, one in enumerate(messages) if one["role"] == "user")
+    told = script(str(messages[at]["content"]))
+    assert told is not None, messages[at]
+    token, turns = told
+    done = sum(bool(one.get("tool_calls")) for one in messages[at:])
+    if done >= len(turns):
+        return Say(final(token), key=(token, done))
+    calls = tuple((name, f"{token}.{done}.{n}") for n, name in enumerate(turns[done]))
+    return Say(f"I look into it ({token}).", calls, (token, done))
+
+
+def final(token: str) -> str:
+    """The answer that a run with this token must have in the end."""
+    return f"[{token}] It is done, and nothing is left to do about it."
+
+
+class Clients:
+    """Stands for the SDK's clients; see `actalog_llm.adapters.clients`."""
+
+    def __init__(self, outside: Outside) -> None:
+        self.outside = outside
+
+    def openai(self, endpoint: object) -> "Clients":
+        return self
+
+    async def close(self) -> None: ...
+
+    async def post(self, path: str, *, body: dict[str, Any], **_: Any) -> "Stream":
+        outside, owner = self.outside, OWNER.get() or self.outside.loop.world
+        say = answer(body["messages"])
+        if say.key is None:
+            outside.remembered += 1
+        else:
+            outside.asked[say.key] = outside.asked.get(say.key, 0) + 1
+        fault = outside.hook("model.begin", owner, "model")
+        wait_s = 0.05 + outside.dice.random() * 0.8
+        await asyncio.sleep(wait_s + (5 + outside.dice.random() * 2 if fault == "slow" else 0))
+        if fault == "refuse":
+            raise OSError("the connection was refused")
+        return Stream(outside, say, owner, cut=fault == "cut")
+
+
+class _Head:
+    headers = {"x-request-id": "q"}
+
+
+class Stream:
+    """A streamed response, as chunks of a chat completion."""
+
+    response = _Head()
+
+    def __init__(self, outside: Outside, say: Say, owner: Process, *, cut: bool) -> None:
+        self.outside, self.say, self.owner, self.cut = outside, say, owner, cut
+
+    async def close(self) -> None: ...
+
+    async def __aiter__(self) -> AsyncIterator[object]:
+        text, dice = self.say.text, self.outside.dice
+        parts = [text[: len(text) // 3], text[len(text) // 3 :]]
+        for at, part in enumerate(parts):
+            yield _chunk({"content": part})
+            if self.outside.hook("model.chunk", self.owner, "model") == "kill":
+                self.owner.kill()
+            if self.cut and at == 0:
+                raise OSError("the connection broke")
+            await asyncio.sleep(0.01 + dice.random() * 0.2)
+        calls = [
+            {
+                "index": at, "id": f"c{at}", "type": "function",
+                "function": {"name": name, "arguments": orjson.dumps({"token": token}).decode()},
+            }
+            for at, (name, token) in enumerate(self.say.tools)
+        ]  # fmt: skip
+        yield _chunk({"tool_calls": calls} if calls else {}, finish="tool_calls" if calls else "stop")
+        usage = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
+        yield {"id": "q", "model": "m", "choices": [], "usage": usage}
+
+
+def _chunk(delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
+    return {"id": "q", "model": "m", "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
