@@ -7,7 +7,7 @@ ARGS ?=
 TASKS := actalog/examples/support_desk/tasks.jsonl
 
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage test-kafka test-weaviate check fix contracts bench up down clean lock
+.PHONY: help run test simulate sabotage coverage test-kafka test-weaviate check fix contracts bench up down clean lock
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -40,6 +40,12 @@ test-kafka: $(BIN)/.ready ## the same suites on Apache Kafka (needs Java 17 and 
 
 test-weaviate: $(BIN)/.ready ## the suites of retrieval on Weaviate
 	$(BIN)/python -m pytest -q -m weaviate $(ARGS)
+
+simulate: $(BIN)/.ready ## the whole platform under many seeds; ARGS="--seeds 2000", ARGS="--seed 42 --shrink"
+	$(BIN)/python -m tests.simulation $(ARGS)
+
+sabotage: $(BIN)/.ready ## deliberate faults in the code: the suites must catch each
+	$(BIN)/python -m tests.simulation.sabotage
 
 check: $(BIN)/.ready ## lint, types, import contracts, published contracts
 	$(BIN)/ruff check .

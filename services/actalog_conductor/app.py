@@ -48,6 +48,6 @@ def build_app(
     )  # fmt: skip
     supervisor = Supervisor(
         log=log, waking=Waking(log, runs, teller, postman, clock), hear_row=outside.hear_row,
-        lagging=handlers.lagging, clock=clock, monotonic=monotonic,
+        hear_answer=handlers.hear_answer,        lagging=handlers.lagging, clock=clock, monotonic=monotonic,
     )  # fmt: skip
     return Service("conductor", [supervisor])

@@ -88,9 +88,12 @@ def drafted(
     stands = kinds.standing(state)
     due = before.kind.due(state)
     moved = new or stands != kinds.standing(before.state)
+    # A run that has ended may have left `open_runs`: what follows brings it back until it is told.
+    stays_open = moved or isinstance(before.state, Finished)
     append = Append(
         before.row.run_no, before.head, made, row=before.row if new else None, linked=linked,
-        standing=stands if moved else None, wake_at=_wake_at(due, now) if moved else None,
+        standing=stands if stays_open else None,
+        wake_at=_wake_at(due, now) if stays_open else None,
     )  # fmt: skip
     fresh = tuple(zip(linked, (event.payload for event in made), strict=True))
     after = Live(

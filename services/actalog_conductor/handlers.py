@@ -76,6 +76,11 @@ class ConductorHandlers:
             answered = CallAnswered.model_validate_json(stored)
             await self.hearing.hear(reply.run_no, answered.outcome, causation=causation)
 
+    async def hear_answer(self, stored: bytes) -> None:
+        """An answer as the ledger keeps it, which nobody told."""
+        reply = CallAnswered.model_validate_json(stored)
+        await self.hearing.hear(reply.run_no, reply.outcome)
+
     def lagging(self) -> bool:
         """Whether answers were heard late just now: what waits in the topic needs no waking."""
         return self.monotonic() - self.late_at < LATELY_S

@@ -16,7 +16,7 @@ import structlog
 from actalog_conductor.waking import Waking
 from actalog_core.clock import Clock
 from actalog_core.errors import Permanent, Transient
-from actalog_log.ports import InboxRow, Looming, RunLog
+from actalog_log.ports import Decision, InboxRow, Looming, RunLog
 
 log = structlog.get_logger()
 
@@ -57,6 +57,7 @@ class Supervisor:
     log: RunLog
     waking: Waking
     hear_row: Callable[[InboxRow], Awaitable[None]]
+    hear_answer: Callable[[bytes], Awaitable[None]]
     lagging: Callable[[], bool]
     clock: Clock
     monotonic: Callable[[], float] = time.monotonic
@@ -111,6 +112,8 @@ class Supervisor:
             await self._inbox()
         if looming.calls:
             await self._calls()
+        if looming.answers and not self.lagging():
+            await self._answers()
         if looming.runs and not self.lagging():
             await self._runs()
 
@@ -125,6 +128,15 @@ class Supervisor:
             if self._patience.may(f"call {key}"):
                 with self._one_alone(call=key):
                     await self.waking.resume(run_no, key)
+
+    async def _answers(self) -> None:
+        """A worker that died after it had stored its answer and before it told anybody."""
+        for key, _, answer in await self.log.unheard_answers(WAKES_PER_LOOK):
+            if self._patience.may(f"answer {key}"):
+                with self._one_alone(answer=key):
+                    await self.hear_answer(answer)
+                    # Heard, it is in the log, or it means nothing any more.
+                    await self.log.append(Decision(clear_calls=(key,)))
 
     async def _inbox(self) -> None:
         for row in await self.log.due_inbox(self.clock() - INBOX_AFTER, WAKES_PER_LOOK):

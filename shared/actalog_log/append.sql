@@ -15,15 +15,18 @@ with new_runs as (
                          $21::text[], $22::timestamptz[], $23::bytea[])
 ), standings as (
     select * from unnest($24::bigint[], $25::text[], $26::timestamptz[], $27::bigint[],
-                         $28::boolean[]) as s(run_no, standing, wake_at, last_seq, new)
+                         $28::bigint[]) as s(run_no, standing, wake_at, last_seq, published)
 ), opened as (
-    insert into open_runs (run_no, tenant_id, session_id, turn, standing, wake_at, last_seq)
-    select s.run_no, r.tenant_id, r.session_id, r.turn, s.standing, s.wake_at, s.last_seq
+    -- A run that has ended may come back, and had left because all before was published.
+    insert into open_runs (run_no, tenant_id, session_id, turn, standing, wake_at, last_seq,
+                           published_seq)
+    select s.run_no, r.tenant_id, r.session_id, r.turn, s.standing, s.wake_at, s.last_seq,
+           coalesce(s.published, 0)
     from standings s
     join (select * from new_runs
           union all
           select k.run_no, k.tenant_id, k.session_id, k.turn from runs k
-          join standings o on o.run_no = k.run_no and not o.new) r using (run_no)
+          join standings o on o.run_no = k.run_no and o.published is not null) r using (run_no)
     on conflict (run_no) do update
         set standing = excluded.standing, wake_at = excluded.wake_at,
             last_seq = excluded.last_seq, wakes = 0

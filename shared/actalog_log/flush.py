@@ -115,7 +115,8 @@ def _event(event: StoredEvent) -> tuple[object, ...]:
 
 
 def _open(append: Append, last_seq: int) -> tuple[object, ...]:
-    return (append.run_no, append.standing, append.wake_at, last_seq, append.row is not None)
+    published = None if append.row is not None else append.expected.seq  # None: a new run
+    return (append.run_no, append.standing, append.wake_at, last_seq, published)
 
 
 def _columns(rows: list[tuple[object, ...]], width: int) -> list[list[object]]:

@@ -62,6 +62,7 @@ class MemoryLog:
         self.inbox: dict[tuple[str, str], InboxRow] = {}
         self.tombstones: dict[tuple[str, str], Tombstone] = {}
         self.held: dict[tuple[str, str], str] = {}
+        self.held_by: dict[int, set[tuple[str, str]]] = {}
         self.ops: dict[tuple[str, str], dict[int, SessionOp]] = {}
         self.definitions: dict[str, tuple[str, str, bytes]] = {}
         self.current: dict[tuple[str, str], str] = {}
@@ -95,7 +96,7 @@ class MemoryLog:
         for op in decision.session_ops:
             self.ops.setdefault((op.tenant_id, op.session_id), {})[op.state_version] = op
         for held in decision.hold:
-            self.held.setdefault((held.tenant_id, held.held_id), held.text)
+            self._hold(held)
         for key in decision.release:
             self.held.pop(key, None)
         for key in decision.inbox_done:
@@ -128,7 +129,8 @@ class MemoryLog:
         head = Head(linked[-1].seq, linked[-1].hash) if linked else one.expected
         if one.standing is not None:
             known = self.open.get(one.run_no)
-            published = known.published_seq if known else 0
+            # A run that comes back had left, so all of it was published.
+            published = known.published_seq if known else 0 if one.row else one.expected.seq
             self.open[one.run_no] = _Open(one.standing, one.wake_at, head.seq, published)
         return head
 
@@ -267,6 +269,8 @@ class MemoryLog:
         finished = known.standing == "ended" and known.published_seq >= known.last_seq
         if finished and not self.calls.unsettled(run_no):
             del self.open[run_no]
+            for key in self.held_by.pop(run_no, ()):
+                self.held.pop(key, None)
 
     async def due_runs(self, now: datetime, limit: int) -> Sequence[OpenRun]:
         due = [n for n, one in self.open.items() if one.wake_at is not None and one.wake_at <= now]
@@ -283,10 +287,14 @@ class MemoryLog:
     async def expired_calls(self, limit: int) -> Sequence[tuple[str, int]]:
         return self.calls.expired()[:limit]
 
+    async def unheard_answers(self, limit: int) -> Sequence[tuple[str, int, bytes]]:
+        return self.calls.unheard()[:limit]
+
     async def looming(self, now: datetime, inbox_before: datetime) -> Looming:
         woken = any(one.wake_at is not None and one.wake_at <= now for one in self.open.values())
         inbox = await self.due_inbox(inbox_before, 1)
-        return Looming(woken, bool(self.calls.expired()), bool(inbox))
+        calls, answers = bool(self.calls.expired()), bool(self.calls.unheard())
+        return Looming(woken, calls, bool(inbox), answers)
 
     async def move_wake(self, run_no: int, at: datetime) -> None:
         if (known := self.open.get(run_no)) is not None:
@@ -337,7 +345,13 @@ class MemoryLog:
         return self.held.get((tenant_id, held_id))
 
     async def put_held(self, held: Held) -> None:
-        self.held.setdefault((held.tenant_id, held.held_id), held.text)
+        if held.run_no in self.open:
+            self._hold(held)
+
+    def _hold(self, held: Held) -> None:
+        key = (held.tenant_id, held.held_id)
+        self.held.setdefault(key, held.text)
+        self.held_by.setdefault(held.run_no, set()).add(key)
 
     # --- definitions and blobs
 
@@ -456,3 +470,9 @@ class MemoryCalls:
         now = self.log.clock()
         rows = self.rows.items()
         return [(i, r.run_no) for i, r in rows if not r.settled and r.lease_until < now]
+
+    def unheard(self) -> list[tuple[str, int, bytes]]:
+        """(call_id, run_no, answer) of calls whose answer the log does not have for so long."""
+        now = self.log.clock()
+        rows = [(i, r) for i, r in self.rows.items() if r.settled and r.lease_until < now]
+        return [(i, r.run_no, r.outcome) for i, r in rows if r.outcome is not None]

@@ -153,6 +153,7 @@ class Looming:
     runs: bool
     calls: bool
     inbox: bool
+    answers: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,8 +286,13 @@ class RunLog(Protocol):
         """(call_id, run_no) of calls without outcome whose lease has run out; its runs wake."""
         ...
 
+    async def unheard_answers(self, limit: int) -> Sequence[tuple[str, int, bytes]]:
+        """(call_id, run_no, the answer) of calls that were answered about a lease ago, and whose
+        answer the log does not have: whoever gave it died before telling, or told nobody."""
+        ...
+
     async def looming(self, now: datetime, inbox_before: datetime) -> Looming:
-        """Whether `due_runs`, `expired_calls` or `due_inbox` have anything to tell."""
+        """Whether `due_runs`, `expired_calls`, `unheard_answers` or `due_inbox` have anything to tell."""
         ...
 
     async def move_wake(self, run_no: int, at: datetime) -> None:
@@ -329,7 +335,9 @@ class RunLog(Protocol):
 
     async def get_held(self, tenant_id: str, held_id: str) -> str | None: ...
 
-    async def put_held(self, held: Held) -> None: ...
+    async def put_held(self, held: Held) -> None:
+        """Keep it as long as its run is open; for one that has left `open_runs`, not at all."""
+        ...
 
     # --- definitions and blobs
 

@@ -331,8 +331,8 @@ class PostgresLog(Watching):
     @reaching
     async def put_held(self, held: Held) -> None:
         await self.pool.execute(
-            "insert into held (tenant_id, held_id, run_no, body) values ($1, $2, $3, $4)"
-            " on conflict do nothing",
+            "insert into held (tenant_id, held_id, run_no, body) select $1, $2, $3, $4"
+            " from open_runs where run_no = $3 for key share on conflict do nothing",
             held.tenant_id, held.held_id, held.run_no, held.text.encode(),
         )  # fmt: skip
 

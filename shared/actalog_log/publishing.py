@@ -24,7 +24,10 @@ _CLOSE = """
         and o.standing = 'ended' and o.published_seq >= o.last_seq
         and not exists (select from calls c where c.run_no = o.run_no and not c.settled)
         for update skip locked)
+    returning run_no
 """
+# Text that was held by an attempt whose answer never came (protocol 9.1).
+_UNHOLD = "delete from held where run_no = any($1::bigint[])"
 
 
 class PublishedMarks:
@@ -66,7 +69,9 @@ class PublishedMarks:
             await connection.execute("set local synchronous_commit = off")
             rows = await connection.fetch(_RAISE, list(marks), list(marks.values()))
             raised = {row["run_no"] for row in rows}
-            await connection.execute(_CLOSE, sorted(raised))
+            closed = await connection.fetch(_CLOSE, sorted(raised))
+            if closed:  # a statement of its own: it sees what was held until now
+                await connection.execute(_UNHOLD, [row["run_no"] for row in closed])
             locked = await connection.fetch(
                 "select run_no from open_runs where run_no = any($1::bigint[])",
                 [run_no for run_no in marks if run_no not in raised],

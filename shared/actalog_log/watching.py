@@ -49,6 +49,8 @@ _LOOMING = """
     select exists (select from open_runs where wake_at <= $1) as runs,
            exists (select from calls where not settled and lease_until < clock_timestamp())
                as calls,
+           exists (select from calls where settled and outcome is not null
+                   and lease_until < clock_timestamp()) as answers,
            exists (select from inbox where received_at < $2) as inbox
 """
 
@@ -102,7 +104,15 @@ class Watching:
     async def looming(self, now: datetime, inbox_before: datetime) -> Looming:
         row = await self.pool.fetchrow(_LOOMING, now, inbox_before)
         assert row is not None
-        return Looming(row["runs"], row["calls"], row["inbox"])
+        return Looming(row["runs"], row["calls"], row["inbox"], row["answers"])
+
+    @reaching
+    async def unheard_answers(self, limit: int) -> Sequence[tuple[str, int, bytes]]:
+        rows = await self.pool.fetch(
+            "select call_id, run_no, outcome from calls where settled and outcome is not null"
+            " and lease_until < clock_timestamp() order by lease_until limit $1", limit,
+        )  # fmt: skip
+        return [(row["call_id"], row["run_no"], row["outcome"]) for row in rows]
 
     @reaching
     async def move_wake(self, run_no: int, at: datetime) -> None:

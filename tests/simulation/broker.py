@@ -177,9 +177,9 @@ class SimBroker:
         gone = [where for where in self.offsets if where[0] == group]
         for where in gone:
             del self.offsets[where]
-        if (known := self.groups.get(group)) is not None:
-            if not known.rebalancing:
-                self.disturb(known)
+        known = self.groups.get(group)
+        if known is not None and not known.rebalancing:
+            self.disturb(known)
         return len(gone)
 
     # Groups.
@@ -266,7 +266,9 @@ class SimBroker:
     def committed(self, group: str, where: TopicPartition) -> int | None:
         return self.offsets.get((group, where.topic, where.partition))
 
-    def commit(self, consumer: "SimConsumer", offsets: Iterable[tuple[TopicPartition, int]]) -> None:
+    def commit(
+        self, consumer: "SimConsumer", offsets: Iterable[tuple[TopicPartition, int]]
+    ) -> None:
         """Raises what aiokafka raises: the broker is away, or we are no member any more."""
         if self.down:
             raise KafkaConnectionError("the broker is down")

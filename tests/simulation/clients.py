@@ -84,7 +84,7 @@ class Person:
         """Whether it became a run, or was refused."""
         if self.refused is None and self.run_id and self.world.ended(self.run_id) is not None:
             return True
-        late = self.task.deadline_s is not None and self.world.expired(self.task.token)
+        late = self.task.deadline_s is not None and self.world.expired(self.run_id)
         self.refused = self.refused or ("expired" if late else None)
         return self.refused is not None
 
@@ -189,5 +189,3 @@ class Person:
             if taken:
                 return
             await asyncio.sleep(self.dice.uniform(0.2, 1))
-
-

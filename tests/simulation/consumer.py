@@ -156,7 +156,8 @@ class SimConsumers:
         self, settings: KafkaSettings, *, group: str | None, topics: Sequence[str] = (),
         listener: ConsumerRebalanceListener | None = None, number: int = 0, **_: Any,
     ) -> AIOKafkaConsumer:  # fmt: skip
-        assert group is not None and listener is not None
+        assert group is not None
+        assert listener is not None
         made = SimConsumer(self.broker, self.process, group, topics, listener)
         return cast(AIOKafkaConsumer, made)
 
@@ -174,6 +175,8 @@ class _Cluster:
 
     def topics(self) -> set[str]:
         return set()
+
+    def add_listener(self, listener: object) -> None: ...
 
 
 class _Client:

@@ -15,7 +15,7 @@ from actalog_core.service import Service
 from actalog_core.settings import Settings
 from actalog_gateway.acceptance import Acceptance
 from actalog_guardrails.app import build_app as guardrails
-from actalog_llm.adapters.clients import Clients as ModelClients
+from actalog_llm.adapters.loading import Adapters
 from actalog_llm.app import build_app as llm
 from actalog_llm.attempts import Patience
 from actalog_memory.app import build_app as memory
@@ -24,7 +24,7 @@ from actalog_tools.threads import Ended, Threads
 from tests.simulation.broker import SimBroker
 from tests.simulation.consumer import SimBus
 from tests.simulation.loop import Process, SimLoop
-from tests.simulation.outside import CALLABLES, Clients, Outside
+from tests.simulation.outside import CALLABLES, Outside, SimAdapter
 from tests.simulation.store import Connection, Database, remote_calls, remote_log, remote_memories
 
 SETTINGS = Settings(openai_api_key="k", openai_base_url="http://model", lease_ms=5_000)
@@ -93,7 +93,7 @@ async def _live(on: Ground, instance: Instance, skew_s: float) -> None:
     connection = Connection(on.database, process)
     bus, log = SimBus(KAFKA, on.broker, process), remote_log(connection)
     calls, memories = remote_calls(connection), remote_memories(connection)
-    clock = lambda: on.clock() + timedelta(seconds=skew_s)  # noqa: E731
+    clock = lambda: on.clock() + timedelta(seconds=skew_s)
     monotonic, holder = on.loop.time, process.name
     match service:
         case "conductor":
@@ -101,11 +101,11 @@ async def _live(on: Ground, instance: Instance, skew_s: float) -> None:
         case "llm":
             dice = random.Random(f"patience {on.seed} {process.name}")
             patience = Patience(jitter=dice.random, clock=clock, monotonic=monotonic)
-            clients = cast(ModelClients, Clients(on.outside))
             app = llm(
-                bus=bus, log=log, calls=calls, settings=SETTINGS, holder=holder, clients=clients,
+                bus=bus, log=log, calls=calls, settings=SETTINGS, holder=holder,
                 patience=patience,
             )  # fmt: skip
+            cast(Adapters, app.parts[0]).loaded["openai"] = SimAdapter(on.outside)
         case "tools":
             app = tools(
                 bus=bus, log=log, calls=calls, settings=SETTINGS, holder=holder, clock=clock,

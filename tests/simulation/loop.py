@@ -7,6 +7,7 @@ later. Nothing waits for real time, and nothing here depends on the real one.
 """
 
 import asyncio
+import contextlib
 import contextvars
 import heapq
 import random
@@ -243,7 +244,5 @@ class SimLoop(asyncio.AbstractEventLoop):
 
 def _close(task: "asyncio.Task[Any]", context: Context) -> None:
     task._log_destroy_pending = False  # type: ignore[attr-defined]
-    try:
+    with contextlib.suppress(BaseException):  # a dead process's clean-up is of no interest
         context.run(task.get_coro().close)  # type: ignore[union-attr]
-    except BaseException:  # noqa: BLE001, S110, a dead process's clean-up is of no interest
-        pass

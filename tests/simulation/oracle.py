@@ -3,7 +3,6 @@
 Numbers are those of the invariants; the services' own words are not asked.
 """
 
-
 import re
 from collections import Counter
 from collections.abc import Coroutine, Iterator, Sequence
@@ -66,7 +65,7 @@ def violations(world: World) -> list[str]:
     ]
     checks = (
         _i1_no_loss, _i2_no_phantom, _i3_one_end, _i4_dense, _i5_effects, _i6_epochs, _i7_same,
-        _i8_order, _i8_results, _i9_stream, _i14_converged, _i15_honest, _people, _nothing_left,
+        _i8_order, _i8_results, _i9_stream, _turns, _i14_converged, _i15_honest, _people, _nothing_left,
     )  # fmt: skip
     found = [said for check in checks for said in check(world, runs)]
     return [*found, *(f"loop: {error!r}" for error in world.loop.errors)]
@@ -104,14 +103,23 @@ def _i2_no_phantom(world: World, runs: Sequence[Told]) -> Iterator[str]:
         row = one.found.row
         if row.parent_run_no is None and row.run_id not in asked:
             yield f"I2: nobody asked for {one.name}"
-        if row.parent_run_no is not None and "run.completed.v1" not in by_no[row.parent_run_no].types:
+        if (
+            row.parent_run_no is not None
+            and "run.completed.v1" not in by_no[row.parent_run_no].types
+        ):
             yield f"I2: {one.name} remembers what was never completed"
+    ids = Counter((one.found.row.tenant_id, row_id(one)) for one in runs)
+    yield from (f"I2: there are {n} runs with the id {id}" for (_, id), n in ids.items() if n > 1)
     children = Counter(one.found.row.parent_run_no for one in runs)
     yield from (f"I2: run {no} has {n} children" for no, n in children.items() if no and n > 1)
     intents = _tokens(runs)
     for effect in world.outside.effects:
         if effect.token not in intents:
             yield f"I2: {effect.tool} {effect.token} happened without an intent in the log"
+
+
+def row_id(one: Told) -> str:
+    return one.found.row.run_id
 
 
 def _tokens(runs: Sequence[Told]) -> dict[str, tuple[Told, ToolCalled]]:
@@ -169,6 +177,10 @@ def _i6_epochs(world: World, runs: Sequence[Told]) -> Iterator[str]:
     for one in runs:
         counted = Counter(e.call_id for e in one.run.events if isinstance(e, ANSWERS))
         yield from (f"I6: {one.name} took {n} outcomes of {c}" for c, n in counted.items() if n > 1)
+        acting = {
+            e.call_id for e in one.run.events
+            if isinstance(e, ToolCalled) and e.effect != "read_only"
+        } - {e.call_id for e in one.run.events if isinstance(e, CallSettled)}  # fmt: skip
         for event in one.run.events:
             if not isinstance(event, (*ANSWERS, CallSettled)) or not event.epoch:
                 continue
@@ -179,7 +191,7 @@ def _i6_epochs(world: World, runs: Sequence[Told]) -> Iterator[str]:
                 yield f"I6: {event.call_id} of {one.name} was never claimed"
             elif event.epoch > row.epoch:
                 yield f"I6: {event.call_id} of {one.name} has an epoch that nobody had"
-            elif isinstance(event, ToolReturned | ToolFailed) and event.epoch < row.epoch:
+            elif event.call_id in acting and event.epoch < row.epoch:
                 yield f"I6: {event.call_id} of {one.name} took an outcome of an old epoch"
 
 
@@ -255,7 +267,9 @@ def _i9_stream(world: World, runs: Sequence[Told]) -> Iterator[str]:
         for event in one.run.events:
             if not isinstance(event, ModelReplied):
                 continue
-            whole = "".join(t for _, t in sorted(shown.get((event.call_id, event.epoch), {}).items()))
+            whole = "".join(
+                t for _, t in sorted(shown.get((event.call_id, event.epoch), {}).items())
+            )
             if whole and event.text is None:
                 yield f"I9: {event.call_id} was shown although it is held"
             elif whole and not (event.text or "").startswith(whole) and not _gap(shown, event):
@@ -266,6 +280,22 @@ def _gap(shown: dict[tuple[str, int], dict[int, str]], event: ModelReplied) -> b
     """Deltas may get lost: then what is there must still be at its place."""
     parts = shown[event.call_id, event.epoch]
     return all((event.text or "")[at : at + len(text)] == text for at, text in parts.items())
+
+
+def _turns(world: World, runs: Sequence[Told]) -> Iterator[str]:
+    """A run starts when no earlier turn of its session is active (protocol 3.2)."""
+    for one in runs:
+        row = one.found.row
+        started = [e.position for e in one.run.stored if e.type == "run.started.v1"]
+        if row.turn is None or not started or one.run.definition.overlap:
+            continue
+        for other in runs:
+            before = other.found.row
+            same = (before.session_id, before.tenant_id) == (row.session_id, row.tenant_id)
+            if same and before.turn is not None and before.turn < row.turn:
+                until = [e for e in other.run.stored if e.position < started[0]]
+                if not any(e.type in ENDS or e.type == "run.paused.v1" for e in until):
+                    yield f"3.2: {one.name} began while {other.name} was active"
 
 
 def _i14_converged(world: World, runs: Sequence[Told]) -> Iterator[str]:
@@ -323,6 +353,3 @@ def _nothing_left(world: World, runs: Sequence[Told]) -> Iterator[str]:
         if record.topic.endswith(".dlq") and record.topic != "actalog.tasks.dlq":
             reason = (record.header("dlq-error") or b"").decode()
             yield f"a dead letter in {record.topic}: {reason[:300]}"
-
-
-

@@ -20,6 +20,8 @@ from actalog_contracts.definitions import (
     PiiCheck,
     ToolDefinition,
 )  # fmt: skip
+from actalog_llm.accumulate_openai import OpenAIAccumulator
+from actalog_llm.ports import Opened
 from actalog_tools.functions import describe
 from tests.simulation.broker import Hook
 from tests.simulation.loop import OWNER, Process, SimLoop
@@ -133,10 +135,15 @@ def _tools(*names: str) -> tuple[ToolDefinition, ...]:
         spec = describe(function)
         made.append(
             ToolDefinition(
-                name=name, description=spec.description, parameters=spec.parameters,
-                path=f"agent/tools/{name}", fingerprint=spec.fingerprint, timeout_ms=9_000,
-                wants_key=spec.wants_key, **declared,
-            )  # fmt: skip
+                name=name,
+                description=spec.description,
+                parameters=spec.parameters,
+                path=f"agent/tools/{name}",
+                fingerprint=spec.fingerprint,
+                timeout_ms=9_000,
+                wants_key=spec.wants_key,
+                **declared,
+            )
         )
     return tuple(made)
 
@@ -206,18 +213,16 @@ def final(token: str) -> str:
     return f"[{token}] It is done, and nothing is left to do about it."
 
 
-class Clients:
-    """Stands for the SDK's clients; see `actalog_llm.adapters.clients`."""
+class SimAdapter:
+    """The model behind the port of the llm service; see `actalog_llm.ports.Adapter`."""
 
     def __init__(self, outside: Outside) -> None:
         self.outside = outside
 
-    def openai(self, endpoint: object) -> "Clients":
-        return self
+    def accumulator(self) -> OpenAIAccumulator:
+        return OpenAIAccumulator()
 
-    async def close(self) -> None: ...
-
-    async def post(self, path: str, *, body: dict[str, Any], **_: Any) -> "Stream":
+    async def open(self, endpoint: object, body: dict[str, Any], *, connect_s: float) -> Opened:
         outside, owner = self.outside, OWNER.get() or self.outside.loop.world
         say = answer(body["messages"])
         if say.key is None:
@@ -229,33 +234,30 @@ class Clients:
         await asyncio.sleep(wait_s + (5 + outside.dice.random() * 2 if fault == "slow" else 0))
         if fault == "refuse":
             raise OSError("the connection was refused")
-        return Stream(outside, say, owner, cut=fault == "cut")
-
-
-class _Head:
-    headers = {"x-request-id": "q"}
+        stream = Stream(outside, say, owner, cut=fault == "cut")
+        return Opened(stream.chunks(), stream.close, "q")
 
 
 class Stream:
     """A streamed response, as chunks of a chat completion."""
-
-    response = _Head()
 
     def __init__(self, outside: Outside, say: Say, owner: Process, *, cut: bool) -> None:
         self.outside, self.say, self.owner, self.cut = outside, say, owner, cut
 
     async def close(self) -> None: ...
 
-    async def __aiter__(self) -> AsyncIterator[object]:
+    async def chunks(self) -> AsyncIterator[object]:
         text, dice = self.say.text, self.outside.dice
+        if self.cut:
+            text = "These are words that the whole message will not have."
         parts = [text[: len(text) // 3], text[len(text) // 3 :]]
         for at, part in enumerate(parts):
             yield _chunk({"content": part})
             if self.outside.hook("model.chunk", self.owner, "model") == "kill":
                 self.owner.kill()
+            await asyncio.sleep(0.01 + dice.random() * 0.2)
             if self.cut and at == 0:
                 raise OSError("the connection broke")
-            await asyncio.sleep(0.01 + dice.random() * 0.2)
         calls = [
             {
                 "index": at, "id": f"c{at}", "type": "function",
@@ -263,10 +265,16 @@ class Stream:
             }
             for at, (name, token) in enumerate(self.say.tools)
         ]  # fmt: skip
-        yield _chunk({"tool_calls": calls} if calls else {}, finish="tool_calls" if calls else "stop")
+        yield _chunk(
+            {"tool_calls": calls} if calls else {}, finish="tool_calls" if calls else "stop"
+        )
         usage = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
         yield {"id": "q", "model": "m", "choices": [], "usage": usage}
 
 
 def _chunk(delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
-    return {"id": "q", "model": "m", "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
+    return {
+        "id": "q",
+        "model": "m",
+        "choices": [{"index": 0, "delta": delta, "finish_reason": finish}],
+    }

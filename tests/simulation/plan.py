@@ -91,15 +91,19 @@ def plan(seed: int) -> Plan:
 
 
 def _task(dice: random.Random, n: int, sessions: dict[str, str | None]) -> Task:
-    agent = dice.choice(["plain", "acts", "acts", "acts", "asks", "guarded", "learns", "hasty", "side"])
+    agent = dice.choice(
+        ["plain", "acts", "acts", "acts", "asks", "guarded", "learns", "hasty", "side"]
+    )
     session = dice.choice([*sessions, None])
     at = dice.uniform(0.1, TASKS_END_S)
     cancel = at + dice.uniform(-1.0, 6.0) if dice.random() < 0.15 else None
+    nameless = dice.random() < 0.1 and cancel is None and agent != "guarded"
+    hurried = dice.uniform(1, 8) if dice.random() < 0.08 and not nameless else None
     return Task(
         at, f"r{n}", agent, session, _script(dice, agent), dice.choice(["gateway", "topic"]),
         user=sessions.get(session) if session else dice.choice([None, "ann"]),
-        nameless=dice.random() < 0.1 and cancel is None and agent != "guarded",
-        deadline_s=dice.uniform(1, 8) if dice.random() < 0.08 else None,
+        nameless=nameless,
+        deadline_s=hurried,
         cancel_at=max(0.05, cancel) if cancel is not None else None,
         decision=dice.choice(["approve", "approve", "reject"]), persons=dice.choice([1, 1, 2]),
         answers_after_s=dice.uniform(0.1, 3), repeats=dice.choice([0, 0, 0, 1, 3]),

@@ -83,7 +83,7 @@ class Connection:
             case "kill":
                 return self.process.kill()
             case "lose":
-                lost = lambda: _broken(done, "the connection was lost")  # noqa: E731
+                lost = lambda: _broken(done, "the connection was lost")
                 server.loop.call_later(ANSWER_LOST_S, lost, context=server.context)
             case _ if done.done():
                 pass

@@ -6,18 +6,20 @@ import uuid
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from unittest import mock
 
 import orjson
 
 from actalog.definitions import encode
-from actalog_bus import envelope, publisher
+from actalog_bus import dispatch, envelope, publisher
 from actalog_bus.ports import Headers
+from actalog_bus.retry import Backoff
 from actalog_conductor.live import SETTLED
+from actalog_contracts.runs import RequirementResolved, RunPaused
 from actalog_core import homes
 from actalog_core.errors import ActalogError
 from actalog_core.events import decode
-from actalog_contracts.runs import RequirementResolved, RunPaused
 from actalog_gateway.acceptance import Acceptance
 from actalog_log import chain
 from tests.simulation import instances
@@ -45,12 +47,8 @@ class World:
         self.lines: list[str] = []
         self.loop = SimLoop(plan.seed)
         self.faults = Faults(self)
-        self.broker = SimBroker(
-            self.loop, seed=plan.seed, clock=self.clock, hook=self.faults.hook
-        )
-        self.database = Database(
-            self.loop, seed=plan.seed, clock=self.clock, hook=self.faults.hook
-        )
+        self.broker = SimBroker(self.loop, seed=plan.seed, clock=self.clock, hook=self.faults.hook)
+        self.database = Database(self.loop, seed=plan.seed, clock=self.clock, hook=self.faults.hook)
         self.outside = Outside(self.loop, self.faults.hook, random.Random(f"out {plan.seed}"))
         self.ground = Ground(
             self.loop, self.broker, self.database, self.outside, self.clock, plan.seed
@@ -225,12 +223,12 @@ class World:
                     pass
         return list(found.items())
 
-    def expired(self, token: str) -> bool:
+    def expired(self, run_id: str | None) -> bool:
         """Whether the conductor told that the task came after its deadline."""
         for record in self.broker.history:
             if record.topic == "actalog.results" and b'"expired"' in (record.value or b""):
                 told = orjson.loads(record.value or b"")
-                if told["type"] == "message.refused.v1" and told.get("run_id") == token:
+                if told["type"] == "message.refused.v1" and told.get("run_id") == run_id:
                     return True
         return False
 
@@ -242,16 +240,20 @@ class World:
 
 @contextmanager
 def _determined(world: World) -> Generator[None]:
-    """Ids, times in envelopes and producers come from this world."""
+    """Ids, times in envelopes, waits and producers come from this world."""
     dice = random.Random(f"ids {world.plan.seed}")
 
     def producer(**_: object) -> SimProducer:
         return SimProducer(world.broker, OWNER.get() or world.loop.world)
 
+    def new_id() -> uuid.UUID:
+        return uuid.UUID(int=dice.getrandbits(128), version=4)
+
     with (
-        mock.patch.object(uuid, "uuid4", lambda: uuid.UUID(int=dice.getrandbits(128), version=4)),
+        mock.patch.object(uuid, "uuid4", new_id),
         mock.patch.object(envelope, "system_clock", world.clock),
         mock.patch.object(publisher, "AIOKafkaProducer", producer),
+        mock.patch.object(dispatch, "Backoff", partial(Backoff, dice=dice)),
     ):
         yield
 

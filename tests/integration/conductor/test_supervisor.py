@@ -6,8 +6,10 @@ from datetime import timedelta
 
 import pytest
 
+from actalog_bus.envelope import body
 from actalog_bus.ports import Outgoing
-from actalog_contracts.calls import CallModel, RunTool
+from actalog_contracts.calls import CallModel, RunTool, answer
+from actalog_contracts.runs import ToolReturned
 from actalog_core.errors import Transient
 from actalog_log.calls import PostgresCalls
 from actalog_log.ports import Calls, ledger_key
@@ -49,6 +51,42 @@ async def test_what_somebody_holds_is_not_asked_again(world: World):
     await calls_of(world).claim(key, run_no=number, holder="w", lease_ms=600_000)
     await world.look(ahead_s=31)
     assert world.count(CallModel) == 1
+
+
+async def test_an_answer_that_its_worker_stored_and_never_told_is_heard(world: World):
+    world.script, world.deaf = {1: ["lookup"]}, {"tools"}
+    await world.start()
+    await world.task()
+    await world.bus.drained()
+    number, ledger = await run_no(world), calls_of(world)
+    command = next(one for one in world.asked if isinstance(one, RunTool))
+    key = ledger_key(number, command.call_id)
+    await ledger.claim(key, run_no=number, holder="dead", lease_ms=1)
+    told = answer(command, ToolReturned(call_id=command.call_id, epoch=1, content="42"))
+    assert await ledger.settle(key, epoch=1, outcome=body(told))
+    await asyncio.sleep(0.01)
+    await world.look()
+    assert world.count(RunTool) == 1  # nobody is asked again
+    assert await world.statuses() == {"completed"}
+    assert await world.log.unheard_answers(10) == []
+
+
+async def test_a_stored_answer_that_means_nothing_any_more_is_let_go(world: World):
+    world.script, world.deaf = {1: ["lookup"]}, {"tools"}
+    await world.start()
+    await world.task()
+    await world.bus.drained()
+    number, ledger = await run_no(world), calls_of(world)
+    command = next(one for one in world.asked if isinstance(one, RunTool))
+    other = command.model_copy(update={"call_id": "r:t9.9"})
+    key = ledger_key(number, other.call_id)
+    await ledger.claim(key, run_no=number, holder="dead", lease_ms=1)
+    told = answer(other, ToolReturned(call_id=other.call_id, epoch=1, content="42"))
+    assert await ledger.settle(key, epoch=1, outcome=body(told))
+    await asyncio.sleep(0.01)
+    await world.look()
+    assert await world.log.unheard_answers(10) == []
+    assert await world.statuses() == set()
 
 
 async def test_a_dead_worker_is_noticed_when_its_lease_has_run_out(world: World):

@@ -19,7 +19,7 @@ from actalog_core.events import decode
 from actalog_core.settings import Settings
 from actalog_guardrails import app as guardrails
 from actalog_log.memory import MemoryLog
-from actalog_log.ports import Held
+from actalog_log.ports import Decision, Held
 from tests.unit.actalog_conductor.spec import PLAIN
 
 CARD, EMAIL = "4111 1111 1111 1111", "ann@mail.example"
@@ -183,7 +183,8 @@ async def test_a_check_asked_again_gives_the_same_answer(world: World):
 async def test_dead_letters_quote_no_text(world: World):
     world.alone = True
     await world.start(output_checks=(PiiCheck(),))
-    await world.log.put_held(Held("default", "bad", 9, f'{{"text": {{}}, "{CARD}'))
+    bad = Held("default", "bad", 9, f'{{"text": {{}}, "{CARD}')
+    await world.log.append(Decision(hold=(bad,)))
     asked = CheckText(
         tenant_id="default", run_no=9, run_id="other", session_id="s", call_id="other:o1",
         definition="sha256:a", deadline="2030-01-01T00:00:00.000000Z", stage="output",

@@ -1,0 +1,294 @@
+"""Deliberate faults in the platform's own code. Seeds must catch each of them.
+
+python -m tests.simulation.sabotage
+"""
+
+import random
+import sys
+import uuid
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+from unittest import mock
+
+from actalog_bus import subscription
+from actalog_bus.dispatch import Dispatcher
+from actalog_bus.ports import Record
+from actalog_calls import answering
+from actalog_calls.claims import Claims
+from actalog_conductor import draft, results
+from actalog_conductor.acceptance import Acceptance
+from actalog_conductor.hearing import Hearing
+from actalog_conductor.supervisor import Supervisor
+from actalog_conductor.telling import Teller
+from actalog_log.memory import MemoryCalls, MemoryLog
+from actalog_log.ports import Append, Claim, Opening
+from actalog_tools import attempt, run_context
+from tests.simulation.plan import Fault, Plan, Task, plan
+from tests.simulation.running import Report, simulate
+
+MOST_SEEDS = 120
+
+
+@dataclass(frozen=True)
+class Sabotage:
+    """A fault of the code. `seed` is one that caught it once, and is tried first."""
+
+    name: str
+    replaces: Callable[[], Sequence[tuple[Any, str, Any]]]  # (owner, attribute, with what)
+    seed: int
+    of: Callable[[int], Plan] = plan
+
+
+@contextmanager
+def applied(sabotage: Sabotage) -> Generator[None]:
+    with ExitStack() as stack:
+        for owner, name, other in sabotage.replaces():
+            stack.enter_context(mock.patch.object(owner, name, other))
+        yield
+
+
+def caught(sabotage: Sabotage, *, most: int = MOST_SEEDS) -> tuple[Report | None, int]:
+    """The first seed's report that catches it, and how many it took."""
+    seeds = [sabotage.seed, *(n for n in range(1, most) if n != sabotage.seed)]
+    with applied(sabotage):
+        for n, seed in enumerate(seeds, 1):
+            report = simulate(seed, of=sabotage.of(seed))
+            if report.broken:
+                return report, n
+    return None, most
+
+
+# What is done to the code.
+
+
+def no_expected_seq() -> Sequence[tuple[Any, str, Any]]:
+    check = MemoryLog._check
+
+    def unfenced(self: MemoryLog, one: Append) -> None:
+        known = len(self.events.get(one.run_no, ()))
+        check(self, replace(one, expected=replace(one.expected, seq=known)))
+
+    return [(MemoryLog, "_check", unfenced)]
+
+
+def offsets_before_handling() -> Sequence[tuple[Any, str, Any]]:
+    take = Dispatcher.take
+
+    def early(self: Dispatcher, record: Record) -> None:
+        take(self, record)
+        share = self._shares[record.topic, record.partition]
+        share.mark.finish(record.offset)
+        self._progress()
+
+    return [(Dispatcher, "take", early)]
+
+
+def old_epochs_settle() -> Sequence[tuple[Any, str, Any]]:
+    async def settle(self: MemoryCalls, call_id: str, *, epoch: int, outcome: bytes) -> bool:
+        row = self.rows[call_id]
+        if row.settled:
+            return False
+        row.settled, row.outcome = True, outcome
+        return True
+
+    return [(MemoryCalls, "settle", settle)]
+
+
+def supervisor_sleeps() -> Sequence[tuple[Any, str, Any]]:
+    async def look(self: Supervisor) -> None: ...
+
+    return [(Supervisor, "look", look)]
+
+
+def run_ids_repeat() -> Sequence[tuple[Any, str, Any]]:
+    async def opening(self: MemoryLog, tenant_id: str, session_id: str, run_id: str) -> Opening:
+        head = await self.session_head(tenant_id, session_id)
+        return Opening(head.turn, head.busy, known=False)
+
+    check = MemoryLog._check
+
+    def unchecked(self: MemoryLog, one: Append) -> None:
+        known, self.ids = self.ids, {}
+        try:
+            check(self, one)
+        finally:
+            self.ids = known
+
+    return [(MemoryLog, "opening", opening), (MemoryLog, "_check", unchecked)]
+
+
+def results_without_id() -> Sequence[tuple[Any, str, Any]]:
+    told = results.result_of
+
+    def nameless(live: Any) -> Any:
+        return told(live).model_copy(update={"id": str(uuid.uuid4())})
+
+    from actalog_conductor import publish
+
+    return [(publish, "result_of", nameless)]
+
+
+def only_fresh_events() -> Sequence[tuple[Any, str, Any]]:
+    async def fresh(self: Teller, told: Any) -> Any:
+        return told.fresh
+
+    return [(Teller, "_contiguous", fresh)]
+
+
+def claims_never_busy() -> Sequence[tuple[Any, str, Any]]:
+    claim = MemoryCalls.claim
+
+    async def always(self: MemoryCalls, call_id: str, **more: Any) -> Claim:
+        found = await claim(self, call_id, **more)
+        return replace(found, state="claimed", epoch=max(1, found.epoch), outcome=None)
+
+    return [(MemoryCalls, "claim", always)]
+
+
+def doubts_are_run_again() -> Sequence[tuple[Any, str, Any]]:
+    return [(attempt, "doubtful", lambda command, claim: False)]  # pyright: ignore
+
+
+def keys_of_attempts() -> Sequence[tuple[Any, str, Any]]:
+    return [(run_context, "idempotency_key", lambda command: str(uuid.uuid4()))]  # pyright: ignore
+
+
+def turns_are_free() -> Sequence[tuple[Any, str, Any]]:
+    opening = MemoryLog.opening
+
+    async def never_busy(self: MemoryLog, *of: str) -> Opening:
+        return replace(await opening(self, *of), busy=False)
+
+    return [(MemoryLog, "opening", never_busy)]
+
+
+def held_text_stays() -> Sequence[tuple[Any, str, Any]]:
+    def nothing(before: Any, heard: Any, after: Any) -> tuple[tuple[str, str], ...]:
+        return ()
+
+    return [(draft, "released", nothing), *held_text_outlives_its_run()]
+
+
+def held_text_outlives_its_run() -> Sequence[tuple[Any, str, Any]]:
+    def published(self: MemoryLog, run_no: int, seq: int) -> None:
+        known = self.open.get(run_no)
+        if known is not None:
+            known.published_seq = max(known.published_seq, seq)
+            if known.standing == "ended" and known.published_seq >= known.last_seq:
+                del self.open[run_no]
+
+    return [(MemoryLog, "published", published)]
+
+
+def attempts_share_an_epoch() -> Sequence[tuple[Any, str, Any]]:
+    async def same(self: Claims, call_id: str, epoch: int) -> int | None:
+        return epoch
+
+    return [(Claims, "next_epoch", same)]
+
+
+def a_wiped_broker_goes_unnoticed() -> Sequence[tuple[Any, str, Any]]:
+    async def all_kept(self: Any, assigned: Any) -> Any:
+        return [(one.topic, one.partition) for one in assigned]
+
+    return [(subscription.Subscription, "_kept", all_kept)]
+
+
+def acts_before_its_claim() -> Sequence[tuple[Any, str, Any]]:
+    whole: Any = answering.answer_claimed
+
+    async def beside(delivery: Any, command: Any, **more: Any) -> None:
+        await whole(delivery, command, **{**more, "beside": True})
+
+    from actalog_tools import handlers
+
+    return [(handlers, "answer_claimed", beside)]
+
+
+def nothing_is_told_again() -> Sequence[tuple[Any, str, Any]]:
+    async def silent(self: Teller, live: Any, **_: Any) -> Any:
+        return live
+
+    return [(Teller, "again", silent)]
+
+
+def stored_answers_are_left() -> Sequence[tuple[Any, str, Any]]:
+    async def none(self: Any, *_: Any, **__: Any) -> bool:
+        return False
+
+    return [(Acceptance, "_again", none), (Hearing, "_release", none)]
+
+
+def an_end_closes_its_row() -> Sequence[tuple[Any, str, Any]]:
+    whole = draft.drafted
+
+    def forgets(before: Any, events: Any, **more: Any) -> Any:
+        made = whole(before, events, **more)
+        if made.told.moved:
+            return made
+        return replace(made, append=replace(made.append, standing=None, wake_at=None))
+
+    return [(draft, "drafted", forgets)]
+
+
+def a_worker_sleeps(seed: int) -> Plan:
+    """A worker is stopped in the middle of a tool, and goes on when another is at it."""
+    dice = random.Random(f"sleeper {seed}")
+    tasks = [
+        Task(1.0 + n / 5, f"r{n}", "learns", None, "put,put,put|put,put", by="topic")
+        for n in range(4)
+    ]
+    faults = [
+        Fault(2.0 + dice.random() * 2, "pause", "tools", for_s=5.5 + dice.random() * 3, number=n)
+        for n in (0,)
+    ]
+    slow = [Fault(1.0 + dice.random() * 6, "slow tool", point="tool.begin") for _ in range(8)]
+    return Plan(seed, tuple(tasks), (*faults, *slow))
+
+
+def a_worker_dies_holding(seed: int) -> Plan:
+    """A worker dies once it has put a message aside, and another asks the model again."""
+    tasks = [Task(1.0 + n, f"r{n}", "guarded", None, "put|put", by="topic") for n in range(3)]
+    faults = [Fault(1.2, "kill", "llm", "db.after", "put_held", for_s=2.0)]
+    return Plan(seed, tuple(tasks), tuple(faults))
+
+
+SABOTAGES = (
+    Sabotage("no expected seq in the append", no_expected_seq, 70),
+    Sabotage("offsets are committed before the hearing", offsets_before_handling, 4),
+    Sabotage("outcomes settle under an old epoch", old_epochs_settle, 4, a_worker_sleeps),
+    Sabotage("the supervisor sends nothing again", supervisor_sleeps, 3),
+    Sabotage("a run id may be taken twice", run_ids_repeat, 2),
+    Sabotage("results have a new id each time", results_without_id, 1),
+    Sabotage("events are published without those before", only_fresh_events, 3),
+    Sabotage("a claim is never busy", claims_never_busy, 6),
+    Sabotage("what is in doubt is run again", doubts_are_run_again, 44),
+    Sabotage("each attempt has an idempotency key of its own", keys_of_attempts, 2),
+    Sabotage("turns of a session are always free", turns_are_free, 3),
+    Sabotage("held text is not released", held_text_stays, 2),
+    Sabotage(
+        "held text of a lost attempt stays", held_text_outlives_its_run, 2, a_worker_dies_holding
+    ),
+    Sabotage("attempts of a model share an epoch", attempts_share_an_epoch, 59),
+    Sabotage("a wiped broker goes unnoticed", a_wiped_broker_goes_unnoticed, 12),
+    Sabotage("tools act before their claim stands", acts_before_its_claim, 9),
+    Sabotage("a redelivery sends nothing again", nothing_is_told_again, 2),
+    Sabotage("what follows an end keeps no row", an_end_closes_its_row, 334),
+)
+
+
+def main() -> int:
+    """A table: which sabotage was caught by which seed, and by which law."""
+    missed = 0
+    for sabotage in SABOTAGES:
+        report, n = caught(sabotage)
+        missed += report is None
+        said = f"seed {report.seed} (the {n}. tried): {report.broken[0]}" if report else "MISSED"
+        print(f"{sabotage.name:52} {said[:140]}", flush=True)
+    return bool(missed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
