@@ -1,15 +1,15 @@
 """The run log and the effect ledger in memory: the same laws, nothing kept."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from actalog_core.clock import Clock, system_clock
 from actalog_core.errors import RunExists, SequenceTaken, TurnTaken
 from actalog_log import chain
+from actalog_log.memory_calls import MemoryCalls
 from actalog_log.ports import (
     Append,
-    Claim,
     Decision,
     FoundRun,
     Head,
@@ -18,7 +18,6 @@ from actalog_log.ports import (
     Looming,
     Opening,
     OpenRun,
-    Renewed,
     RunRow,
     SessionHead,
     SessionOp,
@@ -37,16 +36,6 @@ class _Open:
     last_seq: int
     published_seq: int = 0
     wakes: int = 0
-
-
-@dataclass(slots=True)
-class _Call:
-    run_no: int
-    holder: str
-    lease_until: datetime
-    epoch: int = 1
-    settled: bool = False
-    outcome: bytes | None = None
 
 
 class MemoryLog:
@@ -381,98 +370,3 @@ class MemoryLog:
 
     async def installation_key(self) -> bytes:
         return b"a log in memory is kept by nobody"
-
-
-class MemoryCalls:
-    """Calls in a dictionary, with leases on the log's clock."""
-
-    def __init__(self, log: MemoryLog) -> None:
-        self.log = log
-        self.rows: dict[str, _Call] = {}
-
-    async def claim(
-        self, call_id: str, *, run_no: int, holder: str, lease_ms: int, take_over: bool = True
-    ) -> Claim:
-        now = self.log.clock()
-        until = now + timedelta(milliseconds=lease_ms)
-        row = self.rows.get(call_id)
-        if row is None:
-            self.rows[call_id] = _Call(run_no, holder, until)
-            return Claim(call_id, "claimed", 1, ended=self._ended(run_no))
-        if row.settled:
-            return Claim(call_id, "answered", row.epoch, row.outcome)
-        if row.holder == holder:
-            row.lease_until = until
-            state = "claimed" if row.epoch == 1 else "expired"
-            return Claim(call_id, state, row.epoch, ended=self._ended(run_no))
-        if row.lease_until >= now or not take_over:
-            return Claim(call_id, "busy", row.epoch)
-        row.epoch, row.holder, row.lease_until = row.epoch + 1, holder, until
-        return Claim(call_id, "expired", row.epoch, ended=self._ended(run_no))
-
-    def _ended(self, run_no: int) -> bool:
-        known = self.log.open.get(run_no)
-        return run_no in self.log.runs and (known is None or known.standing == "ended")
-
-    async def renew(self, holder: str, lease_ms: int, call_ids: Collection[str]) -> Renewed:
-        ended: set[str] = set()
-        lost: set[str] = set()
-        for call_id in call_ids:
-            row = self.rows.get(call_id)
-            if row is None or row.holder != holder or row.settled:
-                lost.add(call_id)
-                continue
-            row.lease_until = self.log.clock() + timedelta(milliseconds=lease_ms)
-            known = self.log.open.get(row.run_no)
-            if known is None or known.standing == "ended":
-                ended.add(call_id)
-        return Renewed(frozenset(ended), frozenset(lost))
-
-    async def raise_epoch(self, call_id: str, *, epoch: int, holder: str) -> int | None:
-        row = self.rows.get(call_id)
-        if row is None or row.settled or (row.epoch, row.holder) != (epoch, holder):
-            return None
-        row.epoch += 1
-        return row.epoch
-
-    async def settle(self, call_id: str, *, epoch: int, outcome: bytes) -> bool:
-        row = self.rows.get(call_id)
-        if row is None or row.settled or row.epoch != epoch:
-            return False
-        row.settled, row.outcome = True, outcome
-        return True
-
-    def clear(self, call_ids: Sequence[str]) -> None:
-        """Forget outcomes that the log has (protocol 6.6)."""
-        for call_id in call_ids:
-            if (row := self.rows.get(call_id)) is not None:
-                row.settled, row.outcome = True, None
-
-    def unsettled(self, run_no: int) -> bool:
-        """Whether a call of the run has no outcome yet."""
-        return any(row.run_no == run_no and not row.settled for row in self.rows.values())
-
-    def live(self, run_no: int) -> frozenset[str]:
-        """Ids of the run's calls that somebody holds now."""
-        now = self.log.clock()
-        rows = [(i, r) for i, r in self.rows.items() if r.run_no == run_no and not r.settled]
-        return frozenset(call_id for call_id, row in rows if row.lease_until >= now)
-
-    def abandon(self, run_no: int) -> int:
-        """Settle the run's calls whose lease has run out."""
-        gone = [call_id for call_id, number in self.expired() if number == run_no]
-        for call_id in gone:
-            self.rows[call_id].settled = True
-        return len(gone)
-
-    def expired(self) -> list[tuple[str, int]]:
-        """(call_id, run_no) of calls whose lease has run out."""
-        now = self.log.clock()
-        rows = self.rows.items()
-        return [(i, r.run_no) for i, r in rows if not r.settled and r.lease_until < now]
-
-    def unheard(self) -> list[tuple[str, int, bytes]]:
-        """(call_id, run_no, answer) of calls whose answer the log does not have for so long."""
-        now = self.log.clock()
-        rows = [(i, r) for i, r in self.rows.items() if r.settled and r.lease_until < now]
-        return [(i, r.run_no, r.outcome) for i, r in rows if r.outcome is not None]

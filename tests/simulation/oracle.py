@@ -6,14 +6,10 @@ Numbers are those of the invariants; the services' own words are not asked.
 import re
 from collections import Counter
 from collections.abc import Coroutine, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
-from actalog.rebuilding import Recorded, recorded
+from actalog.rebuilding import recorded
 from actalog.replaying import replay
-from actalog_bus.ports import Record
 from actalog_conductor.live import SETTLED
 from actalog_contracts.runs import (
     CallSettled,
@@ -29,29 +25,14 @@ from actalog_contracts.runs import (
     ToolReturned,
 )  # fmt: skip
 from actalog_core.errors import ChainBroken
-from actalog_log.ports import FoundRun
+from tests.simulation import published
 from tests.simulation.outside import final
+from tests.simulation.told import Told
 from tests.simulation.world import ENDS, World
 
 TOKEN = re.compile(r'"token": ?"([^"]+)"')
 BY_CONDUCTOR = ("rejected", "unknown_tool", "arguments")  # nobody is asked to run these
 ANSWERS = (ToolReturned, ToolFailed, ToolInDoubt, ModelReplied, ModelFailed)
-
-
-@dataclass(frozen=True)
-class Told:
-    """A run, as the log has it."""
-
-    found: FoundRun
-    run: Recorded
-
-    @property
-    def types(self) -> list[str]:
-        return [one.type for one in self.run.stored]
-
-    @property
-    def name(self) -> str:
-        return f"run {self.found.row.run_no} ({self.found.row.run_id})"
 
 
 def violations(world: World) -> list[str]:
@@ -65,7 +46,7 @@ def violations(world: World) -> list[str]:
     ]
     checks = (
         _i1_no_loss, _i2_no_phantom, _i3_one_end, _i4_dense, _i5_effects, _i6_epochs, _i7_same,
-        _i8_order, _i8_results, _i9_stream, _turns, _i14_converged, _i15_honest, _people, _nothing_left,
+        published.in_order, published.results, published.stream, _turns, _i14_converged, _i15_honest, _people, _nothing_left,
     )  # fmt: skip
     found = [said for check in checks for said in check(world, runs)]
     return [*found, *(f"loop: {error!r}" for error in world.loop.errors)]
@@ -207,79 +188,6 @@ def _i7_same(world: World, runs: Sequence[Told]) -> Iterator[str]:
         difference = _now(replay(world.database.log, one.run))
         if difference is not None:
             yield f"I7: {one.name} replays differently at {difference.seq}: {difference}"
-
-
-def _i8_order(world: World, runs: Sequence[Told]) -> Iterator[str]:
-    """Every event was published, and none before the one before it."""
-    seen: dict[str, int] = {}
-    ids: dict[tuple[str, int], bytes] = {}
-    for record in _of(world, "actalog.events"):
-        told = orjson.loads(record.value or b"")
-        run_id, seq = told["run_id"], told["seq"]
-        if seq > seen.get(run_id, 0) + 1:
-            yield f"I8: event {seq} of {run_id} came after {seen.get(run_id, 0)}"
-        seen[run_id] = max(seq, seen.get(run_id, 0))
-        hash = told["hash"].encode() + (record.header("ce_id") or b"")
-        if ids.setdefault((run_id, seq), hash) != hash:
-            yield f"I8: event {seq} of {run_id} was published with two faces"
-    for one in runs:
-        last, published = one.found.head.seq, seen.get(one.found.row.run_id, 0)
-        if published != last:
-            yield f"I8: {one.name} has {last} events, {published} were published: {one.types}"
-
-
-def _of(world: World, topic: str) -> list[Record]:
-    return [one for one in world.broker.history if one.topic == topic]
-
-
-def _i8_results(world: World, runs: Sequence[Told]) -> Iterator[str]:
-    """A result for every pause and end of a run that a task started, and no other."""
-    told: dict[str, dict[int, Any]] = {}
-    for record in _of(world, "actalog.results"):
-        said = orjson.loads(record.value or b"")
-        if said["type"] != "run.result.v1":
-            continue
-        mine = told.setdefault(said["run_id"], {})
-        if mine.setdefault(said["seq"], said) != said:
-            yield f"I8: result {said['id']} was told in two ways"
-    for one in runs:
-        row = one.found.row
-        speaks = [
-            seq for seq, kind in enumerate(one.types, 1) if kind in ENDS or kind == "run.paused.v1"
-        ] if row.turn is not None else []  # fmt: skip
-        have = told.get(row.run_id, {})
-        if set(have) - set(speaks):
-            yield f"I8: {one.name} has results at {sorted(have)}, its log at {speaks}"
-        if speaks and speaks[-1] not in have:
-            yield f"I8: {one.name} has no result of its end ({speaks}, told {sorted(have)})"
-
-
-def _i9_stream(world: World, runs: Sequence[Told]) -> Iterator[str]:
-    """What was shown of a message's last epoch is what the log has."""
-    shown: dict[tuple[str, int], dict[int, str]] = {}
-    for record in _of(world, "actalog.stream"):
-        said = orjson.loads(record.value or b"")
-        if said["type"] == "stream.delta.v1" and said.get("kind", "text") == "text":
-            parts = shown.setdefault((said["call_id"], said["epoch"]), {})
-            if parts.setdefault(said["offset"], said["text"]) != said["text"]:
-                yield f"I9: {said['call_id']} was shown in two ways in epoch {said['epoch']}"
-    for one in runs:
-        for event in one.run.events:
-            if not isinstance(event, ModelReplied):
-                continue
-            whole = "".join(
-                t for _, t in sorted(shown.get((event.call_id, event.epoch), {}).items())
-            )
-            if whole and event.text is None:
-                yield f"I9: {event.call_id} was shown although it is held"
-            elif whole and not (event.text or "").startswith(whole) and not _gap(shown, event):
-                yield f"I9: {event.call_id} was shown as {whole!r}, the log has {event.text!r}"
-
-
-def _gap(shown: dict[tuple[str, int], dict[int, str]], event: ModelReplied) -> bool:
-    """Deltas may get lost: then what is there must still be at its place."""
-    parts = shown[event.call_id, event.epoch]
-    return all((event.text or "")[at : at + len(text)] == text for at, text in parts.items())
 
 
 def _turns(world: World, runs: Sequence[Told]) -> Iterator[str]:

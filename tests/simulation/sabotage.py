@@ -22,7 +22,8 @@ from actalog_conductor.acceptance import Acceptance
 from actalog_conductor.hearing import Hearing
 from actalog_conductor.supervisor import Supervisor
 from actalog_conductor.telling import Teller
-from actalog_log.memory import MemoryCalls, MemoryLog
+from actalog_log.memory import MemoryLog
+from actalog_log.memory_calls import MemoryCalls
 from actalog_log.ports import Append, Claim, Opening
 from actalog_tools import attempt, run_context
 from tests.simulation.plan import Fault, Plan, Task, plan

@@ -8,7 +8,8 @@ import pytest
 
 from actalog_log import chain
 from actalog_log.calls import PostgresCalls
-from actalog_log.memory import MemoryCalls, MemoryLog
+from actalog_log.memory import MemoryLog
+from actalog_log.memory_calls import MemoryCalls
 from actalog_log.ports import Append, Decision, Head, NewEvent, Renewed, RunRow, Standing
 from actalog_log.postgres import PostgresLog
 
