@@ -3,7 +3,6 @@
 python -m tests.simulation.sabotage
 """
 
-import random
 import sys
 import uuid
 from collections.abc import Callable, Generator, Sequence
@@ -26,7 +25,16 @@ from actalog_log.memory import MemoryLog
 from actalog_log.memory_calls import MemoryCalls
 from actalog_log.ports import Append, Claim, Opening
 from actalog_tools import attempt, run_context
-from tests.simulation.plan import Fault, Plan, Task, plan
+from tests.simulation.aimed import (
+    attempts_break,
+    conductors_change,
+    conductors_die,
+    the_broker_is_wiped,
+    workers_die_acting,
+    workers_die_holding,
+    workers_sleep,
+)
+from tests.simulation.plan import Plan, plan
 from tests.simulation.running import Report, simulate
 
 MOST_SEEDS = 120
@@ -234,48 +242,32 @@ def an_end_closes_its_row() -> Sequence[tuple[Any, str, Any]]:
     return [(draft, "drafted", forgets)]
 
 
-def a_worker_sleeps(seed: int) -> Plan:
-    """A worker is stopped in the middle of a tool, and goes on when another is at it."""
-    dice = random.Random(f"sleeper {seed}")
-    tasks = [
-        Task(1.0 + n / 5, f"r{n}", "learns", None, "put,put,put|put,put", by="topic")
-        for n in range(4)
-    ]
-    faults = [
-        Fault(2.0 + dice.random() * 2, "pause", "tools", for_s=5.5 + dice.random() * 3, number=n)
-        for n in (0,)
-    ]
-    slow = [Fault(1.0 + dice.random() * 6, "slow tool", point="tool.begin") for _ in range(8)]
-    return Plan(seed, tuple(tasks), (*faults, *slow))
-
-
-def a_worker_dies_holding(seed: int) -> Plan:
-    """A worker dies once it has put a message aside, and another asks the model again."""
-    tasks = [Task(1.0 + n, f"r{n}", "guarded", None, "put|put", by="topic") for n in range(3)]
-    faults = [Fault(1.2, "kill", "llm", "db.after", "put_held", for_s=2.0)]
-    return Plan(seed, tuple(tasks), tuple(faults))
-
-
 SABOTAGES = (
-    Sabotage("no expected seq in the append", no_expected_seq, 70),
-    Sabotage("offsets are committed before the hearing", offsets_before_handling, 4),
-    Sabotage("outcomes settle under an old epoch", old_epochs_settle, 4, a_worker_sleeps),
+    Sabotage("no expected seq in the append", no_expected_seq, 1, conductors_change),
+    Sabotage(
+        "offsets are committed before the hearing", offsets_before_handling, 1, conductors_die
+    ),
+    Sabotage("outcomes settle under an old epoch", old_epochs_settle, 1, workers_sleep),
     Sabotage("the supervisor sends nothing again", supervisor_sleeps, 3),
     Sabotage("a run id may be taken twice", run_ids_repeat, 2),
     Sabotage("results have a new id each time", results_without_id, 1),
-    Sabotage("events are published without those before", only_fresh_events, 3),
-    Sabotage("a claim is never busy", claims_never_busy, 6),
-    Sabotage("what is in doubt is run again", doubts_are_run_again, 44),
-    Sabotage("each attempt has an idempotency key of its own", keys_of_attempts, 2),
+    Sabotage("events are published without those before", only_fresh_events, 1, conductors_die),
+    Sabotage("a claim is never busy", claims_never_busy, 1, conductors_change),
+    Sabotage("what is in doubt is run again", doubts_are_run_again, 1, workers_die_acting),
+    Sabotage(
+        "each attempt has an idempotency key of its own", keys_of_attempts, 1, workers_die_acting
+    ),
     Sabotage("turns of a session are always free", turns_are_free, 3),
     Sabotage("held text is not released", held_text_stays, 2),
     Sabotage(
-        "held text of a lost attempt stays", held_text_outlives_its_run, 2, a_worker_dies_holding
+        "held text of a lost attempt stays", held_text_outlives_its_run, 1, workers_die_holding
     ),
-    Sabotage("attempts of a model share an epoch", attempts_share_an_epoch, 59),
-    Sabotage("a wiped broker goes unnoticed", a_wiped_broker_goes_unnoticed, 12),
-    Sabotage("tools act before their claim stands", acts_before_its_claim, 9),
-    Sabotage("a redelivery sends nothing again", nothing_is_told_again, 2),
+    Sabotage("attempts of a model share an epoch", attempts_share_an_epoch, 1, attempts_break),
+    Sabotage(
+        "a wiped broker goes unnoticed", a_wiped_broker_goes_unnoticed, 1, the_broker_is_wiped
+    ),
+    Sabotage("tools act before their claim stands", acts_before_its_claim, 1, workers_die_acting),
+    Sabotage("a redelivery sends nothing again", nothing_is_told_again, 1, conductors_die),
     Sabotage("what follows an end keeps no row", an_end_closes_its_row, 334),
 )
 

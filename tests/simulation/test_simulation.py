@@ -4,11 +4,13 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.simulation.plan import plan
+from tests.simulation.aimed import AIMED
+from tests.simulation.plan import Plan, plan
 from tests.simulation.running import Report, kept, simulate
 
 ROOT = Path(__file__).parents[2]
@@ -26,6 +28,14 @@ def report(seed: int) -> Report:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_what_was_promised_holds_whatever_goes_wrong(seed: int):
     assert list(report(seed).broken) == []
+
+
+@pytest.mark.parametrize("aimed", AIMED, ids=lambda one: one.__name__)
+def test_what_was_promised_holds_where_a_plan_aims_at_it(aimed: Callable[[int], Plan]):
+    for seed in (1, 2):
+        told = simulate(seed, of=aimed(seed))
+        assert told.hits
+        assert list(told.broken) == []
 
 
 def test_the_seeds_are_not_empty():

@@ -1,0 +1,72 @@
+"""Plans that aim at one thing: what a general seed meets seldom, these meet nearly always."""
+
+import random
+
+from tests.simulation.plan import Fault, Plan, Task
+
+
+def _plan(seed: int, tasks: list[Task], faults: list[Fault]) -> Plan:
+    return Plan(seed, tuple(tasks), tuple(sorted(faults, key=lambda one: one.at)))
+
+
+def _tasks(agent: str, script: str, *, count: int = 5, by: str = "topic") -> list[Task]:
+    return [Task(1.0 + n / 2, f"r{n}", agent, None, script, by=by) for n in range(count)]
+
+
+def workers_sleep(seed: int) -> Plan:
+    """A worker is stopped in the middle of a tool, and goes on when another is at it."""
+    dice = random.Random(f"sleeper {seed}")
+    faults = [Fault(2.0 + dice.random() * 2, "pause", "tools", for_s=5.5 + dice.random() * 3)]
+    faults += [Fault(1.0 + dice.random() * 6, "slow tool", point="tool.begin") for _ in range(8)]
+    return _plan(seed, _tasks("learns", "put,put,put|put,put", count=4), faults)
+
+
+def workers_die_holding(seed: int) -> Plan:
+    """A worker dies once it has put a message aside, and another asks the model again."""
+    faults = [Fault(1.2, "kill", "llm", "db.after", "put_held", for_s=2.0)]
+    return _plan(seed, _tasks("guarded", "put|put", count=3), faults)
+
+
+def workers_die_acting(seed: int) -> Plan:
+    """A worker dies once its tool has acted, and before anybody knows."""
+    faults = [Fault(1.0 + n, "kill", "tools", "tool.effect", for_s=1.0) for n in range(5)]
+    return _plan(seed, _tasks("acts", "pay,put|put,pay|pay"), faults)
+
+
+def conductors_change(seed: int) -> Plan:
+    """A conductor is stopped, and goes on with what it knew when others have gone on."""
+    dice = random.Random(f"changing {seed}")
+    faults = [Fault(1.5, "pause", "conductor", for_s=7 + dice.random() * 4, number=0)]
+    faults += [Fault(2.0 + n * 2, "rebalance", "conductor") for n in range(5)]
+    topics = ("actalog.replies", "actalog.tools.commands")
+    faults += [Fault(2.0 + n, "again", what=topics[n % 2], count=10) for n in range(10)]
+    return _plan(seed, _tasks("acts", "look,put|pay,look|put"), faults)
+
+
+def conductors_die(seed: int) -> Plan:
+    """Conductors die at every moment of a hearing, one after the other."""
+    dice = random.Random(f"dying {seed}")
+    points = ("db.before", "db.after", "publish.before", "publish.after")
+    faults = [
+        Fault(1.0 + n / 2, "kill", "conductor", dice.choice(points), for_s=0.5) for n in range(8)
+    ]
+    return _plan(seed, _tasks("acts", "look,put|pay,look", count=8), faults)
+
+
+def attempts_break(seed: int) -> Plan:
+    """Models break off in the middle of their messages."""
+    faults = [Fault(1.0 + n / 2, "broken model", point="model.begin", what="cut") for n in range(6)]
+    return _plan(seed, _tasks("acts", "look|look"), faults)
+
+
+def the_broker_is_wiped(seed: int) -> Plan:
+    """The broker loses all it has while everybody is at work."""
+    dice = random.Random(f"wiping {seed}")
+    faults = [Fault(2.0 + dice.random() * 2, "wipe", for_s=0.2)]
+    return _plan(seed, _tasks("acts", "look,put|pay,look|put", by="gateway"), faults)
+
+
+AIMED = (
+    workers_sleep, workers_die_holding, workers_die_acting, conductors_change, conductors_die,
+    attempts_break, the_broker_is_wiped,
+)  # fmt: skip
