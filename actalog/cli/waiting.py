@@ -1,19 +1,17 @@
 """Protocol 16.2: a service that finds no broker or database waits and says what it waits for."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 import asyncpg
-import structlog
 
 from actalog.cli.reach import NoDatabase
 from actalog_core.errors import Transient
+from actalog_core.waiting import Waiting
 from actalog_log.database import connect
 from actalog_log.migrate import checksum, migrate, scripts
 
 T = TypeVar("T")
-log = structlog.get_logger()
 
 AWAY = (OSError, TimeoutError, Transient, asyncpg.PostgresConnectionError,
         asyncpg.CannotConnectNowError, asyncpg.InvalidCatalogNameError)  # fmt: skip
@@ -64,15 +62,15 @@ async def until(
     what: str, ask: Callable[[], Awaitable[T]], *, say: Callable[[str | None], None]
 ) -> T:
     """Ask until it works. `say` is told what is waited for, and None at the end."""
-    wait_s = 0.2
+    waiting = Waiting()
     while True:
         try:
             found = await ask()
         except AWAY as error:
-            say(f"{what}: {error or type(error).__name__}")
-            log.warning("waiting", what=what, error=str(error) or type(error).__name__)
-            await asyncio.sleep(wait_s)
-            wait_s = min(5.0, wait_s * 2)
+            said = f"{what}: {error or type(error).__name__}"
+            say(said)
+            await waiting.pause(said)
         else:
             say(None)
+            waiting.over()
             return found

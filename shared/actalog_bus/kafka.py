@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 
-import structlog
 from aiokafka.errors import KafkaError
 
 from actalog_bus.dead import Fault, dead_letter
@@ -14,8 +13,7 @@ from actalog_bus.settings import KafkaSettings
 from actalog_bus.subscription import Subscription
 from actalog_bus.wiring import Consumers
 from actalog_core.errors import Transient
-
-log = structlog.get_logger()
+from actalog_core.waiting import Waiting
 
 
 class TopicUnknown(Transient):
@@ -102,33 +100,26 @@ class KafkaBus:
 
     async def _connected(self) -> None:
         """Protocol 16.2: a broker that is not there is waited for."""
-        wait_s = 0.2
+        waiting = Waiting()
         while True:
             try:
-                return await self._publisher.start()
-            except (KafkaError, OSError) as error:
+                await self._publisher.start()
+                return waiting.over()
+            except (KafkaError, OSError):
                 self._missing = f"bus: no broker at {self.settings.bootstrap}"
-                log.warning(
-                    "waiting for the broker",
-                    broker=self.settings.bootstrap,
-                    error=type(error).__name__,
-                )
-            await asyncio.sleep(wait_s)
-            wait_s = min(5.0, wait_s * 2)
+            await waiting.pause(self._missing)
 
     async def _topics_there(self) -> None:
         wanted = {topic for listen in self._listens for topic in listen.topics}
-        wait_s = 0.2
+        waiting = Waiting()
         while True:
             with contextlib.suppress(KafkaError):
                 await self._publisher.learn()
             missing = sorted(t for t in wanted if self._publisher.partitions(t) is None)
             if not missing:
-                return
+                return waiting.over()
             self._missing = f"bus: no topic {', '.join(missing)}"
-            log.warning("waiting for topics", topics=missing)
-            await asyncio.sleep(wait_s)
-            wait_s = min(5.0, wait_s * 2)
+            await waiting.pause(self._missing)
 
     async def _closed(self) -> None:
         consumers, self._consumers = self._consumers, None

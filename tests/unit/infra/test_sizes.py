@@ -14,7 +14,7 @@ LARGER = {
     "shared/actalog_log/ports.py": 430,
     "shared/actalog_log/postgres.py": 410,
 }
-TESTS_MOST = 350
+TESTS_MOST = 400  # lists of sentences, each read alone
 
 
 def _sources() -> list[Path]:
