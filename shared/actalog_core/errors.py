@@ -25,6 +25,10 @@ class Permanent(ActalogError):
     """Can never succeed."""
 
 
+class NewerBuild(Transient):
+    """A newer build wrote this: it waits for one."""
+
+
 class SequenceTaken(Transient):
     """Somebody appended first. Read again and decide again."""
 

@@ -1,21 +1,37 @@
 """Run events as the log keeps them: canonical bytes without the type, which is a column."""
 
+from collections.abc import Callable, Mapping
 from functools import cache
+from typing import Any
 
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from actalog_contracts.runs import AnyRunEvent, RunEvent
 from actalog_core.canonical import canonical
-from actalog_core.errors import Undecodable
+from actalog_core.errors import NewerBuild, Undecodable
 
 RULES_VERSION = 1
 """Version of deciders, renderer and rule packs. 1: the first."""
 
 
+Upcaster = Callable[[Mapping[str, Any]], tuple[str, Mapping[str, Any]]]
+
+UPCASTERS: Mapping[str, Upcaster] = {}
+"""By an old type: what makes the next version of its payload. A type that was ever written is
+either one of today's or stands here; the log keeps what was written, for ever."""
+
+
 @cache
 def _adapter() -> TypeAdapter[RunEvent]:
     return TypeAdapter(AnyRunEvent)
+
+
+@cache
+def known_types() -> frozenset[str]:
+    """The types of event that this build writes."""
+    members = RunEvent.__args__
+    return frozenset(member.model_fields["type"].default for member in members)
 
 
 def encode(event: RunEvent) -> tuple[str, bytes]:
@@ -34,9 +50,21 @@ def decode(kind: str, payload: bytes) -> RunEvent:
     """The event that was stored. Unknown fields are ignored: a newer build may have added them.
 
     Raises:
-        Undecodable: the type is unknown to this build, or the payload is not of its shape.
+        NewerBuild: this build does not know the type.
+        Undecodable: the payload is not of its shape.
     """
     try:
-        return _adapter().validate_python({**orjson.loads(payload), "type": kind})
+        told: Mapping[str, Any] = orjson.loads(payload)
+        while (upcast := UPCASTERS.get(kind)) is not None:
+            kind, told = upcast(told)
+        if kind not in known_types():
+            raise NewerBuild(kind)
+        return _adapter().validate_python({**told, "type": kind})
     except (ValidationError, orjson.JSONDecodeError) as error:
         raise Undecodable(f"{kind}: {error}") from error
+
+
+def written_by_newer(kind: str) -> bool:
+    """Whether an event that a reader passes over is unknown to this build altogether: it may be
+    one that the reader should have heard."""
+    return kind not in known_types() and kind not in UPCASTERS

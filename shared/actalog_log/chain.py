@@ -6,7 +6,7 @@ from datetime import datetime
 
 from actalog_core.canonical import sha256_parts
 from actalog_core.clock import rfc3339
-from actalog_core.errors import ChainBroken, Undecodable
+from actalog_core.errors import ChainBroken, NewerBuild
 from actalog_log.ports import Head, NewEvent, RunRow, StoredEvent
 
 PLAIN = 1
@@ -22,10 +22,10 @@ def unseal(sealed: bytes) -> bytes:
     """The payload in an envelope.
 
     Raises:
-        Undecodable: the format is of a newer build.
+        NewerBuild: this build does not know the format.
     """
     if sealed[:1] != b"\x01":
-        raise Undecodable(f"envelope format {sealed[:1].hex() or 'none'} is unknown to this build")
+        raise NewerBuild(f"envelope format {sealed[:1].hex() or 'none'}")
     return sealed[5:]
 
 

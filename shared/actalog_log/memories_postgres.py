@@ -7,7 +7,7 @@ import structlog
 
 from actalog_contracts.runs import MemoryNote, MemoryOp, MemoryUpdated, SessionSummarised
 from actalog_core.canonical import clean_text
-from actalog_core.errors import Undecodable
+from actalog_core.errors import NewerBuild, Undecodable
 from actalog_core.events import decode
 from actalog_log import chain
 from actalog_log.database import Connection, Pool
@@ -125,7 +125,7 @@ class PostgresMemories:
 async def _apply(connection: Connection, row: Any) -> None:
     try:
         event = decode(row["type"], chain.unseal(row["payload"]))
-    except Undecodable as error:
+    except (NewerBuild, Undecodable) as error:
         # Of a newer build, which rebuilds; what comes after it must not wait for that.
         log.error("event_skipped", run_no=row["run_no"], seq=row["seq"], error=type(error).__name__)
         return

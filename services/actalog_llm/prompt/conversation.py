@@ -17,7 +17,8 @@ from actalog_contracts.runs import (
     ToolInDoubt,
     ToolReturned,
 )
-from actalog_core.events import decode
+from actalog_core.errors import NewerBuild
+from actalog_core.events import UPCASTERS, decode, written_by_newer
 from actalog_llm.prompt.ids import role_of_call, tool_name, wished
 from actalog_llm.prompt.parts import (
     ASSISTANT,
@@ -92,12 +93,18 @@ class Conversation:
         self._turn: _Turn | None = None
 
     def hear(self, event: StoredEvent) -> None:
-        """The next event of the run; another one is passed over."""
+        """The next event of the run; another one is passed over.
+
+        Raises:
+            NewerBuild: this build does not know the event, so it cannot tell the prompt.
+        """
         if event.seq != self.seq + 1:
             return
-        self.seq = event.seq
-        if event.type in HEARD:
+        if event.type in HEARD or event.type in UPCASTERS:
             self._hear(event.seq, decode(event.type, event.payload))
+        elif written_by_newer(event.type):
+            raise NewerBuild(event.type)
+        self.seq = event.seq
 
     def parts(self) -> list[Part]:
         """Everything so far."""

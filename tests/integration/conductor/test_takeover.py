@@ -1,16 +1,24 @@
 """A conductor dies, or its partitions go to another: nothing is lost and nothing done twice."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 
 import pytest
 
 from actalog_bus.ports import Outgoing
-from actalog_contracts.calls import RunTool, answer
+from actalog_contracts.calls import CallModel, RunTool, answer
 from actalog_contracts.runs import ToolReturned
+from actalog_core import events
 from actalog_core.errors import DataRefused, Transient
-from actalog_log.ports import Decision, Head
+from actalog_log.ports import Append, Decision, Head, NewEvent
 from tests.integration.conductor.world import SERVICES, World
 from tests.unit.actalog_conductor.spec import PLAIN
+
+
+async def _until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not true():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 async def another(world: World) -> World:
@@ -49,6 +57,32 @@ async def test_a_broker_that_was_silent_after_the_commit_is_told_all_of_it(world
     assert await world.statuses() == {"completed"}
     told = [one.header("ce_id") for one in world.bus.records("actalog.events")]
     assert told == [f"r:{seq}".encode() for seq in range(1, 6)]
+
+
+async def test_a_run_with_events_of_a_newer_build_waits_for_one(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    """While two builds run side by side, the older one may hear of a run that the newer one had."""
+    world.deaf = {"llm"}
+    await world.start()
+    await world.task()
+    await world.bus.drained()
+    found = await world.log.find_run("default", "r")
+    assert found is not None
+    flown = NewEvent("run.flown.v9", b"{}", world.clock())
+    await world.log.append(Decision((Append(found.row.run_no, found.head, (flown,)),)))
+    world.runs().forget()
+    (command,) = [one for one in world.asked if isinstance(one, CallModel)]
+    await world.postman.reply(answer(command, await world.think(command)))
+    world.deaf = set()
+    await world.task("other")
+    await _until(lambda: world.statuses_now() == {"completed"})
+    assert {one["run_id"] for one in world.results_now()} == {"other"}
+    assert world.bus.records("actalog.replies.dlq") == []
+    newer: dict[str, events.Upcaster] = {"run.flown.v9": lambda told: ("run.started.v1", told)}
+    monkeypatch.setattr(events, "UPCASTERS", newer)  # what the newer build knows
+    await _until(lambda: len(world.results_now()) == 2)
+    assert world.statuses_now() == {"completed"}
 
 
 async def test_what_was_cached_is_forgotten_when_partitions_are_assigned(world: World):

@@ -209,7 +209,14 @@ class World:
 
     async def results(self, topic: str = "actalog.results") -> list[dict[str, Any]]:
         await self.bus.drained()
+        return self.results_now(topic)
+
+    def results_now(self, topic: str = "actalog.results") -> list[dict[str, Any]]:
+        """While something is still tried again."""
         return [json.loads(one.value or b"") for one in self.bus.records(topic)]
+
+    def statuses_now(self) -> set[str]:
+        return {one["status"] for one in self.results_now()}
 
     async def result(self) -> dict[str, Any]:
         (one,) = await self.results()

@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from actalog_core.errors import ChainBroken, Undecodable
+from actalog_core.errors import ChainBroken, NewerBuild
 from actalog_log import chain
 from actalog_log.ports import Head, NewEvent, RunRow, StoredEvent
 
@@ -59,5 +59,5 @@ def test_the_number_and_the_user_are_not_part_of_the_chain():
 
 
 def test_an_envelope_of_a_newer_build_is_not_guessed_at():
-    with pytest.raises(Undecodable, match="ff"):
+    with pytest.raises(NewerBuild, match="ff"):
         chain.unseal(b"\xff....")
