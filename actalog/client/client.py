@@ -21,6 +21,7 @@ from actalog_contracts.tasks import (
 from actalog_core.errors import Transient
 
 if TYPE_CHECKING:
+    from actalog.client.blocking import BlockingClient
     from actalog.platform import Platform
 
 RESTS = (
@@ -35,7 +36,8 @@ class NoPlatform(Transient):
 
 
 class Client:
-    """Talks to a platform: `async with Client() as client`.
+    """Talks to a platform: `async with Client() as client`; without an event loop `with Client()
+    as client`, whose verbs wait for their answers.
 
     Without arguments over Kafka, where the settings or a running `actalog up` say it is;
     `Client(kafka="host:9092")`, `Client(http="http://127.0.0.1:7777")` or
@@ -63,6 +65,18 @@ class Client:
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
+
+    def __enter__(self) -> "BlockingClient":
+        from actalog.client.blocking import BlockingClient
+        from actalog.run.loop import BACKGROUND
+
+        BACKGROUND.run(self.start())
+        return BlockingClient(self)
+
+    def __exit__(self, *_: object) -> None:
+        from actalog.run.loop import BACKGROUND
+
+        BACKGROUND.run(self.stop())
 
     async def start(self) -> None:
         """Connect.

@@ -28,6 +28,7 @@ class Fleet:
         default_factory=dict[str, "subprocess.Popen[bytes]"]
     )
     health: dict[str, int] = field(default_factory=dict[str, int])
+    http: dict[str, int] = field(default_factory=dict[str, int])  # gateways' ports
 
     async def start(self, services: Sequence[str] = SERVICES, *, copies: int = 1) -> None:
         """Start them and wait until each says that it is ready."""
@@ -40,11 +41,11 @@ class Fleet:
     def spawn(self, name: str, copy: int = 0) -> None:
         """One process; its output is in the folder."""
         each = f"{name}-{copy}"
-        self.health[each] = free_port()
+        self.health[each], self.http[each] = free_port(), free_port()
         env = {
             **self.env,
             "ACTALOG_HEALTH_PORT": str(self.health[each]),
-            "ACTALOG_PORT": str(free_port()),
+            "ACTALOG_PORT": str(self.http[each]),
             "ACTALOG_INSTANCE": str(copy),
             "ACTALOG_HOME": str(self.folder / each),
             "ACTALOG_LOG_FORMAT": "json",

@@ -1,6 +1,8 @@
 """What a person on call does with a paused run, and what the command line says of it."""
 
 import json
+import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -82,6 +84,22 @@ def test_an_approved_call_runs_and_the_log_says_who_let_it(home: Home):
     assert "tool.returned.v1" in ended(home, run)
     status, log, _ = home.run("log", run)
     assert "approve by ann: she called" in " ".join(log.split())
+
+
+PROGRAM = """
+from actalog import Client
+with Client() as client:
+    run = client.submit("agent:desk", "Hello there")
+    print(client.result(run, timeout=20).status)
+"""
+
+
+def test_a_program_beside_the_platform_finds_it_over_kafka(home: Home):
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM], env=home.env, capture_output=True, text=True, timeout=60,
+        check=False,
+    )  # fmt: skip
+    assert (done.stdout.strip(), done.returncode) == ("completed", 0), done.stderr
 
 
 def test_a_rejected_call_does_not_run_and_the_run_goes_on(home: Home):

@@ -112,6 +112,30 @@ async def test_a_paused_run_goes_on_when_it_is_resolved(
     assert ("rejected" in done.output) is error
 
 
+async def test_a_program_without_an_event_loop_waits_for_each_answer(platform: Platform):
+    def work() -> None:
+        with Client(http=f"http://127.0.0.1:{platform.on.settings.port}") as client:
+            done = client.result(client.submit("agent:a", "one"), timeout=10)
+            assert (done.status, done.output) == ("completed", "You said one")
+            types = [one.type for one in client.stream(done.run_id)]
+            assert (types[0], types[-1]) == ("run.accepted.v1", "run.completed.v1")
+            paused = client.result(client.submit("agent:a", "refund please"), timeout=10)
+            (required,) = paused.requirements
+            client.resolve(paused.run_id, required.id, "reject", by="ann")
+            assert "rejected" in str(client.result(paused.run_id, timeout=10).output)
+            client.cancel("later")
+            client.submit("agent:a", "one", run_id="later")
+            assert client.result("later", timeout=10).status == "cancelled"
+            with pytest.raises(Refused):
+                client.submit("agent:nobody", "one")
+            waits = client.submit("agent:a", "refund please")
+            client.result(waits, timeout=10)
+            with pytest.raises(TimeoutError):
+                client.result("never", timeout=0.2)
+
+    await asyncio.to_thread(work)
+
+
 async def test_a_cancel_before_its_task_cancels_it(client: Client):
     await client.cancel("r", reason="never mind", by="ann")
     await client.submit("agent:a", "one", run_id="r")
