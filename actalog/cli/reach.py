@@ -65,6 +65,11 @@ class Reach:
         )
 
 
+def no_rights(error: Exception) -> str:
+    """What mends it when a login may not read or write what services do."""
+    return f"ACTALOG_DATABASE_URL: {error}; grant actalog_service to its login."
+
+
 @asynccontextmanager
 async def open_log(dsn: str) -> AsyncGenerator[PostgresLog]:
     """The run log, for reading.
@@ -83,5 +88,7 @@ async def open_log(dsn: str) -> AsyncGenerator[PostgresLog]:
         yield log
     except asyncpg.UndefinedTableError as error:
         raise NoDatabase("it is not migrated; run `actalog migrate`.") from error
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise NoDatabase(no_rights(error)) from error
     finally:
         await log.stop()

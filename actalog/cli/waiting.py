@@ -5,8 +5,8 @@ from typing import TypeVar
 
 import asyncpg
 
-from actalog.cli.reach import NoDatabase
-from actalog_core.errors import Transient
+from actalog.cli.reach import NoDatabase, no_rights
+from actalog_core.errors import Permanent, Transient
 from actalog_core.waiting import Waiting
 from actalog_log.database import connect
 from actalog_log.migrate import checksum, migrate, scripts
@@ -15,6 +15,10 @@ T = TypeVar("T")
 
 AWAY = (OSError, TimeoutError, Transient, asyncpg.PostgresConnectionError,
         asyncpg.CannotConnectNowError, asyncpg.InvalidCatalogNameError)  # fmt: skip
+
+
+class NotAllowed(Permanent):
+    """The database refuses us."""
 
 
 class NotMigrated(Transient):
@@ -46,6 +50,8 @@ async def missing_migrations(dsn: str) -> Sequence[str]:
         rows = await connection.fetch("select name, checksum from migrations")
     except asyncpg.UndefinedTableError:
         rows = []
+    except asyncpg.InsufficientPrivilegeError as error:  # waiting would not help
+        raise NotAllowed(no_rights(error)) from error
     finally:
         await connection.close()
     there = {(row["name"], row["checksum"]) for row in rows}

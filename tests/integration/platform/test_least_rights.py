@@ -1,6 +1,10 @@
 """Services work with the rights of their role, and with no others."""
 
 import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -41,6 +45,31 @@ async def dsn(fresh_database: str) -> str:
 async def test_a_service_may_ask_whether_all_migrations_are_there(dsn: str):
     assert LOGIN in dsn
     assert await missing_migrations(dsn) == []
+
+
+@pytest.mark.parametrize(
+    "command", [("service", "llm"), ("status",), ("deploy", "--app", "actalog.examples.support_desk.app:app")]
+)  # fmt: skip
+async def test_a_login_without_the_role_is_told_what_to_grant(
+    fresh_database: str, command: tuple[str, ...], tmp_path: Path
+):
+    connection = await connect(fresh_database)
+    if not await connection.fetchval("select count(*) from pg_roles where rolname = 'nobody'"):
+        await connection.execute("create role nobody login")
+    await connection.close()
+    env = {
+        "PATH": os.environ["PATH"], "ACTALOG_KAFKA": f"127.0.0.1:{free_port()}",
+        "ACTALOG_DATABASE_URL": fresh_database.replace("//actalog@", "//nobody@"),
+        "ACTALOG_HEALTH_PORT": "0", "ACTALOG_HOME": str(tmp_path),
+        "ACTALOG_LOG_LEVEL": "error",
+    }  # fmt: skip
+    done = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-m", "actalog", *command], env=env, text=True,
+        capture_output=True, timeout=30, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "grant actalog_service" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 async def test_a_platform_with_the_rights_of_the_role_runs_calls_and_remembers(dsn: str):
