@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 def resolve(
     run: Annotated[str, typer.Argument(help="The run's id.", metavar="RUN")],
-    requirement: Annotated[str, typer.Argument(help="As `actalog requirements` shows it.")],
+    requirement: Annotated[
+        str, typer.Argument(help="As `actalog requirements` shows it.", metavar="REQUIREMENT")
+    ],
     approve: Annotated[bool, typer.Option("--approve", help="Let the call run.")] = False,
     reject: Annotated[bool, typer.Option("--reject", help="Do not let it run.")] = False,
     provide: Annotated[str | None, typer.Option(help="Values or a result.", metavar="JSON")] = None,

@@ -14,6 +14,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "settings.md": settings.written,
     "cli.md": cli.written,
     "http.md": http.written,
+    "openapi.json": http.openapi,
     "metrics.md": metrics.written,
 }
 

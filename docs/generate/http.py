@@ -1,11 +1,10 @@
 """From the gateway's routes."""
 
+import json
 from collections import defaultdict
 from typing import Any
 
-from fastapi import FastAPI
-
-from actalog_gateway.app import ROUTERS
+from actalog_gateway.app import routed
 from actalog_gateway.problems import STATUS_OF
 from actalog_gateway.routes_later import LATER
 from docs.generate.tables import code, page, table
@@ -39,11 +38,8 @@ def written() -> str:
 
 
 def _routes() -> dict[str, list[tuple[str, str, str]]]:
-    app = FastAPI(title="Actalog")
-    for router in ROUTERS:
-        app.include_router(router)
     found: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
-    paths: dict[str, dict[str, dict[str, Any]]] = app.openapi()["paths"]
+    paths: dict[str, dict[str, dict[str, Any]]] = routed().openapi()["paths"]
     for path, methods in paths.items():
         for method, told in methods.items():
             given = told.get("parameters", ())
@@ -52,3 +48,8 @@ def _routes() -> dict[str, list[tuple[str, str, str]]]:
             row = (code(f"{method.upper()} {path}"), ", ".join(beside), about)
             found[told["tags"][0]].append(row)
     return found
+
+
+def openapi() -> str:
+    """The same document that the gateway answers with."""
+    return json.dumps(routed().openapi(), indent=1, ensure_ascii=False) + "\n"

@@ -9,6 +9,7 @@ from actalog_core.clock import Clock, system_clock
 from actalog_core.service import Service
 from actalog_core.settings import Settings
 from actalog_gateway import (
+    described,
     problems,
     routes_agentos,
     routes_blobs,
@@ -62,15 +63,21 @@ def build_gateway(
     )  # fmt: skip
 
 
-def build_http(gateway: Gateway) -> FastAPI:
-    """The ASGI application."""
+def routed() -> FastAPI:
+    """The routes alone: what `/openapi.json` tells."""
     # `Traced` writes one span for what is posted; FastAPI's own would be three for every request.
     off: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
     app = FastAPI(title="Actalog", version="1", docs_url=None, redoc_url=None, telemetry=off)
+    for router in ROUTERS:
+        app.include_router(router, responses=described.ERRORS)
+    return app
+
+
+def build_http(gateway: Gateway) -> FastAPI:
+    """The ASGI application."""
+    app = routed()
     app.state.gateway = gateway
     problems.install(app)
-    for router in ROUTERS:
-        app.include_router(router)
     origins = [one.strip() for one in gateway.settings.cors_origins.split(",") if one.strip()]
     app.add_middleware(BodyLimit)
     if origins:

@@ -14,6 +14,7 @@ from actalog_contracts.tasks import RequirementResolve, RunCancel
 from actalog_gateway import agentos_forms as forms
 from actalog_gateway import agentos_runs as runs
 from actalog_gateway import agentos_shapes as shapes
+from actalog_gateway import described
 from actalog_gateway.agentos_told import AgentTeller
 from actalog_gateway.gateway import Gate, Gateway, PathId, RunId
 from actalog_gateway.problems import Problem, not_found
@@ -79,7 +80,7 @@ async def agent(agent_id: PathId, gate: Gate) -> dict[str, Any]:
     return shapes.agent(await definition_of(gate, agent_id))
 
 
-@router.post("/agents/{agent_id}/runs")
+@router.post("/agents/{agent_id}/runs", openapi_extra=described.RUN_FORM)
 async def run(
     agent_id: PathId, request: Request, gate: Gate,
     idempotency_key: Annotated[str | None, Header()] = None,
@@ -137,7 +138,7 @@ async def cancel(agent_id: PathId, run_id: RunId, gate: Gate) -> dict[str, Any]:
     return {}
 
 
-@router.post("/agents/{agent_id}/runs/{run_id}/continue")
+@router.post("/agents/{agent_id}/runs/{run_id}/continue", openapi_extra=described.CONTINUE_FORM)
 async def go_on(agent_id: PathId, run_id: RunId, request: Request, gate: Gate) -> Response:
     """Go on with a paused run: `tools` come back with `confirmed` true or false."""
     definition = await definition_of(gate, agent_id)

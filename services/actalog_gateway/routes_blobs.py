@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from actalog_core.canonical import keyed_digest
+from actalog_gateway import described
 from actalog_gateway.gateway import Gate, Gateway, PathId, Tenant
 from actalog_gateway.problems import Problem
 
@@ -14,7 +15,7 @@ router = APIRouter(prefix="/v1/blobs", tags=["blobs"])
 MEDIA_TYPE = re.compile(r"[\w.+-]{1,60}/[\w.+-]{1,60}")
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, openapi_extra=described.BYTES)
 async def put(request: Request, gate: Gate, tenant: Tenant = "default") -> JSONResponse:
     """Keep the body; the same bytes have the same id in a tenant."""
     data = await request.body()

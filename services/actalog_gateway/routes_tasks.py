@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from actalog_contracts.border import MAX_BYTES, BadInput, parse
 from actalog_contracts.tasks import Requirement, RequirementResolve, RunCancel
+from actalog_gateway import described
 from actalog_gateway.gateway import Gate, Gateway, PathId, QueryId, RunId, Tenant
 from actalog_gateway.problems import Problem
 from actalog_gateway.story import tell
@@ -17,7 +18,7 @@ from actalog_log.ports import FoundRun
 router = APIRouter(prefix="/v1", tags=["runs"])
 
 
-@router.post("/tasks", status_code=202)
+@router.post("/tasks", status_code=202, openapi_extra=described.TASK)
 async def submit(
     request: Request, gate: Gate, tenant: Tenant = "default",
     idempotency_key: Annotated[str | None, Header()] = None,
@@ -31,7 +32,7 @@ async def submit(
     return JSONResponse({**told, "target": accepted.target}, 202, headers=location)
 
 
-@router.post("/runs/{run_id}/cancel", status_code=202)
+@router.post("/runs/{run_id}/cancel", status_code=202, openapi_extra=described.CANCEL)
 async def cancel(
     run_id: RunId, request: Request, gate: Gate, tenant: Tenant = "default"
 ) -> dict[str, Any]:
@@ -49,7 +50,10 @@ async def send_cancel(gate: Gateway, cancel: RunCancel, tenant: str) -> None:
     await gate.acceptance.cancel(cancel, tenant_id=tenant, session_id=session_id)
 
 
-@router.post("/runs/{run_id}/requirements/{requirement_id}", status_code=202)
+@router.post(
+    "/runs/{run_id}/requirements/{requirement_id}", status_code=202,
+    openapi_extra=described.ANSWER,
+)  # fmt: skip
 async def resolve(
     run_id: RunId, requirement_id: PathId, request: Request, gate: Gate,
     tenant: Tenant = "default",

@@ -1,0 +1,97 @@
+"""What `/openapi.json` says of bodies and errors that routes read and answer by themselves."""
+
+from typing import Any
+
+from actalog_contracts.tasks import RequirementResolve, RunCancel
+
+FROM_THE_PATH = ("type", "run_id", "requirement_id", "tenant_id")
+_TEXT: dict[str, Any] = {"type": "string"}
+_PROBLEM: dict[str, Any] = {
+    "type": "object",
+    "required": ["detail", "error"],
+    "properties": {
+        "detail": {"description": "For AgentOS's clients: the message, or FastAPI's list."},
+        "error": {
+            "type": "object",
+            "required": ["code", "message", "field", "retryable"],
+            "properties": {
+                "code": _TEXT, "message": _TEXT, "field": {"type": ["string", "null"]},
+                "retryable": {"type": "boolean"},
+            },
+        },
+    },
+}  # fmt: skip
+ERRORS: dict[int | str, dict[str, Any]] = {
+    "4XX": {"description": "Refused: what is wrong, and in which field.",
+            "content": {"application/json": {"schema": _PROBLEM}}},
+    "503": {"description": "Too much waits, or the database is away; `Retry-After` says how long.",
+            "content": {"application/json": {"schema": _PROBLEM}}},
+}  # fmt: skip
+
+
+def _json(schema: dict[str, Any], *, required: bool) -> dict[str, Any]:
+    content = {"application/json": {"schema": schema}}
+    return {"requestBody": {"required": required, "content": content}}
+
+
+def _control(kind: "type[RunCancel | RequirementResolve]") -> dict[str, Any]:
+    """A control's schema without what its path says."""
+    schema = kind.model_json_schema()
+    fields = {
+        name: _without_refs(told)
+        for name, told in schema["properties"].items() if name not in FROM_THE_PATH
+    }  # fmt: skip
+    wanted = [name for name in schema.get("required", ()) if name in fields]
+    made = {"type": "object", "properties": fields, "additionalProperties": False}
+    return {**made, "required": wanted} if wanted else made
+
+
+def _without_refs(told: Any) -> Any:
+    """The one definition that these refer to is that of any JSON value."""
+    match told:
+        case {"$ref": "#/$defs/JsonValue"}:
+            return {}
+        case dict():
+            return {name: _without_refs(one) for name, one in _items(told)}
+        case list():
+            return [_without_refs(one) for one in _values(told)]
+        case _:
+            return told
+
+
+def _items(told: Any) -> list[tuple[str, Any]]:
+    return list(told.items())
+
+
+def _values(told: Any) -> list[Any]:
+    return list(told)
+
+
+TASK = _json({"$ref": "/schemas/task.submit.v1.json"}, required=True)
+CANCEL = _json(_control(RunCancel), required=False)
+ANSWER = _json(_control(RequirementResolve), required=True)
+BYTES = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+
+
+def _form(*required: str, **fields: dict[str, Any]) -> dict[str, Any]:
+    schema = {"type": "object", "properties": fields, "required": list(required)}
+    return {
+        "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
+    }
+
+
+_FLAG: dict[str, Any] = {"type": "boolean"}
+_FILES: dict[str, Any] = {"type": "array", "items": {"type": "string", "format": "binary"}}
+RUN_FORM = _form(
+    "message", message=_TEXT, stream={**_FLAG, "default": True}, background=_FLAG, session_id=_TEXT,
+    user_id=_TEXT, session_state=_TEXT, dependencies=_TEXT, metadata=_TEXT, output_schema=_TEXT,
+    files=_FILES,
+)  # fmt: skip
+CONTINUE_FORM = _form(
+    "session_id", session_id=_TEXT, tools=_TEXT, stream={**_FLAG, "default": True}, user_id=_TEXT
+)

@@ -1,0 +1,51 @@
+"""`/openapi.json`: what is posted is described, and every reference leads somewhere."""
+
+import json
+import re
+from collections.abc import Iterator
+from importlib import resources
+from typing import Any
+
+import pytest
+
+from actalog_gateway.app import routed
+
+DOCUMENT: dict[str, Any] = routed().openapi()
+POSTS = {path: told["post"] for path, told in DOCUMENT["paths"].items() if "post" in told}
+
+
+@pytest.mark.parametrize("path", sorted(POSTS.keys() - {"/agents/{agent_id}/runs/{run_id}/cancel"}))
+def test_what_is_posted_has_a_schema(path: str):
+    (content,) = POSTS[path]["requestBody"]["content"].values()
+    assert content["schema"]
+
+
+def test_every_route_tells_of_its_errors():
+    for path, methods in DOCUMENT["paths"].items():
+        for method, told in methods.items():
+            assert {"4XX", "503"} <= told["responses"].keys(), (method, path)
+
+
+def _references() -> Iterator[str]:
+    return iter(re.findall(r'"\$ref": "([^"]+)"', json.dumps(DOCUMENT)))
+
+
+def test_every_reference_leads_somewhere():
+    found = set(_references())
+    assert "/schemas/task.submit.v1.json" in found
+    for reference in found:
+        if reference.startswith("/schemas/"):
+            name = reference.removeprefix("/schemas/")
+            published = resources.files("actalog_contracts").joinpath("published", "schemas", name)
+            assert published.is_file(), reference
+        else:
+            kind = reference.removeprefix("#/components/schemas/")
+            assert kind in DOCUMENT["components"]["schemas"], reference
+
+
+def test_ids_of_the_path_are_no_fields_of_the_body():
+    path = "/v1/runs/{run_id}/requirements/{requirement_id}"
+    schema = POSTS[path]["requestBody"]["content"]["application/json"]["schema"]
+    assert {"decision", "digest", "arguments", "note", "by"} <= schema["properties"].keys()
+    assert schema["required"] == ["decision"]
+    assert "run_id" not in schema["properties"]
