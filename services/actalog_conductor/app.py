@@ -40,14 +40,15 @@ def build_app(
     )
     tasks, replies = (topics.full_name(one, prefix) for one in (topics.TASKS, topics.REPLIES))
     handlers = ConductorHandlers(log, hearing, outside, tasks, clock, monotonic)
+    supervisor = Supervisor(
+        log=log, waking=Waking(log, runs, teller, postman, clock), hear_row=outside.hear_row,
+        hear_answer=handlers.hear_answer, lagging=handlers.lagging, clock=clock,
+        monotonic=monotonic,
+    )  # fmt: skip
     bus.listen(
         Listen(
             topics=[tasks, replies], group=f"{prefix}.conductor", hear=handlers.hear, lane=lane,
-            assigned=runs.forget,
+            assigned=runs.forget, began_anew=supervisor.broker_began_anew,
         )
-    )  # fmt: skip
-    supervisor = Supervisor(
-        log=log, waking=Waking(log, runs, teller, postman, clock), hear_row=outside.hear_row,
-        hear_answer=handlers.hear_answer,        lagging=handlers.lagging, clock=clock, monotonic=monotonic,
     )  # fmt: skip
     return Service("conductor", [supervisor])

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import orjson
 
+from actalog_bus.envelope import stable_id
 from actalog_bus.ports import Record
 from actalog_conductor import agent_run
 from actalog_conductor.acceptance import Acceptance
@@ -13,7 +14,10 @@ from actalog_conductor.hearing import Hearing
 from actalog_conductor.live import Live
 from actalog_conductor.refusals import MessageWasRefused, Refusals, Refused
 from actalog_contracts.border import BadInput, Decoded, decode
+from actalog_contracts.runs import RequirementResolved
 from actalog_contracts.tasks import RequirementResolve, RunCancel, TaskSubmit
+from actalog_core import events
+from actalog_core.canonical import clean_text
 from actalog_log.ports import FoundRun, InboxRow, RunLog, Tombstone
 
 INBOX = "actalog-inbox-id"  # names the row that waits for this message (protocol 2.1)
@@ -74,7 +78,7 @@ class Outside:
             case RunCancel() as cancel:
                 await self._cancel(cancel)
             case RequirementResolve() as answer:
-                await self._resolve(answer)
+                await self._resolve(answer, cause=_cause(record, inbox))
             case other:
                 raise Refused("not_allowed", f"{other.type} is not supported by this version")
 
@@ -90,7 +94,7 @@ class Outside:
         if found is not None:
             await self.hearing.hear(found.row.run_no, Cancel(cancel.reason, cancel.by))
 
-    async def _resolve(self, answer: RequirementResolve) -> None:
+    async def _resolve(self, answer: RequirementResolve, *, cause: str) -> None:
         found = await self.log.find_run(answer.tenant_id or "default", answer.run_id)
         if found is None:
             raise Refused("unknown_run", "there is no such run", field="run_id")
@@ -100,8 +104,29 @@ class Outside:
             by=answer.by, arguments=arguments,
         )  # fmt: skip
         live = await self.hearing.runs.rebuild(found)
-        _check(live, heard, found)
-        await self.hearing.hear(found.row.run_no, heard)
+        try:
+            _check(live, heard, found)
+        except Refused as refused:
+            if refused.code != "already_resolved":
+                raise
+            return await self._too_late(live, heard, refused, cause=cause)
+        await self.hearing.hear(found.row.run_no, heard, causation=cause)
+        return None
+
+    async def _too_late(self, live: Live, heard: Resolve, refused: Refused, *, cause: str) -> None:
+        """Answered before: by this very message, whose first hearing may have died before it told
+        what followed (protocol 4.4), or by another one, which is the winner."""
+        await self.hearing.teller.again(live)
+        for stored in await self.log.read(live.row.run_no):
+            if stored.type != "requirement.resolved.v1":
+                continue
+            event = events.decode(stored.type, stored.payload)
+            assert isinstance(event, RequirementResolved)
+            if event.requirement_id == heard.requirement_id:
+                if stored.causation_id == cause and _same(event, heard):
+                    return
+                refused.winner = f"{live.row.run_id}:{stored.seq}"
+        raise refused
 
     async def _told(self, decoded: Decoded, record: Record, refused: Refused) -> None:
         fields = {"type", "run_id", "tenant_id", "correlation_id", "reply_to"}
@@ -118,6 +143,18 @@ class Outside:
         row = await self.log.get_inbox(tenant_id, inbox)
         if row is not None and row.body == record.value:
             await self.log.drop_inbox(tenant_id, inbox)
+
+
+def _cause(record: Record, inbox: str | None) -> str:
+    """By what a redelivery of a message is recognised."""
+    told = inbox or clean_text((record.header("ce_id") or b"").decode("utf-8", "replace"))
+    where = (record.topic, record.partition, record.offset, record.timestamp_ms)
+    return told or stable_id("message", *where)
+
+
+def _same(event: RequirementResolved, heard: Resolve) -> bool:
+    told = (heard.decision, heard.arguments, heard.note, heard.by)
+    return (event.decision, event.arguments, event.note, event.by) == told
 
 
 def _check(live: Live, heard: Resolve, found: FoundRun) -> None:

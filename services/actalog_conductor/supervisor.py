@@ -65,6 +65,7 @@ class Supervisor:
     _task: asyncio.Task[None] | None = None
     _silent_s: float = 0.0
     _ranges_at: float = 0.0
+    _all: bool = False
 
     def __post_init__(self) -> None:
         self._patience = Patience(self.monotonic)
@@ -80,6 +81,10 @@ class Supervisor:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+
+    def broker_began_anew(self) -> None:
+        """What was asked went with the broker's data: every open run is looked at soon."""
+        self._all = True
 
     def ready(self) -> str | None:
         """None: what it cannot reach, others miss as well."""
@@ -105,6 +110,9 @@ class Supervisor:
         """
         await self._keep_ranges()
         now = self.clock()
+        if self._all:
+            await self.log.wake_all(now)
+            self._all = False
         looming = await self.log.looming(now, now - INBOX_AFTER)
         if looming != NOTHING:
             self._patience.forget_old()

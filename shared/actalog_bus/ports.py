@@ -62,7 +62,8 @@ class Listen:
     A Transient raised by `hear` is retried with backoff without holding up other lanes; a
     Permanent (or anything else, after some tries) sends the record to `<topic>.dlq`.
     `broadcast` reads every partition from the end, without a group (the gateway's stream).
-    `assigned` is told when partitions were assigned, before any of their records is heard.
+    `assigned` is told when partitions were assigned, before any of their records is heard;
+    `began_anew` when the broker has lost what it had (protocol 16.3).
     While `awaited` is there and not set, nobody waits for the records: they may be fetched some
     times a second, which costs less than one by one.
     """
@@ -74,6 +75,7 @@ class Listen:
     limit: int = 256  # how many are heard at once
     broadcast: bool = False
     assigned: Callable[[], None] | None = None
+    began_anew: Callable[[], None] | None = None
     awaited: asyncio.Event | None = None
 
 

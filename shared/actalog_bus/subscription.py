@@ -121,6 +121,7 @@ class Subscription(ConsumerRebalanceListener):
         if consumer is None or not wanted:
             return [(p.topic, p.partition) for p in assigned]
         kept: list[Partition] = []
+        lost = 0
         with contextlib.suppress(KafkaError, TimeoutError):  # in doubt it is heard again
             async with asyncio.timeout(5):
                 for where in wanted:
@@ -128,9 +129,10 @@ class Subscription(ConsumerRebalanceListener):
                     known = held[where.topic, where.partition]
                     if committed is not None and committed >= (known or 0):
                         kept.append((where.topic, where.partition))
-        if len(kept) < len(wanted):
-            log.warning("heard again from the beginning", partitions=len(wanted) - len(kept),
-                        group=self.listen.group)  # fmt: skip
+                    elif known is not None:
+                        lost += 1
+        if lost:
+            self._began_anew(lost)
         return kept
 
     async def _poll(self) -> None:
@@ -205,10 +207,15 @@ class Subscription(ConsumerRebalanceListener):
             lost = [where for where, end in ends.items() if end < await consumer.position(where)]
         self._connections = now
         if lost:
-            log.warning("the broker began anew", partitions=len(lost), group=self.listen.group)
+            self._began_anew(len(lost))
             gone = {(p.topic, p.partition) for p in lost}
             self.dispatcher.keep({(p.topic, p.partition) for p in taken} - gone)
             await consumer.seek_to_beginning(*lost)
+
+    def _began_anew(self, partitions: int) -> None:
+        log.warning("the broker began anew", partitions=partitions, group=self.listen.group)
+        if self.listen.began_anew is not None:
+            self.listen.began_anew()
 
     def _progressed(self) -> None:
         self._progress.set()

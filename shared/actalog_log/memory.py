@@ -293,6 +293,12 @@ class MemoryLog:
         row = self.calls.rows.get(call_id)
         return row.outcome if row is not None and row.settled else None
 
+    async def wake_all(self, at: datetime) -> int:
+        later = [one for one in self.open.values() if one.wake_at is None or one.wake_at > at]
+        for one in later:
+            one.wake_at = at
+        return len(later)
+
     async def live_calls(self, run_no: int) -> frozenset[str]:
         return self.calls.live(run_no)
 

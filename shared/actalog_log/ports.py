@@ -303,6 +303,10 @@ class RunLog(Protocol):
         """What lies in the ledger under this key; None when the log has it already."""
         ...
 
+    async def wake_all(self, at: datetime) -> int:
+        """Look at every open run at that time, or before; how many it was."""
+        ...
+
     async def live_calls(self, run_no: int) -> frozenset[str]:
         """Ledger keys of the run's calls that somebody holds now."""
         ...

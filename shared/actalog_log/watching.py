@@ -122,6 +122,15 @@ class Watching:
         )  # fmt: skip
 
     @reaching
+    async def wake_all(self, at: datetime) -> int:
+        said = await self.pool.execute(
+            "update open_runs o set wake_at = $1 from (select run_no from open_runs"
+            " where wake_at is null or wake_at > $1 for update skip locked) k"
+            " where o.run_no = k.run_no", at,
+        )  # fmt: skip
+        return int(said.rpartition(" ")[2])
+
+    @reaching
     async def live_calls(self, run_no: int) -> frozenset[str]:
         rows = await self.pool.fetch(
             "select call_id from calls where run_no = $1 and not settled"

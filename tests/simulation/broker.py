@@ -219,8 +219,11 @@ class SimBroker:
         self.later(SESSION_S, lambda: self._look_for(process))
 
     def _look_for(self, process: Process) -> None:
-        if process.state == "up":
-            return
+        if process.state != "up":
+            self.leave(process)
+
+    def leave(self, process: Process) -> None:
+        """Its members are out, and the others share what they had."""
         for group in list(self.groups.values()):
             gone = [one for one in group.members if one.process is process]
             for one in gone:

@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tests.simulation.instances import Instance
 from tests.simulation.loop import Process
 from tests.simulation.plan import SERVICES, Fault
 
@@ -80,6 +81,8 @@ class Faults:
                 for service in SERVICES:
                     for number in range(2):
                         self._doom(world.instance(service, number).process, fault)
+            case "deploy":
+                self._replace(world.instance(fault.service, fault.number), fault)
             case "pause":
                 self._pause(world.instance(fault.service, fault.number).process, fault)
             case "wipe":
@@ -122,6 +125,14 @@ class Faults:
             self.world.restart_after(dead, fault.for_s)
 
         process.on_death.append(died)
+
+    def _replace(self, instance: Instance, fault: Fault) -> None:
+        """It is told to stop, and a new one begins at once."""
+        if instance.process.state != "up" or instance.app is None:
+            return
+        self._hit(fault, instance.process.name)
+        instance.stop.set()
+        self.world.restart_after(instance.process, fault.for_s)
 
     def _pause(self, process: Process, fault: Fault) -> None:
         if process.state != "up":

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, cast
 
@@ -28,6 +28,7 @@ from tests.simulation.outside import CALLABLES, Outside, SimAdapter
 from tests.simulation.store import Connection, Database, remote_calls, remote_log, remote_memories
 
 SETTINGS = Settings(openai_api_key="k", openai_base_url="http://model", lease_ms=5_000)
+GRACE_S = 2.0  # that is given to what is being heard when a process is told to stop
 KAFKA = KafkaSettings(bootstrap="simulated")
 
 
@@ -72,6 +73,7 @@ class Instance:
     process: Process
     acceptance: Acceptance | None = None
     app: Service | None = None
+    stop: asyncio.Event = field(default_factory=asyncio.Event)  # SIGTERM
 
     def runs(self) -> Runs | None:
         """A conductor's cache."""
@@ -123,4 +125,8 @@ async def _live(on: Ground, instance: Instance, skew_s: float) -> None:
     await app.start()
     await bus.start()
     instance.app = app
-    await asyncio.get_running_loop().create_future()
+    await instance.stop.wait()
+    await bus.stop(GRACE_S)
+    await app.stop()
+    on.broker.leave(process)
+    process.kill()

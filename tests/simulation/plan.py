@@ -132,7 +132,7 @@ def _fault(dice: random.Random) -> Fault:
         "crash", "crash", "crash", "kill", "kill", "kill", "kill", "crash all", "pause", "pause",
         "wipe", "broker down", "database down", "lost answer", "lost answer", "torn", "lost ack",
         "refused", "twice", "again", "again", "rewind", "stall", "stall", "rebalance",
-        "slow model", "slow tool", "broken model",
+        "slow model", "slow tool", "broken model", "deploy", "deploy",
     ])  # fmt: skip
     match kind:
         case "crash" | "crash all":
@@ -143,6 +143,8 @@ def _fault(dice: random.Random) -> Fault:
             what = dice.choice(["", *WRITES]) if point.startswith("db") else ""
             service = {"tool.effect": "tools", "model.chunk": "llm"}.get(point, service)
             return Fault(at, kind, service, point, what, for_s=dice.uniform(0.2, 8))
+        case "deploy":
+            return Fault(at, kind, service, for_s=dice.uniform(0.1, 3), number=number)
         case "pause":
             return Fault(at, kind, service, for_s=dice.uniform(0.5, 14), number=number)
         case "wipe" | "broker down" | "database down":

@@ -53,6 +53,20 @@ async def test_what_somebody_holds_is_not_asked_again(world: World):
     assert world.count(CallModel) == 1
 
 
+async def test_after_a_broker_lost_its_data_every_open_run_is_looked_at_at_once(world: World):
+    world.deaf = {"llm"}
+    await world.start()
+    await world.task()
+    await world.bus.drained()
+    world.deaf = set()
+    world.supervisor.broker_began_anew()
+    await world.look()
+    assert await world.statuses() == {"completed"}
+    before = len(world.asked)
+    await world.look()
+    assert len(world.asked) == before
+
+
 async def test_an_answer_that_its_worker_stored_and_never_told_is_heard(world: World):
     world.script, world.deaf = {1: ["lookup"]}, {"tools"}
     await world.start()

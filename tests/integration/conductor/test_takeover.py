@@ -1,6 +1,7 @@
 """A conductor dies, or its partitions go to another: nothing is lost and nothing done twice."""
 
 import asyncio
+import json
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -125,6 +126,36 @@ async def test_a_stale_cache_never_decides_that_there_is_nothing_to_do(world: Wo
         decision="approve",
     )  # fmt: skip
     assert await world.statuses() == {"paused", "completed"}
+
+
+@pytest.mark.parametrize("ce_id", [None, b"answer-1"])
+async def test_an_answer_whose_hearer_died_before_it_told_is_no_late_one(
+    world: World, ce_id: bytes | None
+):
+    world.script = {1: ["refund"]}
+    await world.start()
+    await world.task()
+    assert await world.statuses() == {"paused"}
+    tells, failing = world.bus.publish_many, [True]
+
+    async def silent_once(records: Sequence[Outgoing]) -> None:
+        if failing and any(one.topic == "actalog.tools.commands" for one in records):
+            failing.clear()
+            raise Transient("no broker")
+        await tells(records)
+
+    world.bus.publish_many = silent_once
+    answered = {
+        "type": "requirement.resolve.v1", "run_id": "r", "requirement_id": "r:t1.0:confirm",
+        "decision": "approve",
+    }  # fmt: skip
+    await world.raw(json.dumps(answered).encode(), **({"ce_id": ce_id} if ce_id else {}))
+    assert await world.statuses() == {"paused", "completed"}
+    assert await world.refusals() == []
+    await world.send(**answered)
+    (refused,) = [one for one in await world.results() if one["type"] == "message.refused.v1"]
+    types = await world.types()
+    assert refused["winner"] == f"r:{types.index('requirement.resolved') + 1}"
 
 
 async def test_what_the_log_refuses_ends_its_own_run_typed(

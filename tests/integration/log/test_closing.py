@@ -1,6 +1,7 @@
 """When a run leaves `open_runs`, what goes with it, and how it comes back; over both stores."""
 
 import asyncio
+from datetime import timedelta
 
 from actalog_log.ports import Append, Decision, Head, Held, Looming, ledger_key
 from tests.integration.log.test_log import NOW, Log, begin, event, log
@@ -82,3 +83,12 @@ async def test_an_answer_within_its_lease_is_still_on_its_way(log: Log):
     await calls.claim(key, run_no=new.run_no, holder="w", lease_ms=60_000)
     assert await calls.settle(key, epoch=1, outcome=b"{}")
     assert await log.unheard_answers(10) == []
+
+
+async def test_every_open_run_can_be_woken_at_once(log: Log):
+    numbers = [(await begin(log, session=f"s{n}"))[0].run_no for n in range(3)]
+    await log.move_wake(numbers[0], NOW + timedelta(hours=1))
+    await log.move_wake(numbers[1], NOW + timedelta(hours=2))
+    assert await log.wake_all(NOW + timedelta(minutes=1)) == 2
+    due = await log.due_runs(NOW + timedelta(minutes=1), 10)
+    assert sorted(one.row.run_no for one in due) == numbers

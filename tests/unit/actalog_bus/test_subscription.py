@@ -1,6 +1,7 @@
 """What a member of a group goes on with after a rebalance, and what it hears again."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -80,3 +81,18 @@ async def test_a_partition_that_is_new_needs_no_question():
     made = await subscription(heard=0, acknowledged=None)
     assert not await goes_on(made, Broker({}, down=True))
     assert made.ready() is None
+
+
+async def test_only_a_loss_that_is_known_is_told():
+    told: list[str] = []
+
+    async def hears_of_it(known: int | None, broker: Broker) -> list[str]:
+        made = await subscription(heard=8, acknowledged=known)
+        made.listen = replace(made.listen, began_anew=lambda: told.append("anew"))
+        await goes_on(made, broker)
+        return told
+
+    assert await hears_of_it(None, Broker({HERE: None})) == []
+    assert await hears_of_it(5, Broker({HERE: 5}, down=True)) == []
+    assert await hears_of_it(5, Broker({HERE: 6})) == []
+    assert await hears_of_it(5, Broker({HERE: None})) == ["anew"]
