@@ -4,9 +4,12 @@ import asyncio
 import gc
 import sys
 from collections.abc import Coroutine
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+
+if TYPE_CHECKING:
+    from actalog_core.errors import ActalogError
 
 FINE, WRONG, USAGE = 0, 1, 2  # fine; found wrong; wrong usage or cannot connect
 INTERRUPTED = 130
@@ -37,12 +40,19 @@ def _status(command: Coroutine[Any, Any, int | None]) -> int:
         sys.stderr.close()
         return FINE
     except ActalogError as error:
-        return complain(str(error))
+        return _told(error)
     except BaseExceptionGroup as group:
         first = _first(group)
         if isinstance(first, ActalogError):
-            return complain(str(first))
+            return _told(first)
         raise
+
+
+def _told(error: "ActalogError") -> int:
+    """A log that was changed is a finding; anything else keeps us from looking."""
+    from actalog_core.errors import Tampered
+
+    return complain(str(error), WRONG if isinstance(error, Tampered) else USAGE)
 
 
 def _loop(command: Coroutine[Any, Any, int | None]) -> int | None:

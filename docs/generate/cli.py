@@ -10,8 +10,8 @@ from docs.generate.tables import code, page, table
 
 ABOUT = """\
 `actalog --help` lists the commands, `actalog COMMAND --help` describes one. Exit status: 0 fine; 1 found wrong (a
-difference, a failed task, topics that are not as they should be); 2 wrong usage, or something cannot be reached; 130
-interrupted. What went wrong is one line on standard error. With `--json` standard output is one JSON document.
+difference, a failed task, a log that was changed, topics that are not as they should be); 2 wrong usage, or something
+cannot be reached; 130 interrupted. What went wrong is one line on standard error. With `--json` standard output is one JSON document.
 
 Commands find the platform by the [settings](settings.md), else by `$ACTALOG_HOME/platform.json`, which a running
 `actalog up` writes (`pid`, `kafka`, `database_url`, `http`, `started_at`)."""

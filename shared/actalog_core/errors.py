@@ -53,7 +53,11 @@ class SettingMissing(Permanent):
     """A setting is missing or wrong."""
 
 
-class ChainBroken(Permanent):
+class Tampered(Permanent):
+    """What was recorded is not what stands there now."""
+
+
+class ChainBroken(Tampered):
     """The log was changed: a hash does not follow from the one before."""
 
 

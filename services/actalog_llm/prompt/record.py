@@ -7,6 +7,7 @@ import orjson
 
 from actalog_contracts.runs import PromptPart, PromptRecord
 from actalog_core.canonical import content_digest
+from actalog_core.errors import Tampered
 from actalog_llm.prompt.parts import PROMPT, Part, digest_of
 from actalog_log.ports import StoredEvent
 
@@ -14,7 +15,7 @@ Events = Mapping[int, Sequence[StoredEvent]]
 """Runs from their first event on, by run_no."""
 
 
-class NotAsRecorded(Exception):
+class NotAsRecorded(Tampered):
     """A part of the prompt is not what its record says."""
 
 
