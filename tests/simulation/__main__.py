@@ -55,22 +55,25 @@ def _show(report: Report) -> None:
         f" {report.virtual_s:.1f} virtual s, recovered {report.recovered_s:.1f} s after the last"
         f" fault, {report.steps} steps, {report.fingerprint}; hit while in flight: {hits}"
     )
-    print("\n".join(f"  BROKEN {said}" for said in report.broken) or "  all holds")
+    print("\n".join(f"  BROKEN {said}" for said in report.broken) or "  all holds", flush=True)
 
 
 def _many(first: int, count: int, jobs: int, *, shrink: bool) -> int:
     began = time.monotonic()
     seeds = [*kept(), *range(first, first + count)]
+    reports: list[Report] = []
     with multiprocessing.get_context("spawn").Pool(jobs, maxtasksperchild=50) as pool:
-        reports = list(pool.imap_unordered(simulate, seeds, chunksize=10))
-    took_s = time.monotonic() - began
-    failed = sorted((one for one in reports if one.broken), key=lambda one: one.seed)
-    for report in failed:
-        _show(report)
-        if shrink:
-            print("  shrunk to:")
-            _show_plan(shrunk(report.seed)[0])
-    _table(reports, took_s)
+        for report in pool.imap_unordered(simulate, seeds, chunksize=10):
+            reports.append(report)
+            if report.broken:
+                _show(report)
+            if len(reports) % 500 == 0:
+                print(f"{len(reports)} of {len(seeds)} seeds", flush=True)
+    failed = [one.seed for one in reports if one.broken]
+    for seed in failed if shrink else ():
+        print(f"seed {seed}, shrunk to:")
+        _show_plan(shrunk(seed)[0])
+    _table(reports, time.monotonic() - began)
     return bool(failed)
 
 

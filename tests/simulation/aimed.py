@@ -2,7 +2,7 @@
 
 import random
 
-from tests.simulation.plan import Fault, Plan, Task
+from tests.simulation.plan import SERVICES, Fault, Plan, Task
 
 
 def _plan(seed: int, tasks: list[Task], faults: list[Fault]) -> Plan:
@@ -66,7 +66,19 @@ def the_broker_is_wiped(seed: int) -> Plan:
     return _plan(seed, _tasks("acts", "look,put|pay,look|put", by="gateway"), faults)
 
 
+def everything_is_deployed(seed: int) -> Plan:
+    """Every instance is told to stop, one after the other, and has a successor at once."""
+    dice = random.Random(f"deploying {seed}")
+    every = [(service, number) for service in SERVICES for number in range(2)]
+    dice.shuffle(every)
+    faults = [
+        Fault(1.0 + at * 0.6, "deploy", service, number=number, for_s=0.1)
+        for at, (service, number) in enumerate(every)
+    ]
+    return _plan(seed, _tasks("acts", "look,put|pay,look|put", count=12), faults)
+
+
 AIMED = (
     workers_sleep, workers_die_holding, workers_die_acting, conductors_change, conductors_die,
-    attempts_break, the_broker_is_wiped,
+    attempts_break, the_broker_is_wiped, everything_is_deployed,
 )  # fmt: skip

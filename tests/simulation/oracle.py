@@ -16,6 +16,8 @@ from actalog_contracts.runs import (
     ModelFailed,
     ModelReplied,
     RequirementResolved,
+    RunBlocked,
+    RunCancelled,
     RunCompleted,
     RunFailed,
     RunPaused,
@@ -25,6 +27,7 @@ from actalog_contracts.runs import (
     ToolReturned,
 )  # fmt: skip
 from actalog_core.errors import ChainBroken
+from actalog_core.session_state import read_ops
 from tests.simulation import published
 from tests.simulation.outside import final
 from tests.simulation.told import Told
@@ -46,7 +49,8 @@ def violations(world: World) -> list[str]:
     ]
     checks = (
         _i1_no_loss, _i2_no_phantom, _i3_one_end, _i4_dense, _i5_effects, _i6_epochs, _i7_same,
-        published.in_order, published.results, published.stream, _turns, _i14_converged, _i15_honest, _people, _nothing_left,
+        published.in_order, published.results, published.stream,
+        _i10_money, _state, _turns, _i14_converged, _i15_honest, _people, _nothing_left,
     )  # fmt: skip
     found = [said for check in checks for said in check(world, runs)]
     return [*found, *(f"loop: {error!r}" for error in world.loop.errors)]
@@ -188,6 +192,34 @@ def _i7_same(world: World, runs: Sequence[Told]) -> Iterator[str]:
         difference = _now(replay(world.database.log, one.run))
         if difference is not None:
             yield f"I7: {one.name} replays differently at {difference.seq}: {difference}"
+
+
+def _i10_money(world: World, runs: Sequence[Told]) -> Iterator[str]:
+    """What a run's end says it has cost is what its calls have."""
+    for one in runs:
+        tokens = calls = 0
+        for event in one.run.events:
+            if isinstance(event, ModelReplied | ModelFailed):
+                tokens, calls = tokens + event.usage.total_tokens, calls + event.usage.model_calls
+            ended = isinstance(event, RunCompleted | RunFailed | RunBlocked | RunCancelled)
+            if ended and (event.usage.total_tokens, event.usage.model_calls) != (tokens, calls):
+                yield f"I10: {one.name} ended with {event.usage}, its calls cost {tokens}"
+
+
+def _state(world: World, runs: Sequence[Told]) -> Iterator[str]:
+    """What tools did to a session's state is there once, whoever wrote at the same time."""
+    written = Counter(
+        (op.session_id, key)
+        for ops in world.database.log.ops.values() for op in ops.values()
+        for key in (one.key for one in read_ops(op.ops))
+    )  # fmt: skip
+    for token, (one, called) in _tokens(runs).items():
+        done = any(
+            isinstance(e, ToolReturned) and e.call_id == called.call_id for e in one.run.events
+        )
+        n = written[one.found.row.session_id, token]
+        if called.name == "count" and n != int(done):
+            yield f"10: {token} of {one.name} was written {n} times, and returned: {done}"
 
 
 def _turns(world: World, runs: Sequence[Told]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulation.aimed import AIMED
+from tests.simulation.aimed import AIMED, everything_is_deployed
 from tests.simulation.plan import Plan, plan
 from tests.simulation.running import Report, kept, simulate
 
@@ -54,6 +54,13 @@ def test_without_faults_nothing_is_asked_twice():
         assert not plan(seed).faults
         assert not report(seed).broken
         assert not report(seed).asked_again
+
+
+def test_a_deploy_repeats_nothing():
+    """Every instance is replaced, one after the other, while twelve runs are on their way."""
+    told = simulate(1, of=everything_is_deployed(1))
+    assert told.hits["deploy"] > 10
+    assert (told.asked_again, told.effects) == (0, 12 * 3)
 
 
 def test_a_seed_reproduces_exactly():

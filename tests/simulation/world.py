@@ -22,6 +22,7 @@ from actalog_core.errors import ActalogError
 from actalog_core.events import decode
 from actalog_gateway.acceptance import Acceptance
 from actalog_log import chain
+from actalog_log.ports import Decision, Head
 from tests.simulation import instances
 from tests.simulation.broker import PARTITIONS, SimBroker
 from tests.simulation.clients import ANSWER_S, Person
@@ -68,11 +69,27 @@ class World:
         if self.tracing:
             self.lines.append(f"{self.loop.now:9.4f}  {line}")
 
+    def _trace_log(self) -> None:
+        log = self.database.log
+        append = log.append
+
+        async def traced(decision: Decision) -> tuple[Head, ...]:
+            heads = await append(decision)
+            for one, head in zip(decision.appends, heads, strict=True):
+                told = ", ".join(event.type for event in one.events)
+                self.trace(f"  run {one.run_no} ({log.runs[one.run_no].run_id[:8]}) "
+                           f"{one.expected.seq + 1}..{head.seq}: {told}")  # fmt: skip
+            return heads
+
+        log.append = traced
+
     # Running.
 
     def run(self) -> "World":
         """To the end."""
         is_outside(self.outside)
+        if self.tracing:
+            self._trace_log()
         with _determined(self):
             self.loop.run(self._main())
         return self
