@@ -15,7 +15,7 @@ from actalog.cli.waiting import missing_migrations
 from actalog.scripted_models import named
 from actalog_bus.provision import TopicPlan, differences, plan
 from actalog_core.errors import ActalogError, SettingMissing
-from actalog_core.settings import MAPPINGS, Settings, variable
+from actalog_core.settings import MAPPINGS, SHORT, Settings, variable
 from actalog_log.database import connect
 
 CLOCKS_APART_S = 5.0
@@ -68,6 +68,7 @@ MENDS = {
 def known_variables() -> set[str]:
     """All variables of ours, with their `_FILE` forms."""
     names = {variable(field) for field in Settings.model_fields if field not in MAPPINGS}
+    names |= set(SHORT.values())
     return names | {f"{name}_FILE" for name in names}
 
 

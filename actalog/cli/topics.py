@@ -48,7 +48,7 @@ async def _apply(show: bool, json: bool) -> int:
     try:
         created = await provision(reach.kafka_settings(), planned)
     except TopicsDiffer as error:
-        said = f"{error} Set ACTALOG_PARTITIONS to what is there, or make new topics."
+        said = f"{error} Set ACTALOG_KAFKA_PARTITIONS to what is there, or make new topics."
         return complain(said, WRONG)
     if json:
         write_json({"created": created, "topics": [one.name for one in planned]})

@@ -16,6 +16,12 @@ PROVIDERS = (
 )  # fmt: skip
 SDK_NAMES = ("openai_api_key", "openai_base_url", "anthropic_api_key", "anthropic_base_url")
 MAPPINGS = ("provider_keys", "provider_urls")
+# What belongs to Kafka is named so; the short names are read as well.
+SHORT = {
+    "ACTALOG_KAFKA_PARTITIONS": "ACTALOG_PARTITIONS",
+    "ACTALOG_KAFKA_REPLICATION": "ACTALOG_REPLICATION",
+}
+OF_KAFKA = ("partitions", "replication")
 
 
 def setting(env: Mapping[str, str], name: str, default: str | None = None) -> str | None:
@@ -112,7 +118,7 @@ class Settings(BaseModel):
         """
         read: dict[str, object] = {}
         for field in cls.model_fields:
-            if field not in MAPPINGS and (value := setting(env, variable(field))):
+            if field not in MAPPINGS and (value := _of_field(env, variable(field))):
                 read[field] = value
         read["provider_keys"] = _of_providers(env, "API_KEY")
         read["provider_urls"] = _of_providers(env, "BASE_URL")
@@ -124,7 +130,14 @@ class Settings(BaseModel):
 
 def variable(field: str) -> str:
     """The environment variable of a field."""
-    return field.upper() if field in SDK_NAMES else f"ACTALOG_{field.upper()}"
+    if field in SDK_NAMES:
+        return field.upper()
+    return f"ACTALOG_KAFKA_{field.upper()}" if field in OF_KAFKA else f"ACTALOG_{field.upper()}"
+
+
+def _of_field(env: Mapping[str, str], name: str) -> str | None:
+    short = SHORT.get(name)
+    return setting(env, name) or (setting(env, short) if short else None)
 
 
 def _of_providers(env: Mapping[str, str], suffix: str) -> dict[str, str]:

@@ -50,3 +50,13 @@ def test_keys_and_addresses_of_other_providers_are_found_by_name(tmp_path: Path)
 
 def test_an_empty_value_is_none_at_all():
     assert Settings.from_env({"ACTALOG_KAFKA": "", "ACTALOG_PORT": ""}).kafka is None
+
+
+def test_partitions_are_kafkas_and_the_short_name_is_read_as_well():
+    assert Settings.from_env({"ACTALOG_KAFKA_PARTITIONS": "12"}).partitions == 12
+    assert Settings.from_env({"ACTALOG_PARTITIONS": "12"}).partitions == 12
+    both = {"ACTALOG_PARTITIONS": "12", "ACTALOG_KAFKA_PARTITIONS": "3"}
+    assert Settings.from_env(both).partitions == 3
+    assert Settings.from_env({"ACTALOG_KAFKA_REPLICATION": "3"}).replication == 3
+    with pytest.raises(SettingMissing, match="ACTALOG_KAFKA_PARTITIONS"):
+        Settings.from_env({"ACTALOG_KAFKA_PARTITIONS": "many"})
