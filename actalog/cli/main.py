@@ -1,5 +1,7 @@
 """All commands, in the order in which `actalog --help` shows them."""
 
+from typing import Annotated
+
 import typer
 
 from actalog.cli import (
@@ -24,13 +26,30 @@ from actalog.cli import (
 
 app = typer.Typer(
     name="actalog",
-    help="Event-sourced AI agents on Kafka. `actalog up` runs the whole platform.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"max_content_width": 110},
 )
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"actalog {version('actalog')}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True,
+                                          help="Show the version.")] = False,
+) -> None:  # fmt: skip
+    """Event-sourced AI agents on Kafka. `actalog up` runs the whole platform."""
+
+
 app.command("up")(up.up)
 app.command("service")(service.service)
 app.command("deploy")(deploy.deploy)

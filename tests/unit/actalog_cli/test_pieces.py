@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -29,7 +30,7 @@ from actalog_core.errors import SettingMissing
 from actalog_core.settings import Settings
 
 NOW = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
-
+from docs.generate.cli import commands
 
 # platform.json and the home
 
@@ -293,3 +294,18 @@ def test_help_imports_nothing_heavy():
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "[]"
+
+
+def test_every_command_has_a_line_of_help_and_a_form_for_machines():
+    found = dict(commands())
+    assert len(found) == 17
+    for name, command in found.items():
+        assert command.help, name
+        assert "--json" in [option for one in command.params for option in one.opts], name
+
+
+def test_the_version_is_told():
+    done = subprocess.run(
+        [sys.executable, "-m", "actalog", "--version"], capture_output=True, text=True, check=True
+    )
+    assert re.fullmatch(r"actalog \d+\.\d+\.\d+\n", done.stdout)
