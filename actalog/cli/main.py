@@ -7,6 +7,7 @@ import typer
 from actalog.cli import (
     cancel,
     deploy,
+    dlq,
     doctor,
     log,
     migrate,
@@ -66,4 +67,5 @@ app.command("log")(log.log)
 app.command("prompt")(prompt.prompt)
 app.command("rebuild")(rebuild.rebuild)
 app.command("replay")(replay.replay)
+app.add_typer(dlq.app, name="dlq")
 app.command("doctor")(doctor.doctor)

@@ -25,9 +25,15 @@ HEADERS = {
     "traceparent": "W3C trace context.", "content-type": "application/json",
 }  # fmt: skip
 DEAD = {
-    "dlq-reason": "permanent or unexpected.", "dlq-error": "What went wrong.",
-    "dlq-source-topic": "Where it came from.", "dlq-source-partition": "", "dlq-source-offset": "",
-    "dlq-attempts": "How often it was heard.",
+    "dlq-reason": "refused, permanent, unexpected, or killed (its worker, three times).",
+    "dlq-error": "What went wrong.",
+    "dlq-source-topic": "Where it came from: where it lay first, if it was redriven.",
+    "dlq-source-partition": "", "dlq-source-offset": "",
+    "dlq-source-timestamp": "The broker's, in ms.", "dlq-attempts": "How often it was heard.",
+    "dlq-cut-from-bytes": "Only if it was too large to be kept whole: its length.",
+    "redrive-origin": "Only if it was redriven: where it lay first.",
+    "redrive-from": "The dead letter it came from.", "redrive-by": "Who.", "redrive-at": "When.",
+    "redrive-count": "How often.",
 }  # fmt: skip
 
 

@@ -141,7 +141,24 @@ class TimePassed(Message):
     now: str
 
 
-AnyReply = Annotated[CallAnswered | CallStored | TurnFree | TimePassed, Field(discriminator="type")]
+class CallBuried(Message):
+    """What a run asked for, or an answer to it, went to the dead letters: the run must not wait
+    for it. `call_id` is None when the message was about no call."""
+
+    type: Literal["call.buried.v1"] = "call.buried.v1"
+    tenant_id: str
+    run_no: Count
+    run_id: str
+    session_id: str
+    call_id: CallId | None = None
+    reason: str
+    message: str
+    source: str  # topic/partition/offset/timestamp of the record
+
+
+AnyReply = Annotated[
+    CallAnswered | CallStored | TurnFree | TimePassed | CallBuried, Field(discriminator="type")
+]
 
 
 def answer(command: Command, outcome: Outcome) -> CallAnswered:

@@ -104,7 +104,7 @@ Inbound = Annotated[
 
 RefusalCode = Literal[
     "bad_input", "conflict", "unknown_target", "unknown_run", "not_allowed", "expired",
-    "already_resolved", "digest_mismatch", "too_large", "overloaded",
+    "already_resolved", "digest_mismatch", "too_large", "overloaded", "internal",
 ]  # fmt: skip
 
 

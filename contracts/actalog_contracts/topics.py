@@ -50,7 +50,8 @@ STREAM = Topic(
     HOUR_MS, description="Ephemeral deltas; may be lost, never needed for truth.",
 )  # fmt: skip
 REPLIES = Topic(
-    "replies", (calls.CallAnswered, calls.CallStored, calls.TurnFree, calls.TimePassed),
+    "replies",
+    (calls.CallAnswered, calls.CallStored, calls.TurnFree, calls.TimePassed, calls.CallBuried),
     ("guardrails", "context", "llm", "tools", "memory", "conductor"), ("conductor",), "session",
     DAY_MS, dead_letters=True, description="Answers of the services.",
 )  # fmt: skip

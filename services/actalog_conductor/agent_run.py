@@ -1,10 +1,10 @@
 """The decider of an agent's run. Pure: ids are arguments, time is a message."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TypeAlias, assert_never
+from typing import assert_never
 
-from actalog_conductor import answers, calls, endings
+from actalog_conductor import acting, answers, calls, endings
 from actalog_conductor.agent_states import (
     Acting,
     Checking,
@@ -22,6 +22,7 @@ from actalog_conductor.agent_states import (
 )  # fmt: skip
 from actalog_conductor.heard import (
     Broken,
+    Buried,
     Cancel,
     Deadline,
     Heard,
@@ -31,6 +32,7 @@ from actalog_conductor.heard import (
     TurnCame,
 )  # fmt: skip
 from actalog_contracts.base import Error, Usage
+from actalog_contracts.calls import Command
 from actalog_contracts.definitions import AgentDefinition
 from actalog_contracts.runs import (
     CallSettled,
@@ -59,8 +61,6 @@ from actalog_contracts.runs import (
 )  # fmt: skip
 from actalog_core.decider import Due
 
-ToolOutcome: TypeAlias = ToolReturned | ToolFailed
-
 
 def initial(run: Identity, definition: AgentDefinition) -> State:
     """A run nobody has begun."""
@@ -78,6 +78,11 @@ def decide(state: State, heard: Heard) -> Sequence[RunEvent]:
             return endings.settled(heard, state)
         case _, Cancel() | Broken() | TimeIs():
             return endings.ended_by(heard, state.facts)
+        case Acting(running=running), Buried(call_id=str(call_id)) if call_id in running:
+            doubt = ToolInDoubt(call_id=call_id, epoch=0, message=heard.message)
+            return acting.acted(state, doubt)
+        case _, Buried():
+            return endings.buried(heard, _waited_for(state), state.facts)
         case Waiting(facts=facts), TurnCame():
             return _opening(facts.definition)
         case Checking(facts=facts), InputChecked(call_id=answered):
@@ -89,23 +94,11 @@ def decide(state: State, heard: Heard) -> Sequence[RunEvent]:
         case Reviewing(), OutputReviewed(call_id=answered):
             return _reviewed(state, heard) if answered == calls.review(state.facts) else []
         case Acting(running=running), ToolReturned() | ToolFailed() | ToolInDoubt():
-            return _acted(state, heard) if heard.call_id in running else []
+            return acting.acted(state, heard) if heard.call_id in running else []
         case Acting() | Paused(), Resolve():
-            return _resolved(state, heard)
+            return acting.resolved(state, heard)
         case _:
             return []
-
-
-def refusal(state: State, heard: Resolve) -> str | None:
-    """Why an answer to a requirement is refused (a code of `message.refused.v1`), or None."""
-    if isinstance(state, (Acting, Paused)):
-        for call_id, called in state.awaiting.items():
-            if calls.requirement(call_id) == heard.requirement_id:
-                if heard.decision not in ("approve", "reject"):
-                    return "not_allowed"  # not an answer to a confirmation
-                seen = heard.digest in (None, called.arguments_digest)
-                return None if seen else "digest_mismatch"
-    return "already_resolved"
 
 
 def _opening(definition: AgentDefinition) -> list[RunEvent]:
@@ -149,30 +142,6 @@ def _reviewed(state: Reviewing, heard: OutputReviewed) -> list[RunEvent]:
     return [heard, *answers.after_message(state.facts, heard.text, heard.tool_calls)]
 
 
-def _acted(state: Acting, heard: ToolOutcome | ToolInDoubt) -> list[RunEvent]:
-    if isinstance(heard, ToolInDoubt):
-        called = state.running[heard.call_id]
-        said = f"nobody knows whether {called.name} has acted: {heard.message}"
-        return [heard, endings.failed("tool_failed", said, state.facts.usage)]
-    if state.awaiting and len(state.running) == 1:
-        return [heard, answers.pause(list(state.awaiting.values()))]
-    return [heard]
-
-
-def _resolved(state: Acting | Paused, heard: Resolve) -> list[RunEvent]:
-    if refusal(state, heard) is not None:
-        return []
-    resolved = RequirementResolved(
-        requirement_id=heard.requirement_id, decision=heard.decision, arguments=heard.arguments,
-        note=heard.note, by=heard.by,
-    )  # fmt: skip
-    if heard.decision == "approve":
-        return [resolved]
-    call_id = heard.requirement_id.removesuffix(":confirm")
-    said = f"A person rejected this call. {heard.note or ''}".strip()
-    return [resolved, ToolFailed(call_id=call_id, kind="rejected", message=said)]
-
-
 def _blocked(code: str, reasons: tuple[str, ...], usage: Usage) -> RunBlocked:
     error = Error(code=code, message="; ".join(reasons), source="guardrails")
     return RunBlocked(error=error, usage=usage)
@@ -204,7 +173,7 @@ def evolve(state: State, event: RunEvent) -> State:
             return Acting(replace(facts, said=event.text), {}, {})
         case ToolCalled() | ToolReturned() | ToolFailed() | RunPaused() | RequirementResolved():
             assert isinstance(state, (Acting, Paused))
-            return _evolve_tools(state, facts, event)
+            return acting.evolved(state, facts, event)
         case RunCompleted() | RunFailed() | RunBlocked() | RunCancelled():
             doubted = state.doubted if isinstance(state, Acting) else frozenset[str]()
             return endings.finished(facts, event, unsettled=_asked(state), doubted=doubted)
@@ -220,45 +189,6 @@ def evolve(state: State, event: RunEvent) -> State:
             return replace(state, facts=facts)  # only ever the first, which was taken above
         case _:
             assert_never(event)
-
-
-def _evolve_tools(
-    state: Acting | Paused, facts: Facts,
-    event: ToolCalled | ToolOutcome | RunPaused | RequirementResolved,
-) -> State:  # fmt: skip
-    running = dict(state.running) if isinstance(state, Acting) else {}
-    awaiting = dict(state.awaiting)
-    match event:
-        case ToolCalled():
-            facts = replace(facts, tool_calls=facts.tool_calls + 1)
-            (awaiting if event.requires_confirmation else running)[event.call_id] = event
-        case ToolReturned() | ToolFailed():
-            running.pop(event.call_id, None)
-            awaiting.pop(event.call_id, None)
-            facts = replace(facts, usage=facts.usage.plus(Usage(tool_calls=1)))
-        case RequirementResolved():
-            call_id = event.requirement_id.removesuffix(":confirm")
-            if event.decision == "approve" and (called := awaiting.pop(call_id, None)):
-                arguments = event.arguments or called.arguments
-                running[call_id] = called.model_copy(update={"arguments": arguments})
-        case RunPaused():
-            return Paused(facts, awaiting)
-        case _:
-            assert_never(event)
-    return _acting_or_on(facts, running, awaiting, event)
-
-
-def _acting_or_on(
-    facts: Facts,
-    running: Mapping[str, ToolCalled],
-    awaiting: Mapping[str, ToolCalled],
-    event: RunEvent,
-) -> State:
-    done = isinstance(event, (ToolReturned, ToolFailed)) and not running and not awaiting
-    # The calls of one message are all made before the model is asked again.
-    return (
-        Thinking(replace(facts, turn=facts.turn + 1)) if done else Acting(facts, running, awaiting)
-    )
 
 
 def _asked(state: Unfinished | Finished) -> frozenset[str]:
@@ -277,6 +207,11 @@ def due(state: State) -> Sequence[Due]:
     if isinstance(state, (NotStarted, Finished)):
         return []
     return [*_asks(state), Due(Deadline(), not_before=state.facts.accepted.deadline)]
+
+
+def _waited_for(state: Unfinished) -> frozenset[str]:
+    commands = [one.command for one in _asks(state)]
+    return frozenset(one.call_id for one in commands if isinstance(one, Command))
 
 
 def _asks(state: Unfinished) -> list[Due]:

@@ -35,20 +35,19 @@ def build_app(
     addresses = Addresses(
         reply_topics=settings.reply_topics, echo_headers=settings.echo_headers, prefix=prefix
     )
-    outside = Outside(
-        log, hearing, Acceptance(log, hearing, addresses), Refusals(bus, prefix=prefix)
-    )
+    refusals = Refusals(bus, prefix=prefix)
+    outside = Outside(log, hearing, Acceptance(log, hearing, addresses), refusals)
     tasks, replies = (topics.full_name(one, prefix) for one in (topics.TASKS, topics.REPLIES))
     handlers = ConductorHandlers(log, hearing, outside, tasks, clock, monotonic)
     supervisor = Supervisor(
         log=log, waking=Waking(log, runs, teller, postman, clock), hear_row=outside.hear_row,
-        hear_answer=handlers.hear_answer, lagging=handlers.lagging, clock=clock,
-        monotonic=monotonic,
+        hear_answer=handlers.hear_answer, bury_row=outside.bury_row, lagging=handlers.lagging,
+        clock=clock, monotonic=monotonic,
     )  # fmt: skip
     bus.listen(
         Listen(
             topics=[tasks, replies], group=f"{prefix}.conductor", hear=handlers.hear, lane=lane,
-            assigned=runs.forget, began_anew=supervisor.broker_began_anew,
+            assigned=runs.forget, began_anew=supervisor.broker_began_anew, buried=refusals.buried,
         )
     )  # fmt: skip
     return Service("conductor", [supervisor])

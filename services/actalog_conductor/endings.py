@@ -1,10 +1,11 @@
 """How runs of every kind end, and what may still follow an end."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import TypeAlias, assert_never, cast
 
 from actalog_conductor.agent_states import Facts, Finished, Status
-from actalog_conductor.heard import Broken, Cancel, Heard, TimeIs
+from actalog_conductor.heard import Broken, Buried, Cancel, Heard, TimeIs
 from actalog_contracts.base import Error, Usage
 from actalog_contracts.runs import (
     CallSettled,
@@ -51,6 +52,14 @@ def ended_by(heard: Cancel | Broken | TimeIs, facts: Facts) -> list[RunEvent]:
             return []
         case _:
             assert_never(heard)
+
+
+def buried(heard: Buried, asked: Collection[str], facts: Facts) -> list[RunEvent]:
+    """A dead letter of a call that is waited for, or of no call: nobody would answer it."""
+    if heard.call_id is not None and heard.call_id not in asked:
+        return []
+    said = f"what the run waits for went to the dead letters: {heard.message}"
+    return [failed("internal", said, facts.usage)]
 
 
 def settled(heard: Heard, state: Finished) -> list[RunEvent]:

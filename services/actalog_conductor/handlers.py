@@ -8,10 +8,17 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from actalog_bus.ports import Delivery, Record
-from actalog_conductor.heard import TimeIs, TurnCame
+from actalog_conductor.heard import Buried, TimeIs, TurnCame
 from actalog_conductor.hearing import Hearing
 from actalog_conductor.outside import Outside
-from actalog_contracts.calls import AnyReply, CallAnswered, CallStored, TimePassed, TurnFree
+from actalog_contracts.calls import (
+    AnyReply,
+    CallAnswered,
+    CallBuried,
+    CallStored,
+    TimePassed,
+    TurnFree,
+)
 from actalog_core.canonical import clean_text
 from actalog_core.clock import Clock, Monotonic, system_clock
 from actalog_core.errors import Undecodable
@@ -22,7 +29,7 @@ LATELY_S = 2.0
 
 
 @cache
-def _replies() -> TypeAdapter[CallAnswered | CallStored | TurnFree | TimePassed]:
+def _replies() -> TypeAdapter[CallAnswered | CallStored | TurnFree | TimePassed | CallBuried]:
     return TypeAdapter(AnyReply)
 
 
@@ -66,6 +73,10 @@ class ConductorHandlers:
                     await self.hearing.hear(reply.run_no, TurnCame(), causation=causation)
             case TimePassed(now=now):
                 await self.hearing.hear(reply.run_no, TimeIs(now), causation=causation)
+            case CallBuried():
+                said = f"{reply.message} (dead letter of {reply.source}, {reply.reason})"
+                buried = Buried(reply.call_id, clean_text(said))
+                await self.hearing.hear(reply.run_no, buried, causation=causation)
 
     async def _hear_stored(self, reply: CallStored, causation: str | None) -> None:
         """Read from the ledger; what is not there any more was heard before."""
@@ -105,4 +116,6 @@ def lane(record: Record) -> str:
     return f"{record.topic}/{record.partition}/{record.offset}"
 
 
-OURS = (b"call.answered.v1", b"call.stored.v1", b"turn.free.v1", b"time.passed.v1")
+OURS = (
+    b"call.answered.v1", b"call.stored.v1", b"turn.free.v1", b"time.passed.v1", b"call.buried.v1",
+)  # fmt: skip

@@ -53,8 +53,17 @@ class Broken:
 
 
 @dataclass(frozen=True, slots=True)
+class Buried:
+    """A command of the run, or an answer to one, went to the dead letters. `call_id` is None
+    where the message was about no call."""
+
+    call_id: str | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Deadline:
     """A timer among what is due: nobody is asked, time has to pass."""
 
 
-Heard: TypeAlias = StartRun | TurnCame | TimeIs | Cancel | Resolve | Broken | Outcome
+Heard: TypeAlias = StartRun | TurnCame | TimeIs | Cancel | Resolve | Broken | Buried | Outcome

@@ -4,6 +4,7 @@ import uuid
 
 import orjson
 
+from actalog_bus.dead import origin
 from actalog_bus.ports import Record
 from actalog_contracts.border import Decoded
 from actalog_contracts.tasks import TaskSubmit
@@ -17,7 +18,7 @@ def run_id_of(decoded: Decoded, record: Record, *, tenant_id: str, key: bytes) -
     """The task's own id; else one from CloudEvents source and id; else from where it lies.
 
     The record's timestamp and value are part of the last, so that offsets which start again
-    after a wipe collide with nothing.
+    after a wipe collide with nothing. A redriven dead letter lies where it lay first.
     """
     message = decoded.message
     if isinstance(message, TaskSubmit) and message.run_id is not None:
@@ -26,6 +27,7 @@ def run_id_of(decoded: Decoded, record: Record, *, tenant_id: str, key: bytes) -
         told = [tenant_id, decoded.ce_source, decoded.ce_id]
     else:
         value = keyed_digest(key, record.value or b"")
-        told = [record.topic, record.partition, record.offset, record.timestamp_ms, value]
+        first = origin(record)
+        told = [first.topic, first.partition, first.offset, first.timestamp_ms, value]
     digest = keyed_digest(key, orjson.dumps(told)).removeprefix("hmac:")
     return str(uuid.UUID(digest[:32]))

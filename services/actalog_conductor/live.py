@@ -62,6 +62,12 @@ def last_told(live: Live, stored: Sequence[StoredEvent]) -> tuple[int, datetime]
     return live.told_seq, live.told_at
 
 
+class RunUnknown(Transient):
+    """The run is not in the log (yet)."""
+
+    tries = 8  # some seconds: who names a run has seen its commit
+
+
 class Runs:
     """The runs that this conductor decides for."""
 
@@ -99,11 +105,12 @@ class Runs:
         """A run from the log alone.
 
         Raises:
-            Transient: it is not in the log (yet), or the log cannot be reached.
+            RunUnknown: it is not in the log (yet).
+            Transient: the log cannot be reached.
         """
         found = await self.log.find_run_no(run_no)
         if found is None:
-            raise Transient(f"run_no {run_no} is not in the log")
+            raise RunUnknown(f"run_no {run_no}")
         return await self.rebuild(found)
 
     async def rebuild(self, found: FoundRun) -> Live:

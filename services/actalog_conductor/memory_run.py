@@ -10,7 +10,7 @@ from typing import TypeAlias, assert_never
 from actalog_conductor import calls, endings
 from actalog_conductor.agent_states import Facts, Finished, Identity, NotStarted
 from actalog_conductor.calls import Step
-from actalog_conductor.heard import Broken, Cancel, Deadline, Heard, StartRun, TimeIs
+from actalog_conductor.heard import Broken, Buried, Cancel, Deadline, Heard, StartRun, TimeIs
 from actalog_contracts.base import Error
 from actalog_contracts.definitions import AgentDefinition
 from actalog_contracts.runs import (
@@ -92,6 +92,8 @@ def decide(state: State, heard: Heard) -> Sequence[RunEvent]:
             return endings.settled(heard, state)
         case _, Cancel() | Broken() | TimeIs():
             return endings.ended_by(heard, state.facts)
+        case _, Buried():
+            return endings.buried(heard, {_waited_for(state)}, state.facts)
         case Remembering(), ModelNeeded():
             return _needed(state, heard) if heard.call_id == _asking(state) else []
         case Remembering(), MemoryUpdated() | SessionSummarised() | RememberFailed():
@@ -100,6 +102,10 @@ def decide(state: State, heard: Heard) -> Sequence[RunEvent]:
             return _told(state, heard) if heard.call_id == calls.model(facts) else []
         case _:
             return []
+
+
+def _waited_for(state: Unfinished) -> str:
+    return calls.model(state.facts) if isinstance(state, Consulting) else _asking(state)
 
 
 def _asking(state: Unfinished) -> str:

@@ -4,19 +4,22 @@ from dataclasses import dataclass
 
 import orjson
 
+from actalog_bus.burial import burial
 from actalog_bus.envelope import stable_id
-from actalog_bus.ports import Record
-from actalog_conductor import agent_run
+from actalog_bus.ports import Fault, Record
+from actalog_conductor import acting
 from actalog_conductor.acceptance import Acceptance
 from actalog_conductor.addresses import readable_reply_topic
 from actalog_conductor.heard import Cancel, Resolve
 from actalog_conductor.hearing import Hearing
 from actalog_conductor.live import Live
 from actalog_conductor.refusals import MessageWasRefused, Refusals, Refused
+from actalog_conductor.supervisor import INBOX_TRIES
+from actalog_contracts import topics
 from actalog_contracts.border import BadInput, Decoded, decode
 from actalog_contracts.runs import RequirementResolved
 from actalog_contracts.tasks import RequirementResolve, RunCancel, TaskSubmit
-from actalog_core import events
+from actalog_core import events, metrics
 from actalog_core.canonical import clean_text
 from actalog_log.ports import FoundRun, InboxRow, RunLog, Tombstone
 
@@ -58,16 +61,20 @@ class Outside:
     async def hear_row(self, row: InboxRow) -> None:
         """An inbox row that nobody picked up, as if its record had been heard. It goes when it
         was decided or refused."""
-        at = row.received_at
-        told = {name: text.encode() for name, text in row.headers.items()}
-        record = Record(
-            "inbox", -1, 0, int(at.timestamp() * 1_000) if at else 0, row.inbox_id.encode(),
-            row.body, (*told.items(), (INBOX, row.inbox_id.encode())),
-        )  # fmt: skip
         try:
-            await self.hear(record)
+            await self.hear(_record(row, "inbox"))
         except MessageWasRefused:
             await self.log.drop_inbox(row.tenant_id, row.inbox_id)
+
+    async def bury_row(self, row: InboxRow) -> None:
+        """An inbox row that cannot be decided: to the dead letters of `actalog.tasks`, and whoever
+        sent it hears about it."""
+        fault = Fault("unexpected", f"{INBOX_TRIES} hearings of it came to no end", INBOX_TRIES)
+        record = _record(row, topics.full_name(topics.TASKS, self.refusals.prefix))
+        out = [*burial(record, fault), *self.refusals.buried(record, fault)]
+        await self.refusals.bus.publish_many(out)
+        metrics.DEAD_LETTERS.labels(record.topic, fault.reason).inc()
+        await self.log.drop_inbox(row.tenant_id, row.inbox_id)
 
     async def _act(self, decoded: Decoded, record: Record, inbox: str | None) -> None:
         match decoded.message:
@@ -157,11 +164,21 @@ def _same(event: RequirementResolved, heard: Resolve) -> bool:
     return (event.decision, event.arguments, event.note, event.by) == told
 
 
+def _record(row: InboxRow, topic: str) -> Record:
+    """A row as a record that lies on no partition."""
+    at = row.received_at
+    told = {name: text.encode() for name, text in row.headers.items()}
+    return Record(
+        topic, -1, 0, int(at.timestamp() * 1_000) if at else 0, row.inbox_id.encode(), row.body,
+        (*told.items(), (INBOX, row.inbox_id.encode())),
+    )  # fmt: skip
+
+
 def _check(live: Live, heard: Resolve, found: FoundRun) -> None:
     run_id = found.row.run_id
     if live.row.kind != "agent":
         raise Refused("not_allowed", "nothing is asked in such a run", run_id=run_id)
-    match agent_run.refusal(live.state, heard):  # pyright: ignore[reportArgumentType]
+    match acting.refusal(live.state, heard):  # pyright: ignore[reportArgumentType]
         case None:
             return
         case "digest_mismatch":

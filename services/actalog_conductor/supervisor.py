@@ -24,6 +24,7 @@ EVERY_S = 0.5
 SILENT_MOST_S = 30.0  # between looks while the broker acknowledges nothing
 WAKES_PER_LOOK = 50
 INBOX_AFTER = timedelta(seconds=3)  # the record of an inbox row is usually heard at once
+INBOX_TRIES = 3
 RANGES_EVERY_S = 60.0
 AGAIN_FIRST_S, AGAIN_MOST_S = 3.0, 60.0
 
@@ -58,6 +59,7 @@ class Supervisor:
     waking: Waking
     hear_row: Callable[[InboxRow], Awaitable[None]]
     hear_answer: Callable[[bytes], Awaitable[None]]
+    bury_row: Callable[[InboxRow], Awaitable[None]]
     lagging: Callable[[], bool]
     clock: Clock
     monotonic: Callable[[], float] = time.monotonic
@@ -150,7 +152,19 @@ class Supervisor:
         for row in await self.log.due_inbox(self.clock() - INBOX_AFTER, WAKES_PER_LOOK):
             if self._patience.may(f"inbox {row.tenant_id}/{row.inbox_id}"):
                 with self._one_alone(inbox=row.inbox_id):
-                    await self.hear_row(row)
+                    await self._row(row)
+
+    async def _row(self, row: InboxRow) -> None:
+        """What brings its hearers to an end three times is heard no more. The count is kept in
+        the row: who died does not tell."""
+        if await self.log.try_inbox(row.tenant_id, row.inbox_id) > INBOX_TRIES:
+            await self.bury_row(row)
+            return
+        try:
+            await self.hear_row(row)
+        except Transient:
+            await self.log.try_inbox(row.tenant_id, row.inbox_id, -1)
+            raise
 
     async def _keep_ranges(self) -> None:
         now = self.monotonic()

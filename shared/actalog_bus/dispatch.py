@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from actalog_bus.dead import Fault
-from actalog_bus.ports import Hear, Lane, Record
+from actalog_bus.ports import Fault, Hear, Lane, Reason, Record
 from actalog_bus.retry import Backoff
 from actalog_bus.watermark import Watermark
 from actalog_core.errors import Permanent, Transient
@@ -97,8 +96,9 @@ class Dispatcher:
 
     # What the poller tells us.
 
-    def take(self, record: Record) -> None:
-        """Accept a record; one that is already known is left out."""
+    def take(self, record: Record, fault: Fault | None = None) -> None:
+        """Accept a record; one that is already known is left out. With a `fault` it is buried in
+        its turn, unheard."""
         where = (record.topic, record.partition)
         share = self._shares.get(where)
         if share is None:
@@ -107,7 +107,7 @@ class Dispatcher:
             return
         share.unheard += 1
         name = self._lane_of(record)
-        hearing = _Hearing(record, share, self._progress)
+        hearing = _Hearing(record, share, self._progress, fault=fault)
         if name in self._lanes:
             self._lanes[name].append(hearing)
         else:
@@ -135,6 +135,11 @@ class Dispatcher:
     def acknowledged(self) -> dict[Partition, int | None]:
         """Of each partition that is held, the offset that the broker took last."""
         return {where: share.committed for where, share in self._shares.items()}
+
+    def heard_upto(self, partition: Partition) -> int | None:
+        """Every offset below it is heard, settled or buried; None: the partition is not ours."""
+        share = self._shares.get(partition)
+        return share.mark.offset if share is not None else None
 
     def commits(self) -> dict[Partition, int]:
         """Offsets that may be committed and have not been."""
@@ -249,15 +254,23 @@ class Dispatcher:
     def _failed(self, hearing: _Hearing, error: BaseException) -> float:
         record, kind = hearing.record, type(error).__name__
         where = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
-        if hearing.fault is not None or isinstance(error, Transient):
+        if hearing.fault is not None or (isinstance(error, Transient) and _again(hearing, error)):
             hearing.strikes += hearing.fault is not None
             log.warning("will be heard again", error=kind, attempts=hearing.attempts, **where)
             return self._backoff.delay_s(max(hearing.attempts, hearing.strikes))
         hearing.strikes += 1
-        if not isinstance(error, Permanent) and hearing.strikes < self._tries:
+        given_up = isinstance(error, Permanent | Transient)
+        if not given_up and hearing.strikes < self._tries:
             log.warning("unexpected", error=kind, attempts=hearing.attempts, **where)
             return self._backoff.delay_s(hearing.strikes)
-        reason = "permanent" if isinstance(error, Permanent) else "unexpected"
+        reason: Reason = "permanent" if given_up else "unexpected"
+        if isinstance(error, Permanent):
+            reason = error.reason
         log.error("dead letter", error=kind, attempts=hearing.attempts, **where)
         hearing.fault = Fault(reason, f"{kind}: {error}", hearing.attempts)
         return 0.0
+
+
+def _again(hearing: _Hearing, error: Transient) -> bool:
+    """An outage is waited for; what names its tries has that many."""
+    return error.tries is None or hearing.attempts < error.tries

@@ -3,13 +3,15 @@
 import asyncio
 import contextlib
 from collections.abc import Sequence
+from functools import partial
 
 from aiokafka.errors import KafkaError
 
-from actalog_bus.dead import Fault, dead_letter
-from actalog_bus.ports import Headers, Listen, Outgoing, Record
+from actalog_bus.burial import bury_over
+from actalog_bus.dispatch import Bury
+from actalog_bus.ports import Headers, Listen, Outgoing
 from actalog_bus.publisher import Publisher
-from actalog_bus.settings import KafkaSettings
+from actalog_bus.settings import MAX_LETTER_BYTES, KafkaSettings
 from actalog_bus.subscription import Subscription
 from actalog_bus.wiring import Consumers
 from actalog_core.errors import Transient
@@ -71,9 +73,8 @@ class KafkaBus:
         self._consumers = Consumers.of(self.settings)
         await self._consumers.start()
         for number, listen in enumerate(self._listens):
-            subscription = Subscription(
-                listen, settings=self.settings, bury=self._bury, number=number
-            )
+            bury = self.bury_of(listen)
+            subscription = Subscription(listen, settings=self.settings, bury=bury, number=number)
             self._running.append(subscription)
             counts = {topic: self.partitions(topic) for topic in listen.topics}
             await subscription.start(self._consumers, counts)
@@ -127,6 +128,9 @@ class KafkaBus:
             await consumers.stop()
         await self._publisher.stop()
 
-    async def _bury(self, record: Record, fault: Fault) -> None:
-        dead = dead_letter(record, fault)
-        await self.publish(dead.topic, value=dead.value, key=dead.key, headers=dead.headers)
+    def bury_of(self, listen: Listen) -> Bury:
+        """How a subscription gives records up."""
+        return partial(bury_over, self._publish_letters, listen)
+
+    async def _publish_letters(self, records: Sequence[Outgoing]) -> None:
+        await self._publisher.publish_many(records, most_bytes=MAX_LETTER_BYTES)

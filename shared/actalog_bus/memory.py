@@ -5,8 +5,9 @@ import itertools
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
-from actalog_bus.dead import Fault, dead_letter
+from actalog_bus.burial import bury_over
 from actalog_bus.dispatch import Dispatcher
 from actalog_bus.ports import Headers, Listen, Outgoing, Record
 from actalog_bus.retry import Backoff
@@ -57,7 +58,8 @@ class _Subscription:
         self._loop = asyncio.get_running_loop()
         self._due = False
         self.dispatcher = Dispatcher(
-            hear=listen.hear, lane=listen.lane, bury=bus.bury, limit=listen.limit,
+            hear=listen.hear, lane=listen.lane, bury=partial(bury_over, bus.publish_many, listen),
+            limit=listen.limit,
             backoff=bus.backoff, progress=self.wake,
         )  # fmt: skip
         for topic in listen.topics:
@@ -137,11 +139,6 @@ class MemoryBus:
                 one.topic, value=one.value, key=one.key, headers=one.headers,
                 partition=one.partition,
             )  # fmt: skip
-
-    async def bury(self, record: Record, fault: Fault) -> None:
-        """Publish a dead letter."""
-        dead = dead_letter(record, fault)
-        await self.publish(dead.topic, value=dead.value, key=dead.key, headers=dead.headers)
 
     def listen(self, listen: Listen) -> None:
         """See `Bus.listen`."""

@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from actalog_bus import traced
+from actalog_bus.dead import was_redriven
 from actalog_bus.ports import Bus, Delivery, Headers, Hear, Listen, Outgoing, Record
 from actalog_core import logging, metrics
 from actalog_core.errors import Permanent, Transient
@@ -122,11 +123,13 @@ def _named(hear: Hear) -> Hear:
 
 def _counted(hear: Hear, group: str) -> Hear:
     heard, seconds = metrics.HEARD.labels(group), metrics.HEARING_SECONDS.labels(group)
-    now = metrics.HEARING.labels(group)
+    now, redriven = metrics.HEARING.labels(group), metrics.REDRIVEN.labels(group)
 
     async def counted(delivery: Delivery) -> None:
         began = time.perf_counter()
         now.inc()
+        if was_redriven(delivery.record):
+            redriven.inc()
         try:
             await hear(delivery)
         except Exception as error:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 Headers = tuple[tuple[str, bytes], ...]
 
@@ -26,6 +26,18 @@ class Record:
             if key == name:
                 return value
         return None
+
+
+Reason = Literal["refused", "permanent", "unexpected", "killed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a record is given up, after how many hearings."""
+
+    reason: Reason
+    error: str
+    attempts: int
 
 
 class Delivery(Protocol):
@@ -52,6 +64,7 @@ class Outgoing:
 
 
 Hear = Callable[[Delivery], Awaitable[None]]
+Buried = Callable[[Record, Fault], Sequence[Outgoing]]
 Lane = Callable[[Record], str]
 
 
@@ -66,6 +79,8 @@ class Listen:
     `began_anew` when the broker has lost what it had (protocol 16.3).
     While `awaited` is there and not set, nobody waits for the records: they may be fetched some
     times a second, which costs less than one by one.
+    `buried` may add records that are published with a dead letter. What is heard as a broadcast
+    has none: it is dropped, and counted.
     """
 
     topics: Sequence[str]
@@ -77,6 +92,7 @@ class Listen:
     assigned: Callable[[], None] | None = None
     began_anew: Callable[[], None] | None = None
     awaited: asyncio.Event | None = None
+    buried: "Buried | None" = None
 
 
 class Bus(Protocol):

@@ -8,7 +8,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from actalog_bus.security import security
-from actalog_bus.settings import KafkaSettings
+from actalog_bus.settings import MAX_REQUEST_BYTES, KafkaSettings
 from actalog_contracts import topics
 from actalog_core.errors import Permanent, Transient
 
@@ -33,6 +33,7 @@ class TopicPlan:
     replication: int
     retention_ms: int  # -1: for ever
     cleanup: str = "delete"
+    max_bytes: int = MAX_MESSAGE_BYTES
 
     @property
     def config(self) -> dict[str, str]:
@@ -40,7 +41,7 @@ class TopicPlan:
         return {
             "retention.ms": str(self.retention_ms),
             "cleanup.policy": self.cleanup,
-            "max.message.bytes": str(MAX_MESSAGE_BYTES),
+            "max.message.bytes": str(self.max_bytes),
         }
 
     def command(self, bootstrap: str) -> str:
@@ -69,7 +70,7 @@ def plan(*, prefix: str, partitions: int, replication: int) -> list[TopicPlan]:
             planned.append(
                 TopicPlan(
                     name=topics.dlq_name(topic, prefix), partitions=1, replication=replication,
-                    retention_ms=DLQ_RETENTION_MS,
+                    retention_ms=DLQ_RETENTION_MS, max_bytes=MAX_REQUEST_BYTES,
                 )
             )  # fmt: skip
     checkpoints = f"{prefix}.{topics.CHECKPOINTS}"

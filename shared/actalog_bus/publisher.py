@@ -16,7 +16,7 @@ from aiokafka.errors import (
 
 from actalog_bus.ports import Headers, Outgoing
 from actalog_bus.security import security
-from actalog_bus.settings import MAX_BYTES, KafkaSettings
+from actalog_bus.settings import MAX_BYTES, MAX_REQUEST_BYTES, KafkaSettings
 from actalog_core.errors import Permanent, Transient
 
 log = structlog.get_logger()
@@ -47,7 +47,7 @@ class Publisher:
             acks="all",
             enable_idempotence=self._settings.idempotence,
             max_batch_size=262_144,
-            max_request_size=MAX_BYTES + 48_576,
+            max_request_size=MAX_REQUEST_BYTES,
             linger_ms=0,
             **security(self._settings),
         )
@@ -98,15 +98,17 @@ class Publisher:
         """See `Bus.publish`."""
         await self.publish_many([Outgoing(topic, value, key, headers, partition)])
 
-    async def publish_many(self, records: Sequence[Outgoing]) -> None:
-        """See `Bus.publish_many`."""
+    async def publish_many(
+        self, records: Sequence[Outgoing], *, most_bytes: int = MAX_BYTES
+    ) -> None:
+        """See `Bus.publish_many`. `most_bytes` of a value."""
         producer = self._producer
         if producer is None:
             raise NotAcknowledged("not connected")
         topic = records[-1].topic if records else ""
         try:
             async with asyncio.timeout(self._settings.publish_timeout_s):
-                await _acknowledged(producer, records)
+                await _acknowledged(producer, records, most_bytes)
         except TimeoutError as error:
             raise NotAcknowledged(topic) from error
         except MessageSizeTooLargeError as error:
@@ -129,13 +131,15 @@ class Publisher:
                 await _close(broken)
 
 
-async def _acknowledged(producer: AIOKafkaProducer, records: Sequence[Outgoing]) -> None:
+async def _acknowledged(
+    producer: AIOKafkaProducer, records: Sequence[Outgoing], most_bytes: int
+) -> None:
     """Send all, then wait for all: what was sent is waited for, whatever became of the next."""
     sent: list[Awaitable[object]] = []
     refused: list[Exception] = []
     try:
         for one in records:
-            sent.append(await _send(producer, one))
+            sent.append(await _send(producer, one, most_bytes))
     except Exception as error:  # noqa: BLE001 - raised below, once the others are told
         refused.append(error)
     for acknowledgement in sent:  # futures: waiting for one after the other costs no task
@@ -147,9 +151,9 @@ async def _acknowledged(producer: AIOKafkaProducer, records: Sequence[Outgoing])
         raise error
 
 
-async def _send(producer: AIOKafkaProducer, record: Outgoing) -> Awaitable[object]:
+async def _send(producer: AIOKafkaProducer, record: Outgoing, most_bytes: int) -> Awaitable[object]:
     """Hand a record to the producer; what is returned is its acknowledgement."""
-    if len(record.value or b"") > MAX_BYTES:
+    if len(record.value or b"") > most_bytes:
         raise TooLarge(f"{record.topic}: {len(record.value or b'')} bytes")
     sending = cast(
         Awaitable[Awaitable[object]],

@@ -6,6 +6,9 @@ from typing import Literal, Self
 from actalog_core.settings import Settings
 
 MAX_BYTES = 1_000_000  # of a record; below the broker's max.message.bytes (1 MiB)
+# A dead letter has more headers than the record that others sent, which may have all of that MiB.
+MAX_LETTER_BYTES = 1_048_576
+MAX_REQUEST_BYTES = MAX_LETTER_BYTES + 65_536
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,13 +16,15 @@ class KafkaSettings:
     """`mode` "assigned": this process takes all partitions (one-process mode, design 3).
 
     `parked_fetch` says that the broker wakes a waiting fetch. The embedded one does not: its
-    fetch wait then adapts (protocol 16.4).
+    fetch wait then adapts (protocol 16.4). `keeps_marks` says that it keeps what is committed
+    beside an offset: there deaths are counted (`suspicion`). The embedded one does not.
     """
 
     bootstrap: str
     mode: Literal["group", "assigned"] = "group"
     idempotence: bool = True
     parked_fetch: bool = True
+    keeps_marks: bool = True
     instance: str | None = None
     session_timeout_ms: int = 6_000
     publish_timeout_s: float = 15.0
@@ -40,6 +45,7 @@ class KafkaSettings:
             mode="assigned" if one_process else "group",
             idempotence=not embedded,
             parked_fetch=not embedded,
+            keeps_marks=not embedded,
             instance=settings.instance,
             session_timeout_ms=settings.session_timeout_ms,
             security_protocol=settings.kafka_security_protocol,

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import cast
 
 import structlog
@@ -12,8 +12,10 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaError
 
 from actalog_bus.dispatch import Bury, Dispatcher, Partition
+from actalog_bus.marks import OffsetMarks
 from actalog_bus.ports import Listen, Record
 from actalog_bus.settings import KafkaSettings
+from actalog_bus.suspicion import Suspicion
 from actalog_bus.wiring import BUSY_MS, QUIET_MS, Consumers, connections, set_fetch_wait
 
 log = structlog.get_logger()
@@ -47,6 +49,9 @@ class Subscription(ConsumerRebalanceListener):
             hear=listen.hear, lane=listen.lane, bury=bury, limit=listen.limit,
             progress=self._progressed,
         )  # fmt: skip
+        counts = settings.keeps_marks and not listen.broadcast
+        self.marks = OffsetMarks()
+        self.suspicion = Suspicion(self.dispatcher, self.marks) if counts else None
         self._consumer: AIOKafkaConsumer | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._progress = asyncio.Event()
@@ -70,6 +75,7 @@ class Subscription(ConsumerRebalanceListener):
                 self._settings, group=group, topics=self.listen.topics, listener=self,
                 number=self._number,
             )  # fmt: skip
+        self.marks.consumer = self._consumer
         self._tasks = [asyncio.create_task(self._poll()), asyncio.create_task(self._commits())]
 
     async def stop(self, grace_s: float) -> None:
@@ -80,10 +86,12 @@ class Subscription(ConsumerRebalanceListener):
         self._tasks = []
         await self.dispatcher.drain(grace_s)
         await self._commit()
+        if self.suspicion is not None:
+            await self.suspicion.part()
 
     async def crash(self) -> None:
         """Stop as a killed process does, for tests: nothing is finished, nothing committed."""
-        self.dispatcher.keep(())
+        self._keep(())
         await self.stop(0)
 
     def ready(self) -> str | None:
@@ -102,6 +110,8 @@ class Subscription(ConsumerRebalanceListener):
     ) -> None:
         """Tell the broker how far we are before somebody else begins."""
         await self._commit()
+        if self.suspicion is not None:
+            await self.suspicion.part()
 
     async def on_partitions_assigned(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, assigned: Sequence[TopicPartition]
@@ -109,7 +119,7 @@ class Subscription(ConsumerRebalanceListener):
         """Forget what is somebody else's now."""
         if self.listen.assigned is not None:
             self.listen.assigned()
-        self.dispatcher.keep(await self._kept(assigned))
+        self._keep(await self._kept(assigned))
         self._joined = True
 
     async def _kept(self, assigned: Sequence[TopicPartition]) -> list[Partition]:
@@ -135,6 +145,11 @@ class Subscription(ConsumerRebalanceListener):
             self._began_anew(lost)
         return kept
 
+    def _keep(self, partitions: Collection[Partition]) -> None:
+        self.dispatcher.keep(partitions)
+        if self.suspicion is not None:
+            self.suspicion.keep(partitions)
+
     async def _poll(self) -> None:
         consumer = self._consumer
         assert consumer is not None
@@ -148,9 +163,7 @@ class Subscription(ConsumerRebalanceListener):
                 )
                 self._polled_at = time.monotonic()
                 taken = sum(map(len, found.values()))
-                for records in found.values():
-                    for record in records:
-                        self.dispatcher.take(heard(record))
+                await self._take(found)
                 self._throttle(consumer)
                 self._adapt(consumer, bool(found))
                 if self.by_assignment and found:
@@ -171,8 +184,21 @@ class Subscription(ConsumerRebalanceListener):
             async with asyncio.timeout(LEISURE_S):
                 await awaited.wait()
 
+    async def _take(self, found: Found) -> None:
+        if self.suspicion is not None:
+            await self.suspicion.admit(
+                {(at.topic, at.partition): [*map(heard, records)] for at, records in found.items()}
+            )
+            return
+        for records in found.values():
+            for record in records:
+                self.dispatcher.take(heard(record))
+
     def _throttle(self, consumer: AIOKafkaConsumer) -> None:
-        full = {TopicPartition(*where) for where in self.dispatcher.paused()}
+        paused = self.dispatcher.paused()
+        if self.suspicion is not None:
+            paused |= self.suspicion.full()
+        full = {TopicPartition(*where) for where in paused}
         full &= consumer.assignment()
         paused = consumer.paused()
         if new := full - paused:
@@ -209,7 +235,7 @@ class Subscription(ConsumerRebalanceListener):
         if lost:
             self._began_anew(len(lost))
             gone = {(p.topic, p.partition) for p in lost}
-            self.dispatcher.keep({(p.topic, p.partition) for p in taken} - gone)
+            self._keep({(p.topic, p.partition) for p in taken} - gone)
             await consumer.seek_to_beginning(*lost)
 
     def _began_anew(self, partitions: int) -> None:
@@ -219,6 +245,8 @@ class Subscription(ConsumerRebalanceListener):
 
     def _progressed(self) -> None:
         self._progress.set()
+        if self.suspicion is not None:
+            self.suspicion.progressed()
 
     async def _commits(self) -> None:
         while True:
@@ -230,6 +258,8 @@ class Subscription(ConsumerRebalanceListener):
     async def _commit(self) -> None:
         """Never loses a mark: what fails is committed with the next."""
         offsets = self.dispatcher.commits()
+        wary = self.suspicion.wary if self.suspicion is not None else ()
+        offsets = {at: offset for at, offset in offsets.items() if at not in wary}
         if self.listen.broadcast or self._consumer is None or not offsets:
             return
         mine = {TopicPartition(*at): offset for at, offset in offsets.items()}
@@ -237,4 +267,7 @@ class Subscription(ConsumerRebalanceListener):
         with contextlib.suppress(KafkaError, TimeoutError, IllegalStateError):
             async with asyncio.timeout(5):  # aiokafka would try for ever
                 await self._consumer.commit(mine)
-            self.dispatcher.committed({(at.topic, at.partition): n for at, n in mine.items()})
+            done = {(at.topic, at.partition): offset for at, offset in mine.items()}
+            self.dispatcher.committed(done)
+            if self.suspicion is not None:
+                self.suspicion.committed(done)

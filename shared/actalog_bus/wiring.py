@@ -103,6 +103,14 @@ def checked(consumer: Any, *, group: str | None) -> None:
         raise RuntimeError(f"the consumer of {group} would commit what was not heard")
 
 
+async def committed(
+    consumer: Any, partitions: Sequence[TopicPartition]
+) -> dict[TopicPartition, tuple[int, str]]:
+    """(offset, metadata) of what was committed. aiokafka's own method tells the offset alone."""
+    found = await consumer._coordinator.fetch_committed_offsets(list(partitions))
+    return {at: (one.offset, one.metadata or "") for at, one in found.items()}
+
+
 def set_fetch_wait(consumer: Any, wait_ms: int) -> None:
     """How long the broker may hold the next fetch (protocol 16.4). aiokafka has no setter."""
     consumer._fetcher._fetch_max_wait_ms = wait_ms

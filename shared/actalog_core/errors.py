@@ -3,6 +3,8 @@
 An error's docstring is its message; its data are attributes.
 """
 
+from typing import Literal
+
 
 class ActalogError(Exception):
     """Something went wrong."""
@@ -20,9 +22,15 @@ class ActalogError(Exception):
 class Transient(ActalogError):
     """May succeed when tried again."""
 
+    tries: int | None = None
+    """After so many it never will; None: an outage, which is waited for however long it takes."""
+
 
 class Permanent(ActalogError):
     """Can never succeed."""
+
+    reason: Literal["refused", "permanent", "killed"] = "permanent"
+    """What its dead letter says."""
 
 
 class NewerBuild(Transient):

@@ -41,6 +41,11 @@ HEARING_FAILED = _counter(
     "hearing_failed", "Hearings that failed: transient (again), permanent (dead letter), unexpected.",
     "group", "kind",
 )  # fmt: skip
+DEAD_LETTERS = _counter(
+    "dead_letters", "Records that were given up: refused, permanent, unexpected, killed; dropped"
+    " where nobody needs them.", "topic", "reason",
+)  # fmt: skip
+REDRIVEN = _counter("redriven", "Dead letters that were sent again and heard again.", "group")
 
 # Runs and what they ask for, as the events and results say that pass over the bus.
 RUNS_ACCEPTED = _counter("runs_accepted", "Runs that were accepted.")

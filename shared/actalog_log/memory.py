@@ -49,6 +49,7 @@ class MemoryLog:
         self.events: dict[int, list[StoredEvent]] = {}
         self.open: dict[int, _Open] = {}
         self.inbox: dict[tuple[str, str], InboxRow] = {}
+        self.tries: dict[tuple[str, str], int] = {}
         self.tombstones: dict[tuple[str, str], Tombstone] = {}
         self.held: dict[tuple[str, str], str] = {}
         self.held_by: dict[int, set[tuple[str, str]]] = {}
@@ -326,6 +327,13 @@ class MemoryLog:
     async def due_inbox(self, older_than: datetime, limit: int) -> Sequence[InboxRow]:
         rows = [r for r in self.inbox.values() if r.received_at and r.received_at < older_than]
         return rows[:limit]
+
+    async def try_inbox(self, tenant_id: str, inbox_id: str, by: int = 1) -> int:
+        key = (tenant_id, inbox_id)
+        if key not in self.inbox:
+            return 0
+        self.tries[key] = self.tries.get(key, 0) + by
+        return self.tries[key]
 
     async def inbox_depth(self) -> int:
         return len(self.inbox)

@@ -310,6 +310,13 @@ class PostgresLog(Watching):
         return [_inbox(row) for row in rows]
 
     @reaching
+    async def try_inbox(self, tenant_id: str, inbox_id: str, by: int = 1) -> int:
+        return await self.pool.fetchval(
+            "update inbox set tries = tries + $3 where tenant_id = $1 and inbox_id = $2"
+            " returning tries", tenant_id, inbox_id, by,
+        ) or 0  # fmt: skip
+
+    @reaching
     async def inbox_depth(self) -> int:
         return await self.pool.fetchval("select count(*) from inbox")
 

@@ -234,7 +234,8 @@ class SimBus(KafkaBus):
         await self._connected()
         await self._topics_there()
         for number, listen in enumerate(self._listens):
-            one = Subscription(listen, settings=self.settings, bury=self._bury, number=number)
+            bury = self.bury_of(listen)
+            one = Subscription(listen, settings=self.settings, bury=bury, number=number)
             self._running.append(one)
             counts = {topic: self.partitions(topic) for topic in listen.topics}
             await one.start(cast(Consumers, self.consumers), counts)

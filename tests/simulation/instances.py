@@ -29,7 +29,7 @@ from tests.simulation.store import Connection, Database, remote_calls, remote_lo
 
 SETTINGS = Settings(openai_api_key="k", openai_base_url="http://model", lease_ms=5_000)
 GRACE_S = 2.0  # that is given to what is being heard when a process is told to stop
-KAFKA = KafkaSettings(bootstrap="simulated")
+KAFKA = KafkaSettings(bootstrap="simulated", keeps_marks=False)  # a death here is all of it
 
 
 class InlineThreads(Threads):

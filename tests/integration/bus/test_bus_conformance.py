@@ -1,106 +1,12 @@
 """One suite for every bus: in memory, on the embedded broker, on Apache Kafka."""
 
 import asyncio
-import uuid
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
 
 import pytest
 
-from actalog_bus.kafka import KafkaBus
-from actalog_bus.memory import MemoryBroker, MemoryBus
-from actalog_bus.ports import Delivery, Hear, Listen, Outgoing, Record
-from actalog_bus.provision import TopicPlan, provision
-from actalog_bus.settings import KafkaSettings
+from actalog_bus.ports import Delivery, Hear, Listen, Outgoing
 from actalog_core.errors import Permanent, Transient
-from actalog_testing.apache_kafka import ApacheKafka
-
-AnyBus = KafkaBus | MemoryBus
-PARTITIONS = 3
-
-
-def by_key(record: Record) -> str:
-    return (record.key or b"-").decode()
-
-
-@dataclass
-class Site:
-    """A broker with one topic of its own, and buses that are processes on it."""
-
-    make: Callable[[], AnyBus]
-    topic: str
-    buses: list[AnyBus] = field(default_factory=list[AnyBus])
-
-    async def bus(
-        self, hear: Hear | None = None, *, limit: int = 64, broadcast: bool = False,
-        topic: str | None = None, awaited: asyncio.Event | None = None,
-    ) -> AnyBus:  # fmt: skip
-        bus = self.make()
-        self.buses.append(bus)
-        if hear is not None:
-            topics = [topic or self.topic]
-            bus.listen(
-                Listen(
-                    topics,
-                    f"{topics[0]}.group",
-                    hear,
-                    by_key,
-                    limit=limit,
-                    broadcast=broadcast,
-                    awaited=awaited,
-                )
-            )
-        async with asyncio.timeout(30):
-            await bus.start()
-            while bus.ready():  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
-        return bus
-
-    async def say(self, bus: AnyBus, value: str, *, key: str | None = None) -> None:
-        await bus.publish(self.topic, value=value.encode(), key=key.encode() if key else None)
-
-
-async def until(true: Callable[[], bool], *, within_s: float = 20) -> None:
-    async with asyncio.timeout(within_s):
-        while not true():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-
-
-@pytest.fixture(
-    params=[
-        "memory",
-        pytest.param("embedded", marks=pytest.mark.kafka),
-        pytest.param("embedded-assigned", marks=pytest.mark.kafka),
-        pytest.param("apache", marks=[pytest.mark.kafka, pytest.mark.apache]),
-    ]
-)
-async def site(request: pytest.FixtureRequest) -> AsyncIterator[Site]:
-    topic = f"t{uuid.uuid4().hex[:8]}"
-    if request.param == "memory":
-        broker = MemoryBroker(PARTITIONS)
-        place = Site(lambda: MemoryBus(broker=broker), topic)
-    else:
-        if request.param == "apache":
-            node: ApacheKafka = request.getfixturevalue("apache_kafka")
-            settings = KafkaSettings(bootstrap=node.bootstrap)
-        else:
-            settings = KafkaSettings(
-                bootstrap=request.getfixturevalue("embedded_broker"),
-                mode="assigned" if request.param == "embedded-assigned" else "group",
-                idempotence=False,
-                parked_fetch=False,
-                session_timeout_ms=2_000,
-            )
-        plans = [
-            TopicPlan(name=name, partitions=count, replication=1, retention_ms=3_600_000)
-            for name, count in ((topic, PARTITIONS), (f"{topic}.dlq", 1))
-        ]
-        assert await provision(settings, plans) == [topic, f"{topic}.dlq"]
-        assert await provision(settings, plans) == []
-        place = Site(lambda: KafkaBus(settings), topic)
-    yield place
-    for bus in place.buses:
-        await bus.stop(1)
+from tests.integration.bus.site import PARTITIONS, Site, by_key, until
 
 
 async def test_records_of_a_lane_are_heard_in_order_and_lanes_side_by_side(site: Site) -> None:
@@ -170,33 +76,6 @@ async def test_a_settled_record_is_not_heard_again_although_its_work_was_lost(si
     await site.say(second, "last", key="one")
     await until(lambda: {b"open", b"last"} <= set(again))
     assert b"claimed" not in again
-
-
-async def test_poison_goes_to_the_dead_letters_and_good_messages_pass(site: Site) -> None:
-    heard: set[bytes | None] = set()
-    dead: list[Record] = []
-
-    async def hear(delivery: Delivery) -> None:
-        if delivery.record.value == b"\xff poison":
-            raise Permanent("no such thing")
-        heard.add(delivery.record.value)
-
-    async def bury(delivery: Delivery) -> None:
-        dead.append(delivery.record)
-
-    bus = await site.bus(hear)
-    await site.bus(bury, topic=f"{site.topic}.dlq")
-    await bus.publish(site.topic, value=b"\xff poison", key=b"k", headers=(("h", b"\xfe"),))
-    for number in range(5):
-        await site.say(bus, str(number), key="k")
-    await until(lambda: len(heard) == 5 and len(dead) == 1)
-    letter = dead[0]
-    assert (letter.key, letter.value, letter.header("h")) == (b"k", b"\xff poison", b"\xfe")
-    assert letter.header("dlq-reason") == b"permanent"
-    assert letter.header("dlq-source-topic") == site.topic.encode()
-    assert letter.header("dlq-source-offset") == b"0"
-    assert letter.header("dlq-attempts") == b"1"
-    assert b"no such thing" in (letter.header("dlq-error") or b"")
 
 
 async def test_a_transient_failure_holds_up_its_own_lane_only(site: Site) -> None:

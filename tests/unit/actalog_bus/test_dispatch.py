@@ -239,3 +239,45 @@ def test_a_record_that_dies_again_names_only_its_last_death() -> None:
     assert letter.topic == "t.dlq"
     assert (told["dlq-source-offset"], told["dlq-error"], told["h"]) == (b"9", b"b", b"\xff")
     assert len(letter.headers) == len(told)
+
+
+async def test_what_names_its_tries_is_given_up_after_so_many_and_an_outage_is_not() -> None:
+    class NotThere(Transient):
+        """It is not there."""
+
+        tries = 3
+
+    heard: list[int] = []
+    dead: list[Fault] = []
+
+    async def hear(delivery: Delivery) -> None:
+        heard.append(delivery.record.offset)
+        if delivery.record.offset == 0:
+            raise NotThere("never")
+        if heard.count(1) < 9:
+            raise Transient("an outage")
+
+    mine = dispatcher(hear, dead=dead)
+    mine.take(record(0, key="a"))
+    mine.take(record(1, key="b"))
+    await until(lambda: mine.idle)
+    assert (heard.count(0), heard.count(1)) == (3, 9)
+    assert [(one.reason, one.attempts) for one in dead] == [("permanent", 3)]
+    assert mine.commits() == {("t", 0): 2}
+
+
+async def test_what_is_condemned_is_buried_in_its_turn_without_being_heard() -> None:
+    told: list[str] = []
+
+    async def hear(delivery: Delivery) -> None:
+        told.append(f"heard {delivery.record.offset}")
+
+    async def bury(said: Record, fault: Fault) -> None:
+        told.append(f"buried {said.offset}: {fault.reason}")
+
+    mine = Dispatcher(hear=hear, lane=by_key, bury=bury)
+    mine.take(record(0))
+    mine.take(record(1), Fault("killed", "its worker died", 3))
+    mine.take(record(2))
+    await until(lambda: mine.idle)
+    assert told == ["heard 0", "buried 1: killed", "heard 2"]

@@ -1,6 +1,6 @@
 import pytest
 
-from actalog_conductor import agent_run
+from actalog_conductor import acting, agent_run
 from actalog_conductor.agent_states import Acting, Finished, Paused
 from actalog_conductor.heard import Broken, Cancel, Heard, Resolve, StartRun, TimeIs, TurnCame
 from actalog_contracts.base import ToolCall
@@ -197,20 +197,20 @@ def test_an_answer_to_what_the_person_did_not_see_is_refused():
     seen = content_digest(REFUND[1].encode())
     wrong = Resolve("r:t1.0:confirm", "approve", digest="sha256:other")
     right = Resolve("r:t1.0:confirm", "approve", digest=seen)
-    assert agent_run.refusal(spec.now, wrong) == "digest_mismatch"
-    assert agent_run.refusal(spec.now, right) is None
+    assert acting.refusal(spec.now, wrong) == "digest_mismatch"
+    assert acting.refusal(spec.now, right) is None
     spec.when(wrong).then_nothing()
-    assert agent_run.refusal(spec.given(right).now, right) == "already_resolved"
-    assert agent_run.refusal(Spec().now, right) == "already_resolved"
+    assert acting.refusal(spec.given(right).now, right) == "already_resolved"
+    assert acting.refusal(Spec().now, right) == "already_resolved"
     unknown = Resolve("r:t9.0:confirm", "approve")
-    assert agent_run.refusal(spec.now, unknown) == "already_resolved"
+    assert acting.refusal(spec.now, unknown) == "already_resolved"
 
 
 @pytest.mark.parametrize("decision", ["provide", "done", "not_done"])
 def test_what_is_no_answer_to_a_confirmation_means_nothing(decision: str):
     heard = Resolve("r:t1.0:confirm", decision)  # pyright: ignore[reportArgumentType]
     spec = Spec().given(START, replied(calls=[REFUND]))
-    assert agent_run.refusal(spec.now, heard) == "not_allowed"
+    assert acting.refusal(spec.now, heard) == "not_allowed"
     spec.when(heard).then_nothing()
 
 
