@@ -16,7 +16,7 @@ import orjson
 from actalog.rebuilding import recorded
 from actalog_contracts.runs import ContextBuilt, ModelFailed, ModelReplied, RunAccepted
 from actalog_core.clock import parse_time, rfc3339
-from actalog_core.errors import Permanent
+from actalog_core.errors import Permanent, Tampered
 from actalog_core.events import decode
 from actalog_log import chain
 from actalog_log.memory import MemoryLog
@@ -27,6 +27,10 @@ FORMAT = "actalog.recording.v1"
 
 class NoRecording(Permanent):
     """The file is no recording that this build can read:"""
+
+
+class RecordingChanged(Tampered):
+    """The recording was changed:"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +103,14 @@ async def read(path: Path) -> Recording:
     """The runs of a file.
 
     Raises:
-        NoRecording: it is none, or it was changed.
+        NoRecording: it is none.
+        RecordingChanged: an event is not as it was written.
     """
     try:
         told = await asyncio.to_thread(path.read_bytes)
         return await _read([orjson.loads(line) for line in told.splitlines()])
-    except NoRecording as error:
-        raise NoRecording(f"{path}: {error.detail}") from error
+    except (NoRecording, RecordingChanged) as error:
+        raise type(error)(f"{path}: {error.detail}") from error
     except OSError as error:
         raise NoRecording(f"{path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:
@@ -164,5 +169,6 @@ async def _append(
     )  # fmt: skip
     (after,) = await log.append(Decision((append,)))
     if after.seq != line["seq"] or after.hash.hex() != line["hash"]:
-        raise NoRecording(f"event {line['seq']} of run {row.run_id} is not as it was written")
+        said = f"event {line['seq']} of run {row.run_id} is not as it was written"
+        raise RecordingChanged(said)
     return after

@@ -1,7 +1,8 @@
 """What commands write: tables for people, JSON for machines."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,18 @@ def console() -> "Console":
     if sys.stdout.isatty():
         return Console(highlight=False)
     return Console(highlight=False, width=PIPED_WIDTH, soft_wrap=True)
+
+
+@contextmanager
+def progress(what: str, *, shown: bool) -> "Generator[Callable[[int], None]]":
+    """Counts on a terminal while long work goes on; `shown` is false where machines read."""
+    if not (shown and sys.stderr.isatty()):
+        yield lambda count: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(what) as status:
+        yield lambda count: status.update(f"{what}: {count}")
 
 
 def plain(value: Any) -> Any:

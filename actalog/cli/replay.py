@@ -32,17 +32,19 @@ def replay(
 async def _replay(
     ids: list[str], export: Path | None, save: Path | None, tenant: str, json: bool
 ) -> int:
-    from actalog.cli.output import write_json
+    from actalog.cli.output import progress, write_json
     from actalog.recording import write
     from actalog_core.events import RULES_VERSION
 
     told: list[dict[str, Any]] = []
     seen: list[FoundRun] = []
     async with _source(ids, export, tenant) as (log, wanted):
-        async for found in wanted:
-            seen.append(found)
-            if (differs := await _difference(log, found)) is not None:
-                told.append({**differs, "today_rules_version": RULES_VERSION})
+        with progress("replayed", shown=not json) as count:
+            async for found in wanted:
+                seen.append(found)
+                count(len(seen))
+                if (differs := await _difference(log, found)) is not None:
+                    told.append({**differs, "today_rules_version": RULES_VERSION})
         if save is not None:
             await write(log, seen, save)
     if json:

@@ -35,7 +35,7 @@ def replay(path: str | Path, app: App | None = None) -> Replayed:
 
     Raises:
         Differs: a run would not go as it went.
-        NoRecording: the file cannot be read, or was changed.
+        NoRecording, RecordingChanged: the file cannot be read, or was changed.
     """
     return BACKGROUND.run(_replay(Path(path), app))
 
