@@ -22,6 +22,7 @@ log = structlog.get_logger()
 Found = dict[TopicPartition, list[ConsumerRecord[bytes, bytes]]]
 STILL_BUSY_S = 0.5
 POLL_LIMIT_S = 15.0
+ASKING_LIMIT_S = 30.0  # for an offset; a broker that does not say is taken for the one we know
 MOST_RECORDS = 1_000  # of one poll
 LEISURE_S = 0.25
 
@@ -55,6 +56,9 @@ class Subscription(ConsumerRebalanceListener):
         self._consumer: AIOKafkaConsumer | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._progress = asyncio.Event()
+        self._settled = asyncio.Event()  # not while a rebalance is under way
+        self._settled.set()
+        self._anew: set[TopicPartition] = set()  # of the last assignment, heard from anew
         self._joined = False
         self._connections: frozenset[object] = frozenset()  # when a record came last
         self._polled_at = self._busy_at = self._looked_at = time.monotonic()
@@ -109,6 +113,7 @@ class Subscription(ConsumerRebalanceListener):
         self, revoked: Sequence[TopicPartition]
     ) -> None:
         """Tell the broker how far we are before somebody else begins."""
+        self._settled.clear()
         await self._commit()
         if self.suspicion is not None:
             await self.suspicion.part()
@@ -119,7 +124,10 @@ class Subscription(ConsumerRebalanceListener):
         """Forget what is somebody else's now."""
         if self.listen.assigned is not None:
             self.listen.assigned()
-        self._keep(await self._kept(assigned))
+        try:
+            self._keep(await self._kept(assigned))
+        finally:
+            self._settled.set()
         self._joined = True
 
     async def _kept(self, assigned: Sequence[TopicPartition]) -> list[Partition]:
@@ -127,20 +135,24 @@ class Subscription(ConsumerRebalanceListener):
         knows of less than it has acknowledged has lost its data (or its offsets were reset), so
         its offsets begin anew and what has a known one is not known."""
         consumer, held = self._consumer, self.dispatcher.acknowledged()
-        wanted = [p for p in assigned if (p.topic, p.partition) in held]
-        if consumer is None or not wanted:
-            return [(p.topic, p.partition) for p in assigned]
-        kept: list[Partition] = []
+        kept = [(p.topic, p.partition) for p in assigned]
+        self._anew.clear()
         lost = 0
-        with contextlib.suppress(KafkaError, TimeoutError):  # in doubt it is heard again
-            async with asyncio.timeout(5):
-                for where in wanted:
+        for where in [p for p in assigned if (p.topic, p.partition) in held]:
+            assert consumer is not None
+            known = held[where.topic, where.partition]
+            try:
+                async with asyncio.timeout(ASKING_LIMIT_S):
                     committed = cast(int | None, await consumer.committed(where))
-                    known = held[where.topic, where.partition]
-                    if committed is not None and committed >= (known or 0):
-                        kept.append((where.topic, where.partition))
-                    elif known is not None:
-                        lost += 1
+            except (KafkaError, TimeoutError) as error:
+                log.warning("what was committed is not known", error=type(error).__name__)
+                continue
+            if committed is not None and committed >= (known or 0):
+                continue
+            kept.remove((where.topic, where.partition))
+            self._anew.add(where)
+            consumer.seek(where, committed or 0)
+            lost += known is not None
         if lost:
             self._began_anew(lost)
         return kept
@@ -149,6 +161,15 @@ class Subscription(ConsumerRebalanceListener):
         self.dispatcher.keep(partitions)
         if self.suspicion is not None:
             self.suspicion.keep(partitions)
+
+    async def _of_now(self, consumer: AIOKafkaConsumer, found: Found) -> Found:
+        """What was fetched while a rebalance was under way waits until it is known what is kept:
+        records of another log must not be taken for known ones, nor the other way round."""
+        if self._settled.is_set():
+            return found
+        await self._settled.wait()
+        mine = consumer.assignment() - self._anew
+        return {where: records for where, records in found.items() if where in mine}
 
     async def _poll(self) -> None:
         consumer = self._consumer
@@ -161,6 +182,7 @@ class Subscription(ConsumerRebalanceListener):
                 found = cast(
                     Found, await consumer.getmany(timeout_ms=waits_ms, max_records=MOST_RECORDS)
                 )
+                found = await self._of_now(consumer, found)
                 self._polled_at = time.monotonic()
                 taken = sum(map(len, found.values()))
                 await self._take(found)

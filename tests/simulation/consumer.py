@@ -90,6 +90,9 @@ class SimConsumer:
     def resume(self, *partitions: TopicPartition) -> None:
         self._paused -= set(partitions)
 
+    def seek(self, where: TopicPartition, offset: int) -> None:
+        self._positions[where] = offset
+
     async def committed(self, where: TopicPartition) -> int | None:
         await asyncio.sleep(self.broker.latency())
         if self.broker.down:

@@ -1,7 +1,9 @@
 """Faults of brokers and groups (protocol 16)."""
 
 import asyncio
+import shutil
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,11 @@ from actalog_bus.ports import Delivery, Listen, Record
 from actalog_bus.processes import free_port
 from actalog_bus.provision import TopicPlan, TopicsDiffer, describe, plan, provision
 from actalog_bus.settings import KafkaSettings
-from actalog_testing.apache_kafka import ApacheKafka
+from actalog_core.errors import Transient
+from actalog_testing.apache_kafka import ApacheKafka, missing
+
+PLAN = TopicPlan(name="t", partitions=2, replication=1, retention_ms=-1)
+POM = Path(__file__).parents[3] / "infra" / "kafka" / "pom.xml"
 
 
 def lane(record: Record) -> str:
@@ -27,19 +33,21 @@ def embedded(bootstrap: str) -> KafkaSettings:
 
 
 async def until_len(heard: list[str], count: int) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len(set(heard)) < count:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
 
-def listener(bus: KafkaBus, topic: str) -> list[str]:
+def listener(
+    bus: KafkaBus, topic: str, *, began_anew: Callable[[], None] | None = None
+) -> list[str]:
     heard: list[str] = []
 
     async def hear(delivery: Delivery) -> None:
         await asyncio.sleep(0.005)
         heard.append((delivery.record.value or b"").decode())
 
-    bus.listen(Listen([topic], f"{topic}.g", hear, lane))
+    bus.listen(Listen([topic], f"{topic}.g", hear, lane, began_anew=began_anew))
     return heard
 
 
@@ -89,6 +97,46 @@ async def test_nothing_is_lost_when_a_member_joins_and_another_is_killed(
         while len({*heard, *heard_too}) < 400:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     await two.stop(1)
+
+
+@pytest.mark.kafka
+@pytest.mark.apache
+async def test_16_3_a_member_of_a_group_outlives_a_broker_that_lost_its_data(
+    tmp_path: Path,
+) -> None:
+    if lacks := missing():
+        pytest.skip(lacks)
+    node, topics = ApacheKafka(tmp_path, pom=POM), [PLAN]
+    await node.start()
+    settings = KafkaSettings(bootstrap=node.bootstrap, publish_timeout_s=5)
+    await provision(settings, topics)
+    bus, told = KafkaBus(settings), list[str]()
+    heard = listener(bus, "t", began_anew=lambda: told.append("anew"))
+    await bus.start()
+    for number in range(40):
+        await bus.publish("t", value=f"before {number}".encode(), partition=number % 2)
+    await until_len(heard, 40)
+    await asyncio.sleep(1)  # the offsets are committed
+    await node.kill()
+    shutil.rmtree(tmp_path / "data")
+    (tmp_path / "server.properties").unlink()
+    await node.start()
+    await provision(settings, topics)
+    for number in range(10):
+        await until_taken(bus, f"after {number}".encode(), number % 2)
+    await until_len(heard, 50)
+    assert told
+    await bus.stop(1)
+    await node.stop()
+
+
+async def until_taken(bus: KafkaBus, value: bytes, partition: int) -> None:
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                return await bus.publish("t", value=value, partition=partition)
+            except Transient:
+                await asyncio.sleep(0.2)
 
 
 @pytest.mark.kafka

@@ -1,5 +1,6 @@
 """What a member of a group goes on with after a rebalance, and what it hears again."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, cast
@@ -13,7 +14,7 @@ from actalog_bus.ports import Delivery, Listen, Record
 from actalog_bus.settings import KafkaSettings
 from actalog_bus.subscription import Subscription
 
-HERE = TopicPartition("t", 0)
+HERE, OTHER, GONE = (TopicPartition("t", n) for n in range(3))
 
 
 class Broker:
@@ -21,6 +22,13 @@ class Broker:
 
     def __init__(self, committed: Mapping[TopicPartition, int | None], *, down: bool = False):
         self.offsets, self.down = committed, down
+        self.positions: dict[TopicPartition, int] = {}
+
+    def assignment(self) -> frozenset[TopicPartition]:
+        return frozenset(self.offsets)
+
+    def seek(self, where: TopicPartition, offset: int) -> None:
+        self.positions[where] = offset
 
     async def committed(self, where: TopicPartition) -> int | None:
         if self.down:
@@ -72,9 +80,29 @@ async def test_where_nothing_was_committed_yet_it_is_heard_again():
     assert not await goes_on(made, Broker({HERE: None}))
 
 
-async def test_a_broker_that_does_not_say_is_not_trusted():
+async def test_a_broker_that_does_not_say_is_taken_for_the_one_we_know():
     made = await subscription(heard=8, acknowledged=5)
-    assert not await goes_on(made, Broker({HERE: 5}, down=True))
+    assert await goes_on(made, Broker({HERE: None}, down=True))
+
+
+@pytest.mark.parametrize(("known", "position"), [(None, 0), (3, 3)])
+async def test_it_is_heard_from_where_the_broker_says(known: int | None, position: int):
+    made, broker = await subscription(heard=8, acknowledged=5), Broker({HERE: known})
+    assert not await goes_on(made, broker)
+    assert broker.positions == {HERE: position}
+
+
+async def test_what_was_fetched_meanwhile_waits_and_is_dropped_where_the_log_is_another():
+    made, broker = await subscription(heard=8, acknowledged=5), Broker({HERE: None, OTHER: None})
+    await made.on_partitions_revoked([HERE])
+    found: Any = {HERE: ["of the old log"], OTHER: ["new to us"], GONE: ["not ours any more"]}
+    waiting = asyncio.ensure_future(made._of_now(cast(Any, broker), found))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    made._consumer = cast(Any, broker)
+    await made.on_partitions_assigned([HERE, OTHER])
+    assert await waiting == {OTHER: ["new to us"]}
+    assert await made._of_now(cast(Any, broker), found) is found
 
 
 async def test_a_partition_that_is_new_needs_no_question():
