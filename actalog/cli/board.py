@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
-from actalog.cli.output import shorten
+from actalog.cli.output import compact, shorten
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -101,10 +101,14 @@ def answer(told: dict[str, Any]) -> str:
     if told.get("error"):
         return f"{told['error']['code']}: {told['error']['message']}"
     if told.get("status") == "paused":
-        waits = [
-            f"actalog resolve {told['run_id']} {one['id']} --approve"
-            for one in told["requirements"]
-        ]
-        return "waits for a person:\n" + "\n".join(waits)
-    output = told.get("output")
-    return output if isinstance(output, str) else "" if output is None else str(output)
+        return "waits for a person:\n" + "\n".join(map(_waits, told["requirements"]))
+    if reference := told.get("output_ref"):
+        return f"{reference['bytes']} bytes: {reference['url']}"
+    return compact(told.get("output"))
+
+
+def _waits(required: dict[str, Any]) -> str:
+    """What it is about, and the command that lets it go on."""
+    call: dict[str, Any] = required.get("tool_call") or {}
+    about = f"{call['name']}({compact(call.get('arguments'))}): " if call else ""
+    return f"{about}actalog resolve {required['run_id']} {required['id']} --approve"

@@ -57,6 +57,15 @@ def plain(value: Any) -> Any:
             return value
 
 
+def compact(value: Any) -> str:
+    """Text as it is, nothing for None, anything else as JSON in one line."""
+    import json
+
+    if value is None or isinstance(value, str):
+        return value or ""
+    return json.dumps(value, ensure_ascii=False)
+
+
 def write_json(value: Any) -> None:
     """One JSON document on stdout."""
     import json

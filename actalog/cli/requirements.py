@@ -10,7 +10,7 @@ def requirements(tenant: Tenant = "default", json: Json = False) -> None:
 
 async def _requirements(tenant: str, json: bool) -> None:
     from actalog.cli.open_requirements import every
-    from actalog.cli.output import table, write_json
+    from actalog.cli.output import compact, table, write_json
     from actalog.cli.reach import Reach, open_log
 
     async with open_log(Reach.from_env().dsn) as log:
@@ -20,7 +20,7 @@ async def _requirements(tenant: str, json: bool) -> None:
         return
     rows = (
         (one.run_id, one.id, one.kind, one.tool_call.name if one.tool_call else "",
-         one.tool_call.arguments if one.tool_call else "")
+         compact(one.tool_call.arguments) if one.tool_call else "")
         for one in found
     )  # fmt: skip
     table(["run", "requirement", "kind", "tool", "arguments"], rows, none="Nobody is waited for.")

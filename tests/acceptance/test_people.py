@@ -75,7 +75,9 @@ def ended(home: Home, run: str) -> list[str]:
 
 def test_an_approved_call_runs_and_the_log_says_who_let_it(home: Home):
     run, required = paused(home)
-    assert required in home.run("requirements")[1]
+    listed = home.run("requirements")[1]
+    assert required in listed
+    assert '{"order_id": "1042"}' in listed
     status, out, wrong = home.run(
         "resolve", run, required, "--approve", "--by", "ann", "--note", "she called"
     )

@@ -30,6 +30,7 @@ from actalog_core.errors import SettingMissing
 from actalog_core.settings import Settings
 
 NOW = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
+from actalog.cli.board import answer
 from docs.generate.cli import commands
 
 # platform.json and the home
@@ -309,3 +310,17 @@ def test_the_version_is_told():
         [sys.executable, "-m", "actalog", "--version"], capture_output=True, text=True, check=True
     )
     assert re.fullmatch(r"actalog \d+\.\d+\.\d+\n", done.stdout)
+
+
+def test_a_result_is_told_as_text_json_a_reference_or_what_is_waited_for():
+    call = {"name": "refund", "arguments": {"order": "ü"}}
+    waits = {"id": "q", "run_id": "r", "tool_call": call}
+    assert answer({"status": "paused", "requirements": [waits]}).splitlines()[1:] == [
+        'refund({"order": "ü"}): actalog resolve r q --approve'
+    ]
+    assert answer({"status": "completed", "output": {"a": [1]}}) == '{"a": [1]}'
+    assert answer({"status": "completed", "output": "said"}) == "said"
+    assert answer({"status": "completed", "output": None}) == ""
+    large = {"bytes": 5_000_000, "url": "/v1/blobs/x"}
+    assert answer({"status": "completed", "output_ref": large}) == "5000000 bytes: /v1/blobs/x"
+    assert answer({"error": {"code": "c", "message": "m"}}) == "c: m"
