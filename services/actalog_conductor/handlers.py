@@ -71,6 +71,8 @@ class ConductorHandlers:
                 first = await self.log.first_waiting_no(reply.tenant_id, reply.session_id)
                 if first == reply.run_no:
                     await self.hearing.hear(reply.run_no, TurnCame(), causation=causation)
+                else:  # it may have taken its turn, and its hearer could not tell what followed
+                    await self.hearing.again(reply.run_no)
             case TimePassed(now=now):
                 await self.hearing.hear(reply.run_no, TimeIs(now), causation=causation)
             case CallBuried():

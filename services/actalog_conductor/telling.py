@@ -14,6 +14,7 @@ from actalog_conductor.publish import Publisher
 from actalog_contracts.calls import TurnFree
 from actalog_log.ports import RunLog, StoredEvent
 
+COMPLETED = "run.completed.v1"
 Fresh: TypeAlias = tuple[StoredEvent, bytes]  # with its payload
 
 
@@ -46,12 +47,19 @@ class Teller:
         hearer died between commit and command (protocol 4.4). Calls in `without` are not asked."""
         unpublished = live.published < live.head.seq
         fresh = await self._unpublished(live) if unpublished else ()
+        if any(event.type == COMPLETED for event, _ in fresh):
+            await self._children_again(live)
         asks = [one for one in kinds.commands(live.due()) if one.call_id not in without]
         out = [*map(self.postman.request, asks), *self.publisher.events(live.row, fresh)]
         results = [live] if result or _speaks(live, fresh) else []
         (told,) = await self._send(out, results, [live])
         await self.turn_free(told)
         return self.runs.keep(told) if keep else told
+
+    async def _children_again(self, live: Live) -> None:
+        """The child that an end started was told with it, or not at all."""
+        for found in await self.log.children(live.row.run_no):
+            await self.again(await self.runs.rebuild(found), keep=False)
 
     async def turn_free(self, live: Live) -> None:
         """Whoever ends or pauses looks for the first that waits (protocol 3.3)."""

@@ -158,6 +158,42 @@ async def test_an_answer_whose_hearer_died_before_it_told_is_no_late_one(
     assert refused["winner"] == f"r:{types.index('requirement.resolved') + 1}"
 
 
+def silent_once(world: World, topic: str, run_id: str | None = None) -> None:
+    """The broker does not take the first command for a topic (of a run)."""
+    tells, failing = world.bus.publish_many, [True]
+
+    async def silent(records: Sequence[Outgoing]) -> None:
+        told = [dict(one.headers)["ce_subject"] for one in records if one.topic == topic]
+        if failing and told and (run_id is None or run_id.encode() in told):
+            failing.clear()
+            raise Transient("no broker")
+        await tells(records)
+
+    world.bus.publish_many = silent
+
+
+async def test_a_child_whose_first_command_was_not_taken_is_asked_with_its_parent(world: World):
+    await world.start(PLAIN.model_copy(update={"learn": True}))
+    silent_once(world, "actalog.memory.commands")
+    await world.task(user_id="ann")
+    (child,) = await world.children()
+    await world.bus.drained()
+    assert (await world.types_of(child))[-1] == "run.completed"
+
+
+async def test_a_turn_whose_first_command_was_not_taken_is_asked_again(world: World):
+    world.deaf = {"llm"}
+    await world.start()
+    await world.task("a", session_id="s")
+    await world.bus.drained()
+    await world.task("b", session_id="s")
+    await world.bus.drained()
+    world.deaf = set()
+    silent_once(world, "actalog.llm.commands", "b")
+    await world.look(ahead_s=31)
+    assert (await world.types("b"))[-1] == "run.completed"
+
+
 async def test_what_the_log_refuses_ends_its_own_run_typed(
     world: World, monkeypatch: pytest.MonkeyPatch
 ):
