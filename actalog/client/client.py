@@ -18,6 +18,7 @@ from actalog_contracts.tasks import (
     RunResult,
     TaskSubmit,
 )  # fmt: skip
+from actalog_core.calling import CALLING
 from actalog_core.errors import Transient
 
 if TYPE_CHECKING:
@@ -131,11 +132,13 @@ class Client:
         known = {name: value for name, value in more.items() if value is not None}
         ids = {"run_id": run_id or str(uuid.uuid4()), "tenant_id": self.tenant_id}
         try:
-            return TaskSubmit.model_validate({**body, **known, **ids})
+            made = TaskSubmit.model_validate({**body, **known, **ids})
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             where = ".".join(map(str, first["loc"]))
             raise BadDefinition(f"a task: {where}: {first['msg']}.") from error
+        _may_wait(made)
+        return made
 
     async def result(self, run_id: str) -> RunResult:
         """Wait for the run's result: when it ends, or pauses. `asyncio.timeout` bounds it."""
@@ -180,6 +183,19 @@ class Client:
         """Cancel a run, also one that is not known yet."""
         await self.transport.send(
             RunCancel(run_id=run_id, tenant_id=self.tenant_id, reason=reason, by=by)
+        )
+
+
+def _may_wait(task: TaskSubmit) -> None:
+    """A session's turns wait for each other: inside a tool, its own run's next turn would wait for
+    the tool, and the tool for it."""
+    calling = CALLING.get()
+    if calling is None or task.session_id != calling.session_id:
+        return
+    if (task.tenant_id or "default") == calling.tenant_id:
+        raise BadDefinition(
+            f"session {calling.session_id!r} waits for run {calling.run_id!r}, which waits for this"
+            " tool; run it in another session."
         )
 
 

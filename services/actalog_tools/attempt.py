@@ -11,6 +11,7 @@ import structlog
 from actalog_contracts.calls import RunTool
 from actalog_contracts.runs import StateOp, ToolFailed, ToolInDoubt, ToolReturned
 from actalog_core import metrics, tracing
+from actalog_core.calling import CALLING, Calling
 from actalog_core.clock import parse_time
 from actalog_log.ports import Claim
 from actalog_tools.functions import ArgumentsRefused, FunctionSpec, bind
@@ -81,8 +82,12 @@ class Attempt:
             tracing.TOOL_TYPE: "function", tracing.TOOL_CALL_ID: command.call_id,
             tracing.CONVERSATION: command.session_id, tracing.RUN: command.run_id,
         }  # fmt: skip
+        calling = CALLING.set(Calling(command.tenant_id, command.run_id, command.session_id))
         with tracing.span(f"{tracing.EXECUTE_TOOL} {command.name}", about) as span:
-            ran = await self._timed(function, kwargs, now)
+            try:
+                ran = await self._timed(function, kwargs, now)
+            finally:
+                CALLING.reset(calling)
             if ran.how != "returned":
                 tracing.failed(span, type(ran.error).__name__ if ran.error else ran.how)
         took_s = self.runner.monotonic() - began

@@ -187,3 +187,28 @@ async def test_a_run_whose_caller_was_cancelled_is_cancelled():
             async with asyncio.timeout(0.2):
                 await platform.run("support", "one", run_id="r")
         assert (await platform.client.result("r")).status == "cancelled"
+
+
+async def test_a_tool_runs_another_agent_but_not_the_session_that_waits_for_it():
+    model = ScriptedModel(
+        lambda request: "All is well." if request.messages[-1].role == "tool"
+        else call("ask_another", same=request.messages[-1].text) if request.tools else "Four."
+    )  # fmt: skip
+    other = Agent(name="other", model=model)
+    platforms: list[IsolatedPlatform] = []
+
+    @tool(read_only=True)
+    async def ask_another(same: str) -> str:
+        """Asks."""
+        session = "s" if same == "same" else None
+        output = await platforms[0].run(other, "two and two?", session_id=session)
+        return str(output.content)
+
+    asking = Agent(name="asking", model=model, tools=[ask_another])
+    async with isolated_platform(App(agents=[asking, other])) as platform, asyncio.timeout(20):
+        platforms.append(platform)
+        done = await platform.run("asking", "another", session_id="s")
+        refused = await platform.run("asking", "same", session_id="s")
+    assert done.tools[0].result == "Four."
+    assert "run it in another session" in str(refused.tools[0].result)
+    assert refused.status == RunStatus.completed
