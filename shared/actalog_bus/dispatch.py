@@ -33,6 +33,7 @@ class _Share:
     unheard: int = 0
     committed: int | None = None
     lost: bool = False
+    newest_ms: int = -1  # of what was taken
 
 
 @dataclass(slots=True)
@@ -103,8 +104,16 @@ class Dispatcher:
         share = self._shares.get(where)
         if share is None:
             share = self._shares[where] = _Share()
-        if self._closing or not share.mark.take(record.offset):
+        if self._closing:
             return
+        if not share.mark.take(record.offset):
+            if record.timestamp_ms <= share.newest_ms:
+                return
+            # Younger than all that was taken: its offset is that of another log (protocol 16.3).
+            share.lost = True
+            share = self._shares[where] = _Share()
+            share.mark.take(record.offset)
+        share.newest_ms = max(share.newest_ms, record.timestamp_ms)
         share.unheard += 1
         name = self._lane_of(record)
         hearing = _Hearing(record, share, self._progress, fault=fault)

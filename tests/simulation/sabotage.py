@@ -202,7 +202,17 @@ def a_wiped_broker_goes_unnoticed() -> Sequence[tuple[Any, str, Any]]:
     async def all_kept(self: Any, assigned: Any) -> Any:
         return [(one.topic, one.partition) for one in assigned]
 
-    return [(subscription.Subscription, "_kept", all_kept)]
+    take = Dispatcher.take
+
+    def never_younger(self: Dispatcher, record: Record) -> None:
+        share = self._shares.get((record.topic, record.partition))
+        if share is not None:
+            share.newest_ms = 2**62
+        take(self, record)
+
+    return [
+        (subscription.Subscription, "_kept", all_kept), (Dispatcher, "take", never_younger),
+    ]  # fmt: skip
 
 
 def acts_before_its_claim() -> Sequence[tuple[Any, str, Any]]:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -281,3 +282,28 @@ async def test_what_is_condemned_is_buried_in_its_turn_without_being_heard() -> 
     mine.take(record(2))
     await until(lambda: mine.idle)
     assert told == ["heard 0", "buried 1: killed", "heard 2"]
+
+
+def at(offset: int, timestamp_ms: int) -> Record:
+    return replace(record(offset), timestamp_ms=timestamp_ms)
+
+
+async def test_a_known_offset_of_a_younger_record_is_that_of_another_log():
+    heard: list[tuple[int, int]] = []
+
+    async def hear(delivery: Delivery) -> None:
+        heard.append((delivery.record.offset, delivery.record.timestamp_ms))
+
+    made = dispatcher(hear)
+    for offset in range(3):
+        made.take(at(offset, 100 + offset))
+    for offset in range(3):  # fetched again after a rebalance
+        made.take(at(offset, 100 + offset))
+    await until(lambda: made.idle)
+    assert [offset for offset, _ in heard] == [0, 1, 2]
+    made.committed({("t", 0): 3})
+    made.take(at(0, 500))  # the broker lost its data, and another member committed meanwhile
+    made.take(at(1, 501))
+    await until(lambda: made.idle)
+    assert heard[3:] == [(0, 500), (1, 501)]
+    assert made.commits() == {("t", 0): 2}
