@@ -7,7 +7,7 @@ from actalog_contracts.definitions import PiiCheck
 from tests.integration.conductor.world import World
 from tests.unit.actalog_conductor.spec import CHECKED, PLAIN
 
-SECRET = "my card is 4111"
+SECRET = "my card is no hex digit"
 REVIEWED = PLAIN.model_copy(update={"output_checks": (PiiCheck(),)})
 
 
@@ -39,7 +39,7 @@ async def test_input_waits_beside_the_log_until_its_verdict_stands(world: World,
     assert (SECRET.encode() in await logged(world)) == (verdict == "passed")
     assert await world.statuses() == {"blocked" if verdict == "blocked" else "completed"}
     if verdict != "passed":
-        assert b"4111" not in await published(world)
+        assert SECRET.encode() not in await published(world)
 
 
 async def test_a_run_that_ends_before_its_check_leaves_no_text_behind(world: World):
@@ -62,7 +62,7 @@ async def test_an_answer_waits_beside_the_log_until_its_verdict_stands(world: Wo
     assert result.get("output") == said
     assert await world.log.get_held("default", "r:m1:1") is None
     if verdict != "passed":
-        assert b"4111" not in await published(world) + await logged(world)
+        assert SECRET.encode() not in await published(world) + await logged(world)
 
 
 async def test_tool_calls_of_a_held_message_are_those_of_its_review(world: World):
