@@ -23,6 +23,11 @@ def acls(*, prefix: str, bootstrap: str) -> list[str]:
                 made.append(
                     f"{tool} --allow-principal User:{prefix}-{who} --producer --topic {dead}"
                 )
+    heard = [topics.full_name(one, prefix) for one in (topics.TASKS, topics.REPLIES)]
+    for who in SERVICES:  # whether the database is as old as what was heard (protocol 15)
+        where = " ".join(f"--topic {name}" for name in heard)
+        may = f"{tool} --allow-principal User:{prefix}-{who} --operation Describe"
+        made += [f"{may} --group {prefix}.conductor", f"{may} {where}"]
     return made
 
 

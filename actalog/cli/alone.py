@@ -13,21 +13,25 @@ from actalog.cli.reach import Reach
 from actalog.cli.waiting import all_migrated, until
 from actalog.names import Name
 from actalog.platform import Platform, ScriptedPart
+from actalog.recovery.noticing import all_as_known
 from actalog.scripted_models import scripted_unless_named
 from actalog.services import Ground
 from actalog_bus.kafka import KafkaBus
 from actalog_bus.observed import ObservedBus
+from actalog_bus.offsets import BrokerSilent
 from actalog_core import logging, tracing
 from actalog_core.errors import Transient
 from actalog_core.garbage import collect_seldom
 from actalog_core.health import HealthServer
 from actalog_core.settings import Settings
 from actalog_log.calls import PostgresCalls
+from actalog_log.guarding import Guard
 from actalog_log.memories_postgres import PostgresMemories
 from actalog_log.postgres import PostgresLog
 
 log = structlog.get_logger()
 PING_S = 2.0
+COMPARE_AGAIN_S = 5.0
 
 
 class Alone:
@@ -40,7 +44,8 @@ class Alone:
         if name == "tools":  # author code runs in one place (law 12)
             self.callables = load(self.settings.app or EXAMPLE).callables()
         self.kafka = reach.kafka_settings()
-        self.run_log = PostgresLog(reach.dsn)
+        self.guard = Guard()
+        self.run_log = PostgresLog(reach.dsn, guard=self.guard)
         self.connected = False
         self.platform: Platform | None = None
         self.waits_for: str | None = "starting"
@@ -58,6 +63,7 @@ class Alone:
         await until("database", self.run_log.start, say=self._say)
         self.connected = True
         await until("migrations", lambda: all_migrated(self.reach.dsn), say=self._say)
+        compared = await until("database", self._as_known, say=self._say)
         scripted = None
         if self.name == "llm":  # without any key it answers by itself, and says so
             settings, scripted = scripted_unless_named(self.settings)
@@ -66,7 +72,10 @@ class Alone:
         await self.platform.start()
         collect_seldom()
         log.info("ready", service=self.name, health_port=self.health.port)
-        await asyncio.Event().wait()
+        async with asyncio.TaskGroup() as group:
+            if not compared:
+                group.create_task(self._compare())
+            await self.guard.broken()
 
     async def stop(self) -> None:
         """Hear nothing new, finish, commit, disconnect."""
@@ -76,6 +85,28 @@ class Alone:
         if self.connected:
             await self.run_log.stop()
         await self.health.stop()
+
+    async def _as_known(self) -> bool:
+        """Whether the database is the one that the topics know. The gateway does not wait for a
+        broker to tell: what it accepts meanwhile lies in the inbox.
+
+        Raises:
+            DatabaseWasRestored: it is not: nothing may be heard or accepted.
+        """
+        prefix = self.settings.topic_prefix
+        try:
+            await all_as_known(self.run_log.pool, self.kafka, prefix)
+        except (BrokerSilent, TimeoutError):
+            if self.name != "gateway":
+                raise
+            await all_as_known(self.run_log.pool, None, prefix)
+            return False
+        return True
+
+    async def _compare(self) -> None:
+        """Once the broker is there. A process that serves another database ends."""
+        while not await self._as_known():  # noqa: ASYNC110
+            await asyncio.sleep(COMPARE_AGAIN_S)
 
     def _ground(self, settings: Settings) -> Ground:
         traced = tracing.wanted(os.environ)

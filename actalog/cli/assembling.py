@@ -6,6 +6,7 @@ import os
 from actalog.cli.servers import Servers
 from actalog.names import NAMES
 from actalog.platform import Author, Platform, ScriptedPart
+from actalog.recovery.noticing import all_as_known
 from actalog.scripted_models import scripted_unless_named
 from actalog.services import Ground
 from actalog_bus.kafka import KafkaBus
@@ -14,6 +15,7 @@ from actalog_core import tracing
 from actalog_core.garbage import collect_seldom
 from actalog_core.settings import Settings
 from actalog_log.calls import PostgresCalls
+from actalog_log.guarding import Guard
 from actalog_log.memories_postgres import PostgresMemories
 from actalog_log.postgres import PostgresLog
 
@@ -32,14 +34,19 @@ class Assembly:
         )
         self.author, self.servers = author, servers
         self.definitions = author.definitions()
-        self.log = PostgresLog(servers.dsn)
+        self.log = PostgresLog(servers.dsn, guard=Guard())
         self.platform: Platform | None = None
         self._connected = False
 
     async def start(self) -> None:
-        """Connect, register the definitions, start all services."""
+        """Connect, register the definitions, start all services.
+
+        Raises:
+            DatabaseWasRestored: the database is older than what the topics tell.
+        """
         await self.log.start()
         self._connected = True
+        await all_as_known(self.log.pool, self.servers.kafka, self.settings.topic_prefix)
         bus = KafkaBus(self.servers.kafka)
         ground = Ground(
             bus=ObservedBus(bus, traced=tracing.wanted(os.environ)), log=self.log,

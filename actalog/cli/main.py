@@ -13,6 +13,7 @@ from actalog.cli import (
     migrate,
     prompt,
     rebuild,
+    recover,
     replay,
     requirements,
     resolve,
@@ -68,4 +69,5 @@ app.command("prompt")(prompt.prompt)
 app.command("rebuild")(rebuild.rebuild)
 app.command("replay")(replay.replay)
 app.add_typer(dlq.app, name="dlq")
+app.command("recover")(recover.recover)
 app.command("doctor")(doctor.doctor)

@@ -9,7 +9,7 @@ from actalog.cli.reach import NoDatabase, no_rights
 from actalog_core.errors import Permanent, Transient
 from actalog_core.waiting import Waiting
 from actalog_log.database import connect
-from actalog_log.migrate import checksum, migrate, scripts
+from actalog_log.migrate import DatabaseIsNewer, checksum, migrate, scripts
 
 T = TypeVar("T")
 
@@ -44,7 +44,11 @@ async def migrated(dsn: str) -> list[str]:
 
 
 async def missing_migrations(dsn: str) -> Sequence[str]:
-    """Names of migrations that this build has and the database has not."""
+    """Names of migrations that this build has and the database has not.
+
+    Raises:
+        DatabaseIsNewer: the database has one that this build does not know.
+    """
     connection = await connect(dsn)
     try:
         rows = await connection.fetch("select name, checksum from migrations")
@@ -54,6 +58,8 @@ async def missing_migrations(dsn: str) -> Sequence[str]:
         raise NotAllowed(no_rights(error)) from error
     finally:
         await connection.close()
+    if unknown := {row["name"] for row in rows} - {name for name, _ in scripts()}:
+        raise DatabaseIsNewer(", ".join(sorted(unknown)))
     there = {(row["name"], row["checksum"]) for row in rows}
     return [name for name, sql in scripts() if (name, checksum(sql)) not in there]
 

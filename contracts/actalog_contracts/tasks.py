@@ -188,6 +188,9 @@ class PublishedEvent(Message):
     tenant_id: str
     user_id: str | None = None
     parent_run_id: str | None = None
+    run_no: Count | None = None  # with the next two: what the log's rows are made of again
+    turn: Count | None = None
+    rules_version: Count | None = None
     type: str
     recorded_at: str
     causation_id: str | None = None

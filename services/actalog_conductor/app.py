@@ -1,6 +1,7 @@
 """Topic to handler."""
 
 import time
+from functools import partial
 
 from actalog_bus.envelope import Postman
 from actalog_bus.ports import Bus, Listen
@@ -44,10 +45,12 @@ def build_app(
         hear_answer=handlers.hear_answer, bury_row=outside.bury_row, lagging=handlers.lagging,
         clock=clock, monotonic=monotonic,
     )  # fmt: skip
+    group = f"{prefix}.conductor"
     bus.listen(
         Listen(
-            topics=[tasks, replies], group=f"{prefix}.conductor", hear=handlers.hear, lane=lane,
+            topics=[tasks, replies], group=group, hear=handlers.hear, lane=lane,
             assigned=runs.forget, began_anew=supervisor.broker_began_anew, buried=refusals.buried,
+            marking=partial(log.mark_heard, group),
         )
     )  # fmt: skip
     return Service("conductor", [supervisor])

@@ -10,12 +10,16 @@ from actalog_conductor.agent_states import Finished, Identity
 from actalog_conductor.definitions import Definitions
 from actalog_conductor.kinds import KINDS, Kind, State
 from actalog_core.decider import Due
-from actalog_core.errors import Transient
+from actalog_core.errors import Permanent, Transient
 from actalog_core.events import decode
 from actalog_log import chain
 from actalog_log.ports import FoundRun, Head, RunLog, RunRow, StoredEvent
 
 SETTLED = "call.settled.v1"  # the one event that may follow a run's end
+
+
+class RunIsLost(Permanent):
+    """A restored database has lost events of this run that the world has seen: it goes on no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +118,13 @@ class Runs:
         return await self.rebuild(found)
 
     async def rebuild(self, found: FoundRun) -> Live:
-        """A run that was found, from its events."""
+        """A run that was found, from its events.
+
+        Raises:
+            RunIsLost: a part of them is gone.
+        """
+        if found.standing == "lost":
+            raise RunIsLost(found.row.run_id)
         row, kind = found.row, KINDS[found.row.kind]
         stored = await self.log.read(row.run_no)
         state = kind.initial(identity(row), await self.definitions.pinned(row.definition))

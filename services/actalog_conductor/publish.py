@@ -29,7 +29,9 @@ class Publisher:
     def events(self, row: RunRow, stored: Sequence[tuple[StoredEvent, bytes]]) -> list[Outgoing]:
         """The audit feed, of events with their payloads: what the log holds, not read again."""
         topic = topics.full_name(topics.EVENTS, self.prefix)
-        return [self._home(topic, row, *_event(row, *one), type=one[0].type) for one in stored]
+        return [
+            self._home(topic, row, *event_record(row, *one), type=one[0].type) for one in stored
+        ]
 
     def goes_elsewhere(self, live: Live) -> bool:
         """Whether the sender wants the result on a topic of its own."""
@@ -87,13 +89,14 @@ class Publisher:
         )  # fmt: skip
 
 
-def _event(row: RunRow, event: StoredEvent, payload: bytes) -> tuple[str, bytes]:
+def event_record(row: RunRow, event: StoredEvent, payload: bytes) -> tuple[str, bytes]:
     """(id, JSON of a PublishedEvent). Canonical bytes are carried as they are."""
     id = f"{row.run_id}:{event.seq}"
     said: dict[str, object] = {
         "id": id, "run_id": row.run_id, "seq": event.seq, "session_id": row.session_id,
         "tenant_id": row.tenant_id, "user_id": row.user_id, "parent_run_id": row.parent_run_id,
         "type": event.type, "recorded_at": rfc3339(event.recorded_at),
+        "run_no": row.run_no, "turn": row.turn, "rules_version": event.rules_version,
         "causation_id": event.causation_id, "previous_hash": event.previous_hash.hex(),
         "hash": event.hash.hex(),
     }  # fmt: skip

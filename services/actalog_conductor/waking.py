@@ -38,6 +38,8 @@ class Waking:
                 await self._ask(live)
             case "active" | "paused":
                 await self._ask(live)
+            case "lost":
+                return
         await self._timer(live, due)
 
     async def resume(self, run_no: int, key: str) -> bool:

@@ -1,7 +1,7 @@
 """The bus as services see it. Topic names are full names (`actalog.tasks`)."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -81,6 +81,8 @@ class Listen:
     times a second, which costs less than one by one.
     `buried` may add records that are published with a dead letter. What is heard as a broadcast
     has none: it is dropped, and counted.
+    `marking` is told the offsets by (topic, partition) before they are committed; what it cannot
+    note is not committed.
     """
 
     topics: Sequence[str]
@@ -93,6 +95,7 @@ class Listen:
     began_anew: Callable[[], None] | None = None
     awaited: asyncio.Event | None = None
     buried: "Buried | None" = None
+    marking: Callable[[Mapping[tuple[str, int], int]], Awaitable[None]] | None = None
 
 
 class Bus(Protocol):

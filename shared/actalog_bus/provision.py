@@ -95,7 +95,7 @@ async def provision(settings: KafkaSettings, planned: Sequence[TopicPlan]) -> li
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap, **security(settings))
     try:
         await admin.start()
-        there = await _partitions(admin, [each.name for each in planned])
+        there = await partitions_of(admin, [each.name for each in planned])
         new = [each for each in planned if each.name not in there]
         differ = [
             f"{each.name} has {there[each.name]}, wanted {each.partitions}"
@@ -122,7 +122,7 @@ async def differences(settings: KafkaSettings, planned: Sequence[TopicPlan]) -> 
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap, **security(settings))
     try:
         await admin.start()
-        there = await _partitions(admin, [each.name for each in planned])
+        there = await partitions_of(admin, [each.name for each in planned])
     except (KafkaError, OSError) as error:
         raise TopicsNotCreated(f"{type(error).__name__}: {error}") from error
     finally:
@@ -136,7 +136,8 @@ async def differences(settings: KafkaSettings, planned: Sequence[TopicPlan]) -> 
     ]
 
 
-async def _partitions(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, int]:
+async def partitions_of(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, int]:
+    """How many each of these topics has; those that are not there are left out."""
     there = set(await admin.list_topics()) & set(names)
     if not there:
         return {}

@@ -17,6 +17,7 @@ from actalog_bus.ports import Listen, Record
 from actalog_bus.settings import KafkaSettings
 from actalog_bus.suspicion import Suspicion
 from actalog_bus.wiring import BUSY_MS, QUIET_MS, Consumers, connections, set_fetch_wait
+from actalog_core.errors import Transient
 
 log = structlog.get_logger()
 Found = dict[TopicPartition, list[ConsumerRecord[bytes, bytes]]]
@@ -286,8 +287,11 @@ class Subscription(ConsumerRebalanceListener):
             return
         mine = {TopicPartition(*at): offset for at, offset in offsets.items()}
         mine = {at: offset for at, offset in mine.items() if at in self._consumer.assignment()}
-        with contextlib.suppress(KafkaError, TimeoutError, IllegalStateError):
+        with contextlib.suppress(KafkaError, TimeoutError, IllegalStateError, Transient):
             async with asyncio.timeout(5):  # aiokafka would try for ever
+                if self.listen.marking is not None and mine:
+                    told = {(at.topic, at.partition): offset for at, offset in mine.items()}
+                    await self.listen.marking(told)
                 await self._consumer.commit(mine)
             done = {(at.topic, at.partition): offset for at, offset in mine.items()}
             self.dispatcher.committed(done)

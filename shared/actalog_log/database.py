@@ -1,5 +1,6 @@
 """asyncpg as we use it: its own package has no types for what a query returns."""
 
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, cast
 
@@ -51,9 +52,11 @@ async def connect(dsn: str) -> Connection:
     return cast(Connection, await asyncpg.connect(dsn))
 
 
-async def connect_pool(dsn: str, *, most: int) -> Pool:
-    """A pool of up to `most` connections."""
+async def connect_pool(
+    dsn: str, *, most: int, greet: Callable[[Any], Awaitable[None]] | None = None
+) -> Pool:
+    """A pool of up to `most` connections; each is shown to `greet` before its first use."""
     pool = asyncpg.create_pool(
-        dsn, min_size=2, max_size=most, command_timeout=30, connection_class=_Kept
+        dsn, min_size=2, max_size=most, command_timeout=30, connection_class=_Kept, init=greet
     )
     return cast(Pool, await pool)

@@ -1,6 +1,6 @@
 """The run log and the effect ledger in memory: the same laws, nothing kept."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -59,6 +59,7 @@ class MemoryLog:
         self.blobs: dict[tuple[str, str], tuple[str, bytes]] = {}
         self.calls = MemoryCalls(self)
         self.position = 0
+        self.heard: dict[tuple[str, str, int], int] = {}
         self.numbers = 0
 
     async def start(self) -> None: ...
@@ -261,6 +262,10 @@ class MemoryLog:
             del self.open[run_no]
             for key in self.held_by.pop(run_no, ()):
                 self.held.pop(key, None)
+
+    async def mark_heard(self, group: str, offsets: Mapping[tuple[str, int], int]) -> None:
+        for (topic, partition), offset in offsets.items():
+            self.heard[group, topic, partition] = offset
 
     async def due_runs(self, now: datetime, limit: int) -> Sequence[OpenRun]:
         due = [n for n, one in self.open.items() if one.wake_at is not None and one.wake_at <= now]

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
 
-Standing = Literal["active", "waiting", "paused", "ended"]
-# active and waiting runs hold the session's turn; paused and ended ones do not (protocol 3.2)
+Standing = Literal["active", "waiting", "paused", "ended", "lost"]
+# active and waiting runs hold the session's turn; the others do not (protocol 3.2). Lost: what
+# followed was published and is not in the log any more (protocol 15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +276,11 @@ class RunLog(Protocol):
     def published(self, run_no: int, seq: int) -> None:
         """Raise `published_seq` lazily, by greatest; an ended and published run leaves
         `open_runs`. Returns at once; written in the background without waiting for fsync."""
+        ...
+
+    async def mark_heard(self, group: str, offsets: Mapping[tuple[str, int], int]) -> None:
+        """Note that a consumer group has heard (topic, partition) up to these offsets, before the
+        broker is told: so a database that is older than the broker's offsets shows (protocol 15)."""
         ...
 
     async def due_runs(self, now: datetime, limit: int) -> Sequence[OpenRun]:

@@ -1,7 +1,7 @@
 """The run log in PostgreSQL: reads, what lies beside the log, and the tail for projections."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,8 @@ from actalog_core.errors import Transient
 from actalog_log import chain
 from actalog_log.database import connect_pool
 from actalog_log.flush import CONNECTION_LOST, NOT_NOW, Flusher
+from actalog_log.guarding import Guard
+from actalog_log.marks import Partition, mark
 from actalog_log.ports import (
     Decision,
     FoundRun,
@@ -48,8 +50,8 @@ _RUN = """
 class PostgresLog(Watching):
     """RunLog over PostgreSQL. The database is migrated by `actalog_log.migrate`."""
 
-    def __init__(self, dsn: str, *, connections: int = 8) -> None:
-        self.dsn, self.connections = dsn, connections
+    def __init__(self, dsn: str, *, connections: int = 8, guard: Guard | None = None) -> None:
+        self.dsn, self.connections, self.guard = dsn, connections, guard
         self.subjects: dict[tuple[str, str], int] = {}
         self.numbers: list[int] = []
         self.reserving = asyncio.Lock()
@@ -57,9 +59,12 @@ class PostgresLog(Watching):
     async def start(self) -> None:
         """Connect; raises Transient when nobody answers."""
         try:
-            self.pool = await connect_pool(self.dsn, most=self.connections)
+            greet = self.guard.greet if self.guard else None
+            self.pool = await connect_pool(self.dsn, most=self.connections, greet=greet)
         except (*CONNECTION_LOST, *NOT_NOW) as error:
             raise Transient(f"PostgreSQL: {error}") from error
+        if self.guard:
+            self.guard.start(self.pool)
         self.flusher = Flusher(self.pool)
         self.marks = PublishedMarks(self.pool)
         self.reading = Reading(self.pool)
@@ -68,6 +73,8 @@ class PostgresLog(Watching):
         """Finish what is on its way and disconnect."""
         await self.flusher.stop()
         await self.marks.stop()
+        if self.guard:
+            await self.guard.stop()
         try:
             await asyncio.wait_for(self.pool.close(), 5)
         except TimeoutError:
@@ -79,7 +86,9 @@ class PostgresLog(Watching):
 
     @reaching
     async def ping(self) -> None:
-        await self.pool.fetchval("select 1", timeout=2)
+        sql = "select current_setting('transaction_read_only')"
+        if await self.pool.fetchval(sql, timeout=2) == "on":
+            raise Transient("PostgreSQL: the database takes no writes")
 
     # --- appending
 
@@ -251,6 +260,10 @@ class PostgresLog(Watching):
 
     def published(self, run_no: int, seq: int) -> None:
         self.marks.raise_to(run_no, seq)
+
+    @reaching
+    async def mark_heard(self, group: str, offsets: Mapping[Partition, int]) -> None:
+        await mark(self.pool, group, offsets)
 
     @reaching
     async def due_runs(self, now: datetime, limit: int) -> Sequence[OpenRun]:

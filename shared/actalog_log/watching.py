@@ -125,7 +125,8 @@ class Watching:
     async def wake_all(self, at: datetime) -> int:
         said = await self.pool.execute(
             "update open_runs o set wake_at = $1 from (select run_no from open_runs"
-            " where wake_at is null or wake_at > $1 for update skip locked) k"
+            " where standing <> 'lost' and (wake_at is null or wake_at > $1)"
+            " for update skip locked) k"
             " where o.run_no = k.run_no", at,
         )  # fmt: skip
         return int(said.rpartition(" ")[2])

@@ -13,6 +13,7 @@ from actalog_bus.dead import Fault
 from actalog_bus.ports import Delivery, Listen, Record
 from actalog_bus.settings import KafkaSettings
 from actalog_bus.subscription import Subscription
+from actalog_core.errors import Transient
 
 HERE, OTHER, GONE = (TopicPartition("t", n) for n in range(3))
 
@@ -124,3 +125,43 @@ async def test_only_a_loss_that_is_known_is_told():
     assert await hears_of_it(5, Broker({HERE: 5}, down=True)) == []
     assert await hears_of_it(5, Broker({HERE: 6})) == []
     assert await hears_of_it(5, Broker({HERE: None})) == ["anew"]
+
+
+class Committing(Broker):
+    """Notes what it is told, and when."""
+
+    def __init__(self, told: list[str]) -> None:
+        super().__init__({})
+        self.told = told
+
+    def assignment(self) -> set[TopicPartition]:
+        return {HERE}
+
+    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        self.told.append(f"commit {offsets[HERE]}")
+
+
+async def marked(told: list[str], *, away: bool) -> None:
+    made = await subscription(heard=3, acknowledged=None)
+
+    async def marking(offsets: Mapping[tuple[str, int], int]) -> None:
+        if away:
+            raise Transient("no database")
+        told.append(f"mark {offsets['t', 0]}")
+
+    made.listen = replace(made.listen, marking=marking)
+    await made.dispatcher.drain(1)
+    made._consumer = cast(Any, Committing(told))
+    await made._commit()
+
+
+async def test_the_database_knows_what_was_heard_before_the_broker_does():
+    told: list[str] = []
+    await marked(told, away=False)
+    assert [one.split()[0] for one in told] == ["mark", "commit"]
+
+
+async def test_what_the_database_does_not_know_is_not_committed():
+    told: list[str] = []
+    await marked(told, away=True)
+    assert told == []

@@ -267,6 +267,8 @@ def test_acls_follow_the_table_of_topics():
     assert any("User:p-llm --consumer --topic p.llm.commands --group p.llm" in one for one in made)
     assert any("User:p-llm --producer --topic p.llm.commands.dlq" in one for one in made)
     assert not any("User:p-tools --consumer --topic p.llm.commands" in one for one in made)
+    # Every service asks whether its database is as old as what was heard.
+    assert any("User:p-llm --operation Describe --group p.conductor" in one for one in made)
 
 
 def test_the_scripted_model_answers_only_where_no_key_is_set():
@@ -283,7 +285,7 @@ def test_help_names_every_command():
     ).stdout
     for name in ("up", "service", "deploy", "run", "topics", "migrate", "status", "runs",
                  "sessions", "requirements", "resolve", "cancel", "log", "prompt", "rebuild",
-                 "replay", "doctor"):  # fmt: skip
+                 "replay", "recover", "doctor"):  # fmt: skip
         assert f"\n  {name} " in said
 
 

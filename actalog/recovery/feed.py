@@ -1,0 +1,55 @@
+"""What the topics tell of the time that a restored database does not know: events and answers."""
+
+from collections.abc import AsyncIterable
+from dataclasses import dataclass, field
+
+from pydantic import TypeAdapter, ValidationError
+
+from actalog_bus.envelope import body
+from actalog_bus.ports import Record
+from actalog_contracts.calls import AnyReply, CallAnswered, CallStored, TimePassed, TurnFree
+from actalog_contracts.tasks import PublishedEvent
+from actalog_log.ports import ledger_key
+
+RunKey = tuple[str, str]  # tenant, run id
+_EVENT: TypeAdapter[PublishedEvent] = TypeAdapter(PublishedEvent)
+_REPLY: TypeAdapter[CallAnswered | CallStored | TurnFree | TimePassed] = TypeAdapter(AnyReply)
+
+
+@dataclass
+class Feed:
+    """`runs`: what was published of each run, by seq; of one seq the first that came.
+    `answers`: by ledger key, as
+    the ledger keeps them. `highest`: the highest run number that was seen."""
+
+    runs: dict[RunKey, dict[int, PublishedEvent]] = field(
+        default_factory=dict[RunKey, dict[int, PublishedEvent]]
+    )
+    answers: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    highest: int = 0
+    unreadable: int = 0
+
+    async def take_events(self, found: AsyncIterable[Record]) -> None:
+        """Read the audit feed."""
+        async for record in found:
+            try:
+                event = _EVENT.validate_json(record.value or b"")
+            except ValidationError:
+                self.unreadable += 1
+                continue
+            key = (event.tenant_id, event.run_id)
+            self.runs.setdefault(key, {}).setdefault(event.seq, event)
+            self.highest = max(self.highest, event.run_no or 0)
+
+    async def take_replies(self, found: AsyncIterable[Record]) -> None:
+        """Read the answers of services."""
+        async for record in found:
+            try:
+                reply = _REPLY.validate_json(record.value or b"")
+            except ValidationError:
+                self.unreadable += 1
+                continue
+            self.highest = max(self.highest, reply.run_no)
+            if isinstance(reply, CallAnswered) and reply.outcome.call_id is not None:
+                key = ledger_key(reply.run_no, reply.outcome.call_id)
+                self.answers.setdefault(key, body(reply))
