@@ -9,7 +9,9 @@ from aiokafka.errors import IllegalStateError, KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
 from actalog_bus.dispatch import Partition
+from actalog_bus.ports import Marking
 from actalog_bus.wiring import committed
+from actalog_core.errors import Transient
 
 PATIENCE_S = 5.0  # aiokafka would try for ever
 FAILED = (KafkaError, TimeoutError, IllegalStateError)
@@ -19,7 +21,9 @@ class OffsetMarks:
     """A number in the metadata of a committed offset. Nothing here raises what the broker says: a
     death that is not counted now is counted the next time."""
 
-    consumer: AIOKafkaConsumer | None = None
+    def __init__(self, marking: Marking | None = None) -> None:
+        self._marking = marking
+        self.consumer: AIOKafkaConsumer | None = None
 
     async def read(self, partitions: Collection[Partition]) -> Mapping[Partition, tuple[int, int]]:
         """See `Marks.read`."""
@@ -43,6 +47,8 @@ class OffsetMarks:
             TopicPartition(*at): OffsetAndMetadata(offset, str(began or ""))
             for at, (offset, began) in marks.items()
         }
-        with contextlib.suppress(*FAILED):
+        with contextlib.suppress(*FAILED, Transient):
             async with asyncio.timeout(PATIENCE_S):
+                if self._marking is not None:
+                    await self._marking({at: offset for at, (offset, _) in marks.items()})
                 await self.consumer.commit(told)

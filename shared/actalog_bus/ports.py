@@ -64,6 +64,7 @@ class Outgoing:
 
 
 Hear = Callable[[Delivery], Awaitable[None]]
+Marking = Callable[[Mapping[tuple[str, int], int]], Awaitable[None]]
 Buried = Callable[[Record, Fault], Sequence[Outgoing]]
 Lane = Callable[[Record], str]
 
@@ -95,7 +96,7 @@ class Listen:
     began_anew: Callable[[], None] | None = None
     awaited: asyncio.Event | None = None
     buried: "Buried | None" = None
-    marking: Callable[[Mapping[tuple[str, int], int]], Awaitable[None]] | None = None
+    marking: Marking | None = None
 
 
 class Bus(Protocol):

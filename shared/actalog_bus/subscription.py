@@ -52,7 +52,7 @@ class Subscription(ConsumerRebalanceListener):
             progress=self._progressed,
         )  # fmt: skip
         counts = settings.keeps_marks and not listen.broadcast
-        self.marks = OffsetMarks()
+        self.marks = OffsetMarks(listen.marking)
         self.suspicion = Suspicion(self.dispatcher, self.marks) if counts else None
         self._consumer: AIOKafkaConsumer | None = None
         self._tasks: list[asyncio.Task[None]] = []

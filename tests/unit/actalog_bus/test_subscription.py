@@ -131,11 +131,8 @@ class Committing(Broker):
     """Notes what it is told, and when."""
 
     def __init__(self, told: list[str]) -> None:
-        super().__init__({})
+        super().__init__({HERE: None})
         self.told = told
-
-    def assignment(self) -> set[TopicPartition]:
-        return {HERE}
 
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         self.told.append(f"commit {offsets[HERE]}")

@@ -301,7 +301,7 @@ def test_help_imports_nothing_heavy():
 
 def test_every_command_has_a_line_of_help_and_a_form_for_machines():
     found = dict(commands())
-    assert len(found) == 21
+    assert len(found) == 22
     for name, command in found.items():
         assert command.help, name
         assert "--json" in [option for one in command.params for option in one.opts], name
