@@ -274,7 +274,7 @@ SABOTAGES = (
     ),
     Sabotage("attempts of a model share an epoch", attempts_share_an_epoch, 1, attempts_break),
     Sabotage(
-        "a wiped broker goes unnoticed", a_wiped_broker_goes_unnoticed, 1, the_broker_is_wiped
+        "a wiped broker goes unnoticed", a_wiped_broker_goes_unnoticed, 52, the_broker_is_wiped
     ),
     Sabotage("tools act before their claim stands", acts_before_its_claim, 1, workers_die_acting),
     Sabotage("a redelivery sends nothing again", nothing_is_told_again, 1, conductors_die),
