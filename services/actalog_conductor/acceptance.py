@@ -59,7 +59,7 @@ class Acceptance:
         """
         asked = await self._asked(decoded, task, record, inbox)
         # A session of its own is new unless the log says otherwise: it refuses a taken turn.
-        opening = FRESH if task.session_id is None else None
+        opening = FRESH if asked.session_id == asked.run_id else None
         while True:
             if opening is None:
                 opening = await self.log.opening(asked.tenant_id, asked.session_id, asked.run_id)
