@@ -14,10 +14,36 @@ from actalog.embedded.postgres import EmbeddedPostgres
 from actalog_log.database import connect
 from actalog_log.migrate import migrate
 from actalog_testing.apache_kafka import ApacheKafka, missing
+from tests.witness import Witness
 
 T = TypeVar("T")
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 KAFKA_POM = Path(__file__).parents[1] / "infra" / "kafka" / "pom.xml"
+
+
+@pytest.fixture(scope="session")
+def witness() -> Iterator[tuple[Witness, asyncio.AbstractEventLoop]]:
+    """Watches every conductor of this process, and has a loop to read logs with."""
+    made, loop = Witness(), asyncio.new_event_loop()
+    made.watch()
+    yield made, loop
+    loop.close()
+    assert made.wrong == []  # of platforms that several tests shared
+
+
+@pytest.fixture(autouse=True)
+def every_run_is_rebuilt_and_replays(
+    witness: tuple[Witness, asyncio.AbstractEventLoop], request: pytest.FixtureRequest
+) -> Iterator[None]:
+    """Of every test, whatever it is about; see `tests.witness`."""
+    yield
+    watching, loop = witness
+    if request.node.get_closest_marker("tampers"):
+        watching.forget()
+        return
+    watching.in_memory(loop)
+    wrong, watching.wrong = watching.wrong, []
+    assert wrong == []
 
 
 @pytest.fixture(scope="session")
@@ -45,13 +71,13 @@ def fresh_database(postgres_dsn: str, on_server_loop: Run) -> Iterator[str]:
     """A migrated database of its own for each test."""
     name = f"test_{uuid.uuid4().hex}"
     dsn = postgres_dsn.rsplit("/", 1)[0] + f"/{name}"
-    on_server_loop(_execute(postgres_dsn, f"create database {name}"))
+    on_server_loop(execute(postgres_dsn, f"create database {name}"))
     on_server_loop(migrate(dsn))
     yield dsn
-    on_server_loop(_execute(postgres_dsn, f"drop database {name} with (force)"))
+    on_server_loop(execute(postgres_dsn, f"drop database {name} with (force)"))
 
 
-async def _execute(dsn: str, sql: str) -> None:
+async def execute(dsn: str, sql: str) -> None:
     connection = await connect(dsn)
     await connection.execute(sql)
     await connection.close()

@@ -9,13 +9,13 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass, field
 
 import structlog
 
 from actalog_bus.ports import Fault, Hear, Lane, Reason, Record
 from actalog_bus.retry import Backoff
-from actalog_bus.watermark import Watermark
+from actalog_bus.share import Hearing, Share
+from actalog_bus.watermark import Stamp
 from actalog_core.errors import Permanent, Transient
 
 Partition = tuple[str, int]
@@ -23,42 +23,6 @@ Bury = Callable[[Record, Fault], Awaitable[None]]
 
 log = structlog.get_logger()
 SPAN = 20_000  # finished offsets remembered behind one that takes long, per partition
-
-
-@dataclass(slots=True)
-class _Share:
-    """One partition, from assignment to loss."""
-
-    mark: Watermark = field(default_factory=Watermark)
-    unheard: int = 0
-    committed: int | None = None
-    lost: bool = False
-    newest_ms: int = -1  # of what was taken
-
-
-@dataclass(slots=True)
-class _Hearing:
-    """A record on its way; the Delivery that `hear` is given."""
-
-    record: Record
-    share: _Share
-    progress: Callable[[], None]
-    attempts: int = 0
-    strikes: int = 0  # unexpected exceptions; a Transient is none
-    fault: Fault | None = None
-    passed: bool = False
-
-    def settle(self) -> None:
-        """Let the watermark pass; the work and its place in the lane go on."""
-        if not self.passed:
-            self.passed = True
-            self.share.mark.finish(self.record.offset)
-            self.progress()
-
-    @property
-    def void(self) -> bool:
-        """The partition is somebody else's and this was not settled: the other one hears it."""
-        return self.share.lost and not self.passed
 
 
 def _nothing() -> None: ...
@@ -87,12 +51,13 @@ class Dispatcher:
         self._limit, self._buffer, self._tries = limit, buffer, tries
         self._backoff = backoff or Backoff()
         self._progress = progress
-        self._shares: dict[Partition, _Share] = {}
-        self._lanes: dict[str, deque[_Hearing]] = {}
+        self._shares: dict[Partition, Share] = {}
+        self._lanes: dict[str, deque[Hearing]] = {}
         self._ready: deque[str] = deque()
         self._workers: set[asyncio.Task[None]] = set()
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._paused: set[Partition] = set()
+        self._anew: set[Partition] = set()
         self._closing = False
 
     # What the poller tells us.
@@ -103,20 +68,14 @@ class Dispatcher:
         where = (record.topic, record.partition)
         share = self._shares.get(where)
         if share is None:
-            share = self._shares[where] = _Share()
-        if self._closing:
+            share = self._shares[where] = Share()
+        if self._closing or self.known(record):
             return
-        if not share.mark.take(record.offset):
-            if record.timestamp_ms <= share.newest_ms:
-                return
-            # Younger than all that was taken: its offset is that of another log (protocol 16.3).
-            share.lost = True
-            share = self._shares[where] = _Share()
-            share.mark.take(record.offset)
-        share.newest_ms = max(share.newest_ms, record.timestamp_ms)
+        share.mark.take(record.offset, record.timestamp_ms)
+        share.took(record)
         share.unheard += 1
         name = self._lane_of(record)
-        hearing = _Hearing(record, share, self._progress, fault=fault)
+        hearing = Hearing(record, share, self._progress, fault=fault)
         if name in self._lanes:
             self._lanes[name].append(hearing)
         else:
@@ -132,6 +91,17 @@ class Dispatcher:
         """
         for partition in self._shares.keys() - set(partitions):
             self._shares.pop(partition).lost = True
+
+    def resume(self, partition: Partition, stamp: Stamp) -> None:
+        """The last record before what was committed: fetched again, it tells whether the log is
+        still the same."""
+        self._shares.setdefault(partition, Share()).resume(stamp)
+
+    def forget(self, partition: Partition) -> None:
+        """Another log stands where this one was. What was taken of the old one is still heard:
+        nobody else has it any more."""
+        self._anew.discard(partition)
+        self._shares.pop(partition, None)
 
     def committed(self, offsets: Mapping[Partition, int]) -> None:
         """The broker has taken these offsets."""
@@ -149,6 +119,31 @@ class Dispatcher:
         """Every offset below it is heard, settled or buried; None: the partition is not ours."""
         share = self._shares.get(partition)
         return share.mark.offset if share is not None else None
+
+    def known(self, record: Record) -> bool:
+        """Whether the record was taken before. One that cannot be what was taken at its offset is
+        of another log: nothing is taken of that partition until it is forgotten."""
+        where = (record.topic, record.partition)
+        share = self._shares.get(where)
+        if share is not None and share.knows(record) and share.of_another_log(record):
+            self._anew.add(where)
+        return where in self._anew or (share is not None and share.knows(record))
+
+    def began_anew(self) -> set[Partition]:
+        """Partitions of which a record came that is none of the log we know. They take nothing
+        until they are forgotten."""
+        self._anew &= self._shares.keys()
+        return set(self._anew)
+
+    def last(self, partition: Partition) -> int | None:
+        """The last offset taken; None before the first."""
+        share = self._shares.get(partition)
+        return share.last.offset if share is not None and share.last is not None else None
+
+    def stamp(self, partition: Partition) -> Stamp | None:
+        """The last record before what `commits` says; None when it was not we who heard it."""
+        share = self._shares.get(partition)
+        return share.mark.done or share.resumed if share is not None else None
 
     def commits(self) -> dict[Partition, int]:
         """Offsets that may be committed and have not been."""
@@ -232,7 +227,7 @@ class Dispatcher:
         else:
             self._ready.append(name)
 
-    def _done(self, name: str, hearing: _Hearing) -> None:
+    def _done(self, name: str, hearing: Hearing) -> None:
         lane = self._lanes[name]
         lane.popleft()
         if lane:
@@ -243,7 +238,7 @@ class Dispatcher:
         hearing.settle()
         self._progress()
 
-    async def _attempt(self, hearing: _Hearing) -> float | None:
+    async def _attempt(self, hearing: Hearing) -> float | None:
         """None when the record is heard or buried; else seconds until it is tried again."""
         try:
             if hearing.fault is not None:
@@ -260,7 +255,7 @@ class Dispatcher:
             return self._failed(hearing, error)
         return None
 
-    def _failed(self, hearing: _Hearing, error: BaseException) -> float:
+    def _failed(self, hearing: Hearing, error: BaseException) -> float:
         record, kind = hearing.record, type(error).__name__
         where = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
         if hearing.fault is not None or (isinstance(error, Transient) and _again(hearing, error)):
@@ -280,6 +275,6 @@ class Dispatcher:
         return 0.0
 
 
-def _again(hearing: _Hearing, error: Transient) -> bool:
+def _again(hearing: Hearing, error: Transient) -> bool:
     """An outage is waited for; what names its tries has that many."""
     return error.tries is None or hearing.attempts < error.tries

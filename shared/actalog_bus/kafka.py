@@ -8,9 +8,10 @@ from functools import partial
 from aiokafka.errors import KafkaError
 
 from actalog_bus.burial import bury_over
+from actalog_bus.compressed import publish_compressed
 from actalog_bus.dispatch import Bury
 from actalog_bus.ports import Headers, Listen, Outgoing
-from actalog_bus.publisher import Publisher
+from actalog_bus.publisher import Publisher, TooLarge
 from actalog_bus.settings import MAX_LETTER_BYTES, KafkaSettings
 from actalog_bus.subscription import Subscription
 from actalog_bus.wiring import Consumers
@@ -133,4 +134,7 @@ class KafkaBus:
         return partial(bury_over, self._publish_letters, listen)
 
     async def _publish_letters(self, records: Sequence[Outgoing]) -> None:
-        await self._publisher.publish_many(records, most_bytes=MAX_LETTER_BYTES)
+        try:
+            await self._publisher.publish_many(records, most_bytes=MAX_LETTER_BYTES)
+        except TooLarge:
+            await publish_compressed(records, self.settings)

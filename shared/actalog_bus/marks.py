@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
@@ -10,6 +10,7 @@ from aiokafka.structs import OffsetAndMetadata
 
 from actalog_bus.dispatch import Partition
 from actalog_bus.ports import Marking
+from actalog_bus.watermark import Beside, Stamp
 from actalog_bus.wiring import committed
 from actalog_core.errors import Transient
 
@@ -18,11 +19,14 @@ FAILED = (KafkaError, TimeoutError, IllegalStateError)
 
 
 class OffsetMarks:
-    """A number in the metadata of a committed offset. Nothing here raises what the broker says: a
-    death that is not counted now is counted the next time."""
+    """A number in the metadata of a committed offset, behind the stamp of the last record before
+    it (`doubts`). Nothing here raises what the broker says: a death that is not counted now is
+    counted the next time."""
 
-    def __init__(self, marking: Marking | None = None) -> None:
-        self._marking = marking
+    def __init__(
+        self, stamp: Callable[[Partition], Stamp | None], marking: Marking | None = None
+    ) -> None:
+        self.stamp, self._marking = stamp, marking
         self.consumer: AIOKafkaConsumer | None = None
 
     async def read(self, partitions: Collection[Partition]) -> Mapping[Partition, tuple[int, int]]:
@@ -35,7 +39,7 @@ class OffsetMarks:
         except FAILED:
             return {}
         return {
-            (at.topic, at.partition): (offset, int(told) if told.isdecimal() else 0)
+            (at.topic, at.partition): (offset, Beside.of(told).began)
             for at, (offset, told) in found.items()
         }
 
@@ -44,7 +48,7 @@ class OffsetMarks:
         if self.consumer is None:
             return
         told = {
-            TopicPartition(*at): OffsetAndMetadata(offset, str(began or ""))
+            TopicPartition(*at): OffsetAndMetadata(offset, str(Beside(self.stamp(at), began)))
             for at, (offset, began) in marks.items()
         }
         with contextlib.suppress(*FAILED, Transient):

@@ -104,13 +104,12 @@ async def provision(settings: KafkaSettings, planned: Sequence[TopicPlan]) -> li
         ]
         if differ:
             raise TopicsDiffer("; ".join(differ))
-        if new:
-            await _create(admin, new)
+        created = await _create(admin, new) if new else []
     except (KafkaError, OSError) as error:
         raise TopicsNotCreated(f"{type(error).__name__}: {error}") from error
     finally:
         await admin.close()
-    return [each.name for each in new]
+    return created
 
 
 async def differences(settings: KafkaSettings, planned: Sequence[TopicPlan]) -> list[str]:
@@ -145,7 +144,8 @@ async def partitions_of(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dic
     return {each["topic"]: len(each["partitions"]) for each in told}
 
 
-async def _create(admin: AIOKafkaAdminClient, new: Sequence[TopicPlan]) -> None:
+async def _create(admin: AIOKafkaAdminClient, new: Sequence[TopicPlan]) -> list[str]:
+    """The names of those that nobody else has created meanwhile."""
     answer: Any = await admin.create_topics(
         [
             NewTopic(
@@ -159,3 +159,4 @@ async def _create(admin: AIOKafkaAdminClient, new: Sequence[TopicPlan]) -> None:
         error = for_code(code)
         if code != 0 and error is not TopicAlreadyExistsError:
             raise TopicsNotCreated(f"{name}: {error.__name__}")
+    return [name for name, code, *_ in answer.topic_errors if code == 0]

@@ -12,18 +12,18 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaError
 
 from actalog_bus.dispatch import Bury, Dispatcher, Partition
+from actalog_bus.doubts import Doubts
 from actalog_bus.marks import OffsetMarks
 from actalog_bus.ports import Listen, Record
 from actalog_bus.settings import KafkaSettings
 from actalog_bus.suspicion import Suspicion
-from actalog_bus.wiring import BUSY_MS, QUIET_MS, Consumers, connections, set_fetch_wait
+from actalog_bus.wiring import BUSY_MS, QUIET_MS, Consumers, set_fetch_wait
 from actalog_core.errors import Transient
 
 log = structlog.get_logger()
 Found = dict[TopicPartition, list[ConsumerRecord[bytes, bytes]]]
 STILL_BUSY_S = 0.5
 POLL_LIMIT_S = 15.0
-ASKING_LIMIT_S = 30.0  # for an offset; a broker that does not say is taken for the one we know
 MOST_RECORDS = 1_000  # of one poll
 LEISURE_S = 0.25
 
@@ -52,17 +52,16 @@ class Subscription(ConsumerRebalanceListener):
             progress=self._progressed,
         )  # fmt: skip
         counts = settings.keeps_marks and not listen.broadcast
-        self.marks = OffsetMarks(listen.marking)
+        self.marks = OffsetMarks(self.dispatcher.stamp, listen.marking)
         self.suspicion = Suspicion(self.dispatcher, self.marks) if counts else None
         self._consumer: AIOKafkaConsumer | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._progress = asyncio.Event()
         self._settled = asyncio.Event()  # not while a rebalance is under way
         self._settled.set()
-        self._anew: set[TopicPartition] = set()  # of the last assignment, heard from anew
         self._joined = False
-        self._connections: frozenset[object] = frozenset()  # when a record came last
-        self._polled_at = self._busy_at = self._looked_at = time.monotonic()
+        self._assigned: set[TopicPartition] = set()  # and not looked at yet
+        self._polled_at = self._busy_at = time.monotonic()
 
     async def start(self, consumers: Consumers, counts: Mapping[str, int]) -> None:
         """Join the group, or take every partition of `counts` (topic -> partitions)."""
@@ -72,6 +71,7 @@ class Subscription(ConsumerRebalanceListener):
                 self.listen.assigned()
             takes = [TopicPartition(t, p) for t in self.listen.topics for p in range(counts[t])]
             self._consumer = await consumers.open(self._settings, group=group, partitions=takes)
+            self._assigned = set(takes)
             self._joined = True
             if self.listen.broadcast:
                 await self._consumer.seek_to_end()
@@ -125,79 +125,67 @@ class Subscription(ConsumerRebalanceListener):
         """Forget what is somebody else's now."""
         if self.listen.assigned is not None:
             self.listen.assigned()
-        try:
-            self._keep(await self._kept(assigned))
-        finally:
-            self._settled.set()
+        self._keep([(p.topic, p.partition) for p in assigned])
+        self._assigned = set(assigned)
+        self._settled.set()
         self._joined = True
-
-    async def _kept(self, assigned: Sequence[TopicPartition]) -> list[Partition]:
-        """Of what is assigned, what may be gone on with. Protocol 16.3 for groups: a broker that
-        knows of less than it has acknowledged has lost its data (or its offsets were reset), so
-        its offsets begin anew and what has a known one is not known."""
-        consumer, held = self._consumer, self.dispatcher.acknowledged()
-        kept = [(p.topic, p.partition) for p in assigned]
-        self._anew.clear()
-        lost = 0
-        for where in [p for p in assigned if (p.topic, p.partition) in held]:
-            assert consumer is not None
-            known = held[where.topic, where.partition]
-            try:
-                async with asyncio.timeout(ASKING_LIMIT_S):
-                    committed = cast(int | None, await consumer.committed(where))
-            except (KafkaError, TimeoutError) as error:
-                log.warning("what was committed is not known", error=type(error).__name__)
-                continue
-            if committed is not None and committed >= (known or 0):
-                continue
-            kept.remove((where.topic, where.partition))
-            self._anew.add(where)
-            consumer.seek(where, committed or 0)
-            lost += known is not None
-        if lost:
-            self._began_anew(lost)
-        return kept
 
     def _keep(self, partitions: Collection[Partition]) -> None:
         self.dispatcher.keep(partitions)
         if self.suspicion is not None:
             self.suspicion.keep(partitions)
 
-    async def _of_now(self, consumer: AIOKafkaConsumer, found: Found) -> Found:
-        """What was fetched while a rebalance was under way waits until it is known what is kept:
-        records of another log must not be taken for known ones, nor the other way round."""
-        if self._settled.is_set():
-            return found
+    async def _of_now(self, found: Found) -> Found:
+        """What was fetched while a rebalance was under way is fetched again, once it is known
+        what may be gone on with: it may be of another log."""
         await self._settled.wait()
-        mine = consumer.assignment() - self._anew
-        return {where: records for where, records in found.items() if where in mine}
+        return {} if self._assigned else found
+
+    def _forget(self, partition: Partition) -> None:
+        self.dispatcher.forget(partition)
+        if self.suspicion is not None:
+            self.suspicion.forget(partition)
 
     async def _poll(self) -> None:
         consumer = self._consumer
         assert consumer is not None
+        doubts = Doubts(
+            consumer, self.dispatcher, topics=self.listen.topics, group=self.listen.group,
+            told_of_changes=self._settings.parked_fetch, forget=self._forget,
+            tell=self.listen.began_anew,
+        )  # fmt: skip
         taken = 0
         while True:
             try:
+                if self._assigned:
+                    await self._resume(doubts)
                 await self._at_leisure(behind=taken >= MOST_RECORDS)
                 waits_ms = 20 if consumer.paused() else 200
                 found = cast(
                     Found, await consumer.getmany(timeout_ms=waits_ms, max_records=MOST_RECORDS)
                 )
-                found = await self._of_now(consumer, found)
+                found = await self._of_now(found)
                 self._polled_at = time.monotonic()
                 taken = sum(map(len, found.values()))
                 await self._take(found)
                 self._throttle(consumer)
                 self._adapt(consumer, bool(found))
-                if self.by_assignment and found:
-                    self._connections = connections(consumer)
-                elif self.by_assignment:
-                    await self._look_for_a_new_broker(consumer)
+                await doubts.look(heard=bool(found))
             except ConsumerStoppedError:
                 return
             except (KafkaError, TimeoutError, IllegalStateError) as error:
                 log.warning("polling again", error=type(error).__name__, group=self.listen.group)
                 await asyncio.sleep(0.5)
+            except Exception:  # whatever it is: who polls no more is deaf, and says nothing
+                log.exception("polling again", group=self.listen.group)
+                await asyncio.sleep(0.5)
+
+    async def _resume(self, doubts: Doubts) -> None:
+        assert self._consumer is not None
+        mine = self._assigned & self._consumer.assignment()
+        if not self.listen.broadcast:
+            await doubts.resume(mine)
+        self._assigned.clear()
 
     async def _at_leisure(self, *, behind: bool) -> None:
         awaited = self.listen.awaited
@@ -209,10 +197,14 @@ class Subscription(ConsumerRebalanceListener):
 
     async def _take(self, found: Found) -> None:
         if self.suspicion is not None:
-            await self.suspicion.admit(
-                {(at.topic, at.partition): [*map(heard, records)] for at, records in found.items()}
+            known = self.dispatcher.known
+            new = {
+                (at.topic, at.partition): [one for one in map(heard, records) if not known(one)]
+                for at, records in found.items()
+            }
+            return await self.suspicion.admit(
+                {at: records for at, records in new.items() if records}
             )
-            return
         for records in found.values():
             for record in records:
                 self.dispatcher.take(heard(record))
@@ -238,34 +230,6 @@ class Subscription(ConsumerRebalanceListener):
         still = self._polled_at - self._busy_at < STILL_BUSY_S
         set_fetch_wait(consumer, BUSY_MS if still else QUIET_MS)
 
-    async def _look_for_a_new_broker(self, consumer: AIOKafkaConsumer) -> None:
-        """Protocol 16.3: a broker that lost its data has ends before our positions.
-
-        Asked only when a connection is new: after a batch of several records the embedded broker
-        tells the end of the batch's first one, for as long as nothing follows.
-        """
-        if self._polled_at - self._looked_at < 1.0:
-            return
-        self._looked_at = self._polled_at
-        now = connections(consumer)
-        if now <= self._connections:
-            return
-        taken = consumer.assignment()
-        async with asyncio.timeout(5):
-            ends = cast(dict[TopicPartition, int], await consumer.end_offsets(list(taken)))
-            lost = [where for where, end in ends.items() if end < await consumer.position(where)]
-        self._connections = now
-        if lost:
-            self._began_anew(len(lost))
-            gone = {(p.topic, p.partition) for p in lost}
-            self._keep({(p.topic, p.partition) for p in taken} - gone)
-            await consumer.seek_to_beginning(*lost)
-
-    def _began_anew(self, partitions: int) -> None:
-        log.warning("the broker began anew", partitions=partitions, group=self.listen.group)
-        if self.listen.began_anew is not None:
-            self.listen.began_anew()
-
     def _progressed(self) -> None:
         self._progress.set()
         if self.suspicion is not None:
@@ -287,12 +251,13 @@ class Subscription(ConsumerRebalanceListener):
             return
         mine = {TopicPartition(*at): offset for at, offset in offsets.items()}
         mine = {at: offset for at, offset in mine.items() if at in self._consumer.assignment()}
+        stamps = {at: str(self.dispatcher.stamp((at.topic, at.partition)) or "") for at in mine}
         with contextlib.suppress(KafkaError, TimeoutError, IllegalStateError, Transient):
             async with asyncio.timeout(5):  # aiokafka would try for ever
                 if self.listen.marking is not None and mine:
                     told = {(at.topic, at.partition): offset for at, offset in mine.items()}
                     await self.listen.marking(told)
-                await self._consumer.commit(mine)
+                await self._consumer.commit({at: (n, stamps[at]) for at, n in mine.items()})
             done = {(at.topic, at.partition): offset for at, offset in mine.items()}
             self.dispatcher.committed(done)
             if self.suspicion is not None:

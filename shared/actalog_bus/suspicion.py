@@ -109,6 +109,13 @@ class Suspicion:
             self._end(at)
         self._marked = {at: offset for at, offset in self._marked.items() if at in kept}
 
+    def forget(self, at: Partition) -> None:
+        """Another log stands there: nobody has died at its records."""
+        self._known.discard(at)
+        self._marked.pop(at, None)
+        if at in self._wary:
+            self._end(at)
+
     async def part(self) -> None:
         """We leave in order: nobody has died here."""
         marks = {

@@ -4,7 +4,7 @@ Subscribers have no handler and MANUAL acknowledgement; their consumers are poll
 FastStream's own policies commit past unfinished records.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,7 +104,7 @@ def checked(consumer: Any, *, group: str | None) -> None:
 
 
 async def committed(
-    consumer: Any, partitions: Sequence[TopicPartition]
+    consumer: Any, partitions: Collection[TopicPartition]
 ) -> dict[TopicPartition, tuple[int, str]]:
     """(offset, metadata) of what was committed. aiokafka's own method tells the offset alone."""
     found = await consumer._coordinator.fetch_committed_offsets(list(partitions))
@@ -121,3 +121,20 @@ def connections(consumer: Any) -> frozenset[object]:
     have been started anew. aiokafka tells nobody when it connects again."""
     known = consumer._client._conns
     return frozenset(one for (_, group), one in known.items() if not group)
+
+
+def metadata_changes(consumer: Any, tell: Callable[[object], None]) -> None:
+    """`tell` is called when the broker has told of topics and leaders: at times, and after errors
+    of a partition."""
+    consumer._client.cluster.add_listener(tell)
+
+
+def unknown(consumer: Any, topics: Sequence[str]) -> bool:
+    """Whether the broker knew nothing of one of these topics when it was asked last."""
+    cluster = consumer._client.cluster
+    return any(cluster.partitions_for_topic(topic) is None for topic in topics)
+
+
+async def refresh_metadata(consumer: Any) -> None:
+    """Ask the broker for its topics now."""
+    await consumer._client.force_metadata_update()

@@ -103,6 +103,13 @@ class ApacheKafka:
         await self.stop()
         return await self.start()
 
+    async def wipe(self) -> str:
+        """Lose everything, and start as new on the same ports."""
+        await self.kill()
+        await asyncio.to_thread(shutil.rmtree, self._folder / "data")
+        (self._folder / "server.properties").unlink()
+        return await self.start()
+
     def _java(self, *arguments: str, jvm: tuple[str, ...] = JVM) -> list[str]:
         return ["java", *jvm, "-cp", f"{jars(self._pom)}/*", *arguments]
 

@@ -1,7 +1,6 @@
 """Services as processes of their own, told everything by the environment, as containers are."""
 
 import asyncio
-import json
 import os
 import subprocess
 import sys
@@ -9,11 +8,9 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self, cast
-
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from actalog_bus.processes import end, free_port, spawn
+from tests.witness import of_database
 
 SERVICES = ("conductor", "guardrails", "context", "llm", "tools", "memory", "gateway")
 
@@ -65,6 +62,13 @@ class Fleet:
         said = (self.folder / f"{each}.log").read_text(errors="replace")[-4000:]
         raise AssertionError(f"{each} is not ready:\n{said}")
 
+    async def heard(self, each: str) -> float:
+        """How many records a process has heard to the end, as its metrics say."""
+        address = f"http://127.0.0.1:{self.health[each]}/metrics"
+        text = await asyncio.to_thread(lambda: urllib.request.urlopen(address).read().decode())
+        counted = [line for line in text.splitlines() if line.startswith("actalog_heard_total")]
+        return sum(float(line.rpartition(" ")[2]) for line in counted)
+
     def kill(self, each: str) -> None:
         """As a power cut does."""
         process = self.running.pop(each)
@@ -72,9 +76,11 @@ class Fleet:
         process.wait()
 
     async def stop(self) -> None:
-        """SIGTERM to all; SIGKILL to what does not end."""
+        """SIGTERM to all; SIGKILL to what does not end. Then, whatever happened to them, every
+        run that they made must replay."""
         running, self.running = self.running, {}
         await asyncio.gather(*(end(process, grace_s=15) for process in running.values()))
+        await of_database(self.env["ACTALOG_DATABASE_URL"])
 
 
 def _answers(port: int) -> bool:
@@ -92,46 +98,3 @@ def run(*arguments: str, env: Mapping[str, str]) -> None:
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert made.returncode == 0, made.stdout + made.stderr
-
-
-class Outside:
-    """Another system: knows the topics' names and JSON, and nothing else of ours."""
-
-    def __init__(self, bootstrap: str, prefix: str = "actalog") -> None:
-        self.bootstrap, self.prefix = bootstrap, prefix
-        self.results: list[dict[str, Any]] = []
-
-    async def __aenter__(self) -> Self:
-        self.producer = AIOKafkaProducer(bootstrap_servers=self.bootstrap)
-        self.consumer = AIOKafkaConsumer(
-            f"{self.prefix}.results", bootstrap_servers=self.bootstrap,
-            auto_offset_reset="earliest", group_id=None,
-        )  # fmt: skip
-        await self.producer.start()
-        await self.consumer.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.producer.stop()
-        await self.consumer.stop()
-
-    async def send(
-        self, message: Mapping[str, Any], *, partition: int | None = None, key: str | None = None
-    ) -> None:
-        """Publish a message as plain JSON."""
-        await self.producer.send_and_wait(
-            f"{self.prefix}.tasks", json.dumps(message).encode(), partition=partition,
-            key=key.encode() if key else None,
-        )  # fmt: skip
-
-    async def wait_for(self, runs: set[str], *, within_s: float = 60) -> dict[str, dict[str, Any]]:
-        """The first ended result of each of these runs."""
-        found: dict[str, dict[str, Any]] = {}
-        async with asyncio.timeout(within_s):
-            while runs - found.keys():
-                record = cast(Any, await self.consumer.getone())
-                told = json.loads(record.value or b"{}")
-                self.results.append(told)
-                if told["type"] == "run.result.v1" and told["status"] != "paused":
-                    found.setdefault(told["run_id"], told)
-        return found

@@ -11,7 +11,8 @@ import pytest
 
 from actalog_testing.apache_kafka import ApacheKafka
 from actalog_testing.scripted import ScriptedServer
-from tests.acceptance.processes import SERVICES, Fleet, Outside, run
+from tests.acceptance.outside import Outside
+from tests.acceptance.processes import SERVICES, Fleet, run
 from tests.conftest import KAFKA_POM
 
 pytestmark = [pytest.mark.apache, pytest.mark.timeout(240)]

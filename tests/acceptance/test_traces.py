@@ -14,7 +14,8 @@ from actalog_testing.apache_kafka import ApacheKafka
 from actalog_testing.scripted import ScriptedServer
 from tests.acceptance.collector import Collector, Span
 from tests.acceptance.home import Home
-from tests.acceptance.processes import Fleet, Outside, run
+from tests.acceptance.outside import Outside
+from tests.acceptance.processes import Fleet, run
 from tests.acceptance.test_people import ask, until
 
 pytestmark = [pytest.mark.timeout(240)]

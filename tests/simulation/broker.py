@@ -58,6 +58,7 @@ class SimBroker:
         self.context = loop.within(loop.world)
         self.topics: dict[str, list[Partition]] = {}
         self.offsets: dict[tuple[str, str, int], int] = {}
+        self.said: dict[tuple[str, TopicPartition], str] = {}  # with the offsets
         self.groups: dict[str, Group] = {}
         self.consumers: list[SimConsumer] = []
         self.history: list[Record] = []
@@ -144,6 +145,7 @@ class SimBroker:
         self.wipes += 1
         self.topics.clear()
         self.offsets.clear()
+        self.said.clear()
         self.groups.clear()
         self.down_until = max(self.down_until, self.loop.now + down_s)
         for consumer in self.consumers:

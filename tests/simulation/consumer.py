@@ -11,6 +11,7 @@ from typing import Any, cast
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import IllegalStateError, KafkaConnectionError
+from aiokafka.structs import OffsetAndMetadata
 
 from actalog_bus.kafka import KafkaBus
 from actalog_bus.ports import Headers, Record
@@ -35,6 +36,7 @@ class SimConsumer:
     ) -> None:  # fmt: skip
         self.broker, self.process, self.group, self.topics = broker, process, group, topics
         self.listener: Any = listener
+        self._coordinator, self._client = self, _Client(broker)
         self.member_of: Group | None = None
         self.assigned: set[TopicPartition] = set()
         self._order: list[TopicPartition] = []
@@ -90,20 +92,35 @@ class SimConsumer:
     def resume(self, *partitions: TopicPartition) -> None:
         self._paused -= set(partitions)
 
-    def seek(self, where: TopicPartition, offset: int) -> None:
-        self._positions[where] = offset
-
-    async def committed(self, where: TopicPartition) -> int | None:
+    async def fetch_committed_offsets(
+        self, wanted: Sequence[TopicPartition]
+    ) -> dict[TopicPartition, OffsetAndMetadata]:
         await asyncio.sleep(self.broker.latency())
         if self.broker.down:
             raise KafkaConnectionError("the broker is down")
-        return self.broker.committed(self.group, where)
+        told = {at: self.broker.committed(self.group, at) for at in wanted}
+        return {
+            at: OffsetAndMetadata(offset, self.broker.said.get((self.group, at), ""))
+            for at, offset in told.items()
+            if offset is not None
+        }
 
-    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+    async def commit(self, offsets: Mapping[TopicPartition, tuple[int, str]]) -> None:
         if not offsets.keys() <= self.assigned:
             raise IllegalStateError("not assigned")
         await asyncio.sleep(self.broker.latency())
-        self.broker.commit(self, offsets.items())
+        self.broker.commit(self, [(at, offset) for at, (offset, _) in offsets.items()])
+        self.broker.said |= {(self.group, at): said for at, (_, said) in offsets.items()}
+
+    def seek(self, where: TopicPartition, offset: int) -> None:
+        if where not in self.assigned:
+            raise IllegalStateError("not assigned")
+        self._positions[where] = offset
+        self.wake()
+
+    async def seek_to_beginning(self, *partitions: TopicPartition) -> None:
+        for where in partitions:
+            self.seek(where, 0)
 
     async def getmany(
         self, *, timeout_ms: int, max_records: int
@@ -185,6 +202,7 @@ class _Cluster:
 class _Client:
     def __init__(self, broker: SimBroker) -> None:
         self.cluster = _Cluster(broker)
+        self._conns = dict[object, object]()
 
     async def fetch_all_metadata(self) -> _Cluster:
         return self.cluster

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from unittest import mock
 
-from actalog_bus import subscription
+from actalog_bus import doubts, share
 from actalog_bus.dispatch import Dispatcher
 from actalog_bus.ports import Record
 from actalog_calls import answering
@@ -199,20 +199,12 @@ def attempts_share_an_epoch() -> Sequence[tuple[Any, str, Any]]:
 
 
 def a_wiped_broker_goes_unnoticed() -> Sequence[tuple[Any, str, Any]]:
-    async def all_kept(self: Any, assigned: Any) -> Any:
-        return [(one.topic, one.partition) for one in assigned]
+    async def trusting(self: Any, partitions: Any) -> None: ...
 
-    take = Dispatcher.take
+    def never(self: Any, record: Any) -> bool:
+        return False
 
-    def never_younger(self: Dispatcher, record: Record) -> None:
-        share = self._shares.get((record.topic, record.partition))
-        if share is not None:
-            share.newest_ms = 2**62
-        take(self, record)
-
-    return [
-        (subscription.Subscription, "_kept", all_kept), (Dispatcher, "take", never_younger),
-    ]  # fmt: skip
+    return [(doubts.Doubts, "resume", trusting), (share.Share, "of_another_log", never)]
 
 
 def acts_before_its_claim() -> Sequence[tuple[Any, str, Any]]:

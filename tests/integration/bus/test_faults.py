@@ -1,12 +1,16 @@
 """Faults of brokers and groups (protocol 16)."""
 
 import asyncio
+import contextlib
+import random
 import shutil
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 
 from actalog.embedded.broker import EmbeddedBroker
 from actalog_bus.kafka import KafkaBus
@@ -14,7 +18,7 @@ from actalog_bus.ports import Delivery, Listen, Record
 from actalog_bus.processes import free_port
 from actalog_bus.provision import TopicPlan, TopicsDiffer, describe, plan, provision
 from actalog_bus.settings import KafkaSettings
-from actalog_core.errors import Transient
+from actalog_core.errors import Permanent, Transient
 from actalog_testing.apache_kafka import ApacheKafka, missing
 
 PLAN = TopicPlan(name="t", partitions=2, replication=1, retention_ms=-1)
@@ -150,3 +154,116 @@ async def test_all_topics_of_the_table_are_created_and_other_partitions_are_refu
     with pytest.raises(TopicsDiffer, match=f"{prefix}.tasks has 3, wanted 4"):
         await provision(settings, plan(prefix=prefix, partitions=4, replication=1))
     assert f"--topic {prefix}.tasks --partitions 3" in describe(wanted, bootstrap="b:1")[0]
+
+
+@pytest.mark.kafka
+@pytest.mark.apache
+async def test_a_dead_letter_that_no_record_can_hold_is_cut_and_holds_nobody_up(
+    apache_kafka: ApacheKafka,
+) -> None:
+    topic, raw = f"t{uuid.uuid4().hex[:8]}", random.Random(7).randbytes(3_000_000)
+    settings = KafkaSettings(bootstrap=apache_kafka.bootstrap)
+    large = TopicPlan(name=topic, partitions=1, replication=1, retention_ms=-1, max_bytes=4_000_000)
+    dead = TopicPlan(name=f"{topic}.dlq", partitions=1, replication=1, retention_ms=-1)
+    await provision(settings, [large, dead])
+    heard: list[bytes] = []
+    letters: list[Record] = []
+
+    async def hear(delivery: Delivery) -> None:
+        if delivery.record.value == raw:
+            raise Permanent("too large")
+        heard.append(delivery.record.value or b"")
+
+    async def read(delivery: Delivery) -> None:
+        letters.append(delivery.record)
+
+    bus = KafkaBus(settings)
+    bus.listen(Listen([topic], f"{topic}.g", hear, lambda _: "one"))
+    bus.listen(Listen([f"{topic}.dlq"], f"{topic}.d", read, lambda _: "one"))
+    await bus.start()
+    sender = AIOKafkaProducer(bootstrap_servers=settings.bootstrap, max_request_size=5_000_000)
+    await sender.start()
+    for value in (raw, b"good"):
+        await sender.send_and_wait(topic, value, headers=[("mine", b"h" * 5_000)])
+    await sender.stop()
+    async with asyncio.timeout(30):
+        while not (letters and heard):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    await bus.stop(1)
+    assert heard == [b"good"]
+    (letter,) = letters
+    assert letter.value == raw[: len(letter.value or b"")] != b""
+    assert letter.header("dlq-cut-from-bytes") == b"3000000"
+    assert (letter.header("dlq-reason"), letter.header("mine")) == (b"permanent", b"h" * 5_000)
+
+
+@pytest.mark.kafka
+@pytest.mark.apache
+@pytest.mark.parametrize("records", [1, 3, 7])
+async def test_a_topic_that_was_made_anew_is_heard_from_its_first_record(
+    apache_kafka: ApacheKafka, records: int
+) -> None:
+    topic = f"t{uuid.uuid4().hex[:8]}"
+    settings = KafkaSettings(bootstrap=apache_kafka.bootstrap)
+    topics = [TopicPlan(name=topic, partitions=1, replication=1, retention_ms=-1)]
+    await provision(settings, topics)
+    bus = KafkaBus(settings)
+    heard = listener(bus, topic)
+    await bus.start()
+    for number in range(3):
+        await bus.publish(topic, value=b"old %d" % number)
+    await until_len(heard, 3)
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap)
+    await admin.start()
+    await admin.delete_topics([topic])
+    await admin.close()
+    while await provision(settings, topics) == []:
+        pass
+    for number in range(records):
+        async with asyncio.timeout(30):
+            await told(bus, topic, b"new %d" % number)
+    await until_len(heard, 3 + records)
+    await bus.stop(1)
+
+
+async def told(bus: KafkaBus, topic: str, value: bytes) -> None:
+    while True:
+        with contextlib.suppress(Transient):
+            return await bus.publish(topic, value=value)
+
+
+@pytest.mark.kafka
+@pytest.mark.apache
+async def test_offsets_that_were_committed_to_another_log_are_not_trusted(
+    apache_kafka: ApacheKafka,
+) -> None:
+    topic = f"t{uuid.uuid4().hex[:8]}"
+    settings = KafkaSettings(bootstrap=apache_kafka.bootstrap)
+    topics = [TopicPlan(name=topic, partitions=2, replication=1, retention_ms=-1)]
+    await provision(settings, topics)
+    sender, one = KafkaBus(settings), KafkaBus(settings)
+    await sender.start()
+    for number in range(10):
+        await sender.publish(topic, value=b"%d" % number, partition=number % 2)
+    # What a broker kept that made the topic anew: of partition 0 a time that is none of its
+    # records'; of partition 1 what somebody else's consumer would have committed.
+    async with AIOKafkaConsumer(
+        bootstrap_servers=settings.bootstrap, group_id=f"{topic}.g", enable_auto_commit=False
+    ) as before:
+        places = [TopicPartition(topic, 0), TopicPartition(topic, 1)]
+        before.assign(places)
+        await before.commit({places[0]: (3, "2@1600000000000"), places[1]: (3, "")})
+    heard = listener(one, topic)
+    await one.start()
+    await until_len(heard, 7)
+    assert sorted(heard) == ["0", "2", "4", "6", "7", "8", "9"]
+    await one.stop(1)
+    # What we committed ourselves is trusted: nothing is heard again.
+    two = KafkaBus(settings)
+    heard = listener(two, topic)
+    await two.start()
+    await sender.publish(topic, value=b"10", partition=0)
+    await until_len(heard, 1)
+    assert heard == ["10"]
+    await two.stop(1)
+    await sender.stop(1)

@@ -16,6 +16,7 @@ from actalog.registry import register
 from actalog.replaying import PromptDiffers, replay
 from actalog_bus.memory import MemoryBus
 from actalog_core.settings import Settings
+from tests.witness import differences
 
 
 def order_status(order_id: str) -> str:
@@ -72,6 +73,7 @@ async def test_a_run_is_rebuilt_and_replays_without_a_difference(platform: Platf
     assert await every(log, "default") == []
 
 
+@pytest.mark.tampers
 async def test_one_changed_word_of_a_prompt_is_found_at_its_model_call(platform: Platform):
     await ask(platform, "r")
     log = platform.on.log
@@ -86,6 +88,8 @@ async def test_one_changed_word_of_a_prompt_is_found_at_its_model_call(platform:
     difference = await replay(log, run)
     assert isinstance(difference, PromptDiffers)
     assert difference.recorded == first
+    # And whoever watches all tests would have seen it.
+    assert await differences(log, found) == ["run r, event 4: today's prompt is another"]
 
 
 async def test_registering_again_says_that_nothing_changed(platform: Platform):

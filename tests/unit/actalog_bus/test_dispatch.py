@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -284,26 +283,41 @@ async def test_what_is_condemned_is_buried_in_its_turn_without_being_heard() -> 
     assert told == ["heard 0", "buried 1: killed", "heard 2"]
 
 
-def at(offset: int, timestamp_ms: int) -> Record:
-    return replace(record(offset), timestamp_ms=timestamp_ms)
-
-
-async def test_a_known_offset_of_a_younger_record_is_that_of_another_log():
-    heard: list[tuple[int, int]] = []
+async def test_what_is_fetched_again_is_known_and_a_log_that_began_anew_is_heard_from_its_start() -> (
+    None
+):
+    heard: list[bytes | None] = []
+    waits = asyncio.Event()
 
     async def hear(delivery: Delivery) -> None:
-        heard.append((delivery.record.offset, delivery.record.timestamp_ms))
+        heard.append(delivery.record.value)
+        if delivery.record.value == b"last of old":
+            await waits.wait()
 
-    made = dispatcher(hear)
-    for offset in range(3):
-        made.take(at(offset, 100 + offset))
-    for offset in range(3):  # fetched again after a rebalance
-        made.take(at(offset, 100 + offset))
-    await until(lambda: made.idle)
-    assert [offset for offset, _ in heard] == [0, 1, 2]
-    made.committed({("t", 0): 3})
-    made.take(at(0, 500))  # the broker lost its data, and another member committed meanwhile
-    made.take(at(1, 501))
-    await until(lambda: made.idle)
-    assert heard[3:] == [(0, 500), (1, 501)]
-    assert made.commits() == {("t", 0): 2}
+    def at(offset: int, ms: int, value: bytes) -> Record:
+        return Record("t", 0, offset, ms, b"k", value, ())
+
+    mine = dispatcher(hear)
+    old = [at(0, 10, b"old"), at(1, 30, b"old"), at(2, 20, b"last of old")]
+    for told in [*old, *old]:
+        mine.take(told)
+    assert mine.last(("t", 0)) == 2
+    assert mine.began_anew() == set()
+    # Another log: at an offset that is known, later than anything; nothing more is taken of it.
+    mine.take(at(0, 31, b"new"))
+    mine.take(at(3, 32, b"too far"))
+    assert mine.began_anew() == {("t", 0)}
+    mine.forget(("t", 0))
+    assert (mine.began_anew(), mine.last(("t", 0))) == (set(), None)
+    for told in [at(0, 31, b"new"), at(1, 32, b"newer")]:
+        mine.take(told)
+    waits.set()  # what was taken of the old one is heard all the same
+    await until(lambda: mine.idle)
+    assert heard == [b"old", b"old", b"last of old", b"new", b"newer"]
+    assert mine.commits() == {("t", 0): 2}
+    # At the last offset another time is enough: it need not be later.
+    mine.take(at(1, 5, b"another"))
+    assert mine.began_anew() == {("t", 0)}
+    # A partition that went to somebody else is nobody's doubt any more.
+    mine.keep(())
+    assert mine.began_anew() == set()

@@ -1,15 +1,18 @@
 """What a member of a group goes on with after a rebalance, and what it hears again."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaConnectionError
+from aiokafka.structs import OffsetAndMetadata
 
 from actalog_bus.dead import Fault
+from actalog_bus.doubts import Doubts
 from actalog_bus.ports import Delivery, Listen, Record
 from actalog_bus.settings import KafkaSettings
 from actalog_bus.subscription import Subscription
@@ -19,22 +22,27 @@ HERE, OTHER, GONE = (TopicPartition("t", n) for n in range(3))
 
 
 class Broker:
-    """What the broker says was committed."""
+    """What the broker says was committed, to a consumer that has no connection."""
 
     def __init__(self, committed: Mapping[TopicPartition, int | None], *, down: bool = False):
         self.offsets, self.down = committed, down
         self.positions: dict[TopicPartition, int] = {}
-
-    def assignment(self) -> frozenset[TopicPartition]:
-        return frozenset(self.offsets)
+        self._coordinator = self
+        self._client = SimpleNamespace(_conns=dict[object, object]())
 
     def seek(self, where: TopicPartition, offset: int) -> None:
         self.positions[where] = offset
 
-    async def committed(self, where: TopicPartition) -> int | None:
+    async def seek_to_beginning(self, where: TopicPartition) -> None:
+        self.positions[where] = 0
+
+    async def fetch_committed_offsets(
+        self, wanted: Sequence[TopicPartition]
+    ) -> Mapping[TopicPartition, OffsetAndMetadata]:
         if self.down:
             raise KafkaConnectionError
-        return self.offsets.get(where)
+        told = {where: self.offsets.get(where) for where in wanted}
+        return {at: OffsetAndMetadata(-1 if n is None else n, "") for at, n in told.items()}
 
 
 def record(offset: int) -> Record:
@@ -59,8 +67,13 @@ async def subscription(*, heard: int, acknowledged: int | None) -> Subscription:
 
 async def goes_on(made: Subscription, broker: Broker) -> bool:
     """Whether what it knows is still known after it was assigned the partition again."""
-    made._consumer = cast(Any, broker)
+    consumer = cast(Any, broker)
     await made.on_partitions_assigned([HERE])
+    doubts = Doubts(
+        consumer, made.dispatcher, topics=["t"], group="g", told_of_changes=False,
+        forget=made._forget, tell=made.listen.began_anew,
+    )  # fmt: skip
+    await doubts.resume([HERE])
     return ("t", 0) in made.dispatcher.acknowledged()
 
 
@@ -81,9 +94,11 @@ async def test_where_nothing_was_committed_yet_it_is_heard_again():
     assert not await goes_on(made, Broker({HERE: None}))
 
 
-async def test_a_broker_that_does_not_say_is_taken_for_the_one_we_know():
+async def test_a_broker_that_does_not_say_is_asked_again():
     made = await subscription(heard=8, acknowledged=5)
-    assert await goes_on(made, Broker({HERE: None}, down=True))
+    with pytest.raises(KafkaConnectionError):  # and it is asked again before anything is taken
+        await goes_on(made, Broker({HERE: 5}, down=True))
+    assert made.ready() is None
 
 
 @pytest.mark.parametrize(("known", "position"), [(None, 0), (3, 3)])
@@ -93,22 +108,16 @@ async def test_it_is_heard_from_where_the_broker_says(known: int | None, positio
     assert broker.positions == {HERE: position}
 
 
-async def test_what_was_fetched_meanwhile_waits_and_is_dropped_where_the_log_is_another():
-    made, broker = await subscription(heard=8, acknowledged=5), Broker({HERE: None, OTHER: None})
+async def test_what_was_fetched_meanwhile_waits_and_is_fetched_again():
+    made = await subscription(heard=8, acknowledged=5)
+    found: Any = {HERE: ["of the old log"]}
+    assert await made._of_now(found) is found
     await made.on_partitions_revoked([HERE])
-    found: Any = {HERE: ["of the old log"], OTHER: ["new to us"], GONE: ["not ours any more"]}
-    waiting = asyncio.ensure_future(made._of_now(cast(Any, broker), found))
+    waiting = asyncio.ensure_future(made._of_now(found))
     await asyncio.sleep(0)
     assert not waiting.done()
-    made._consumer = cast(Any, broker)
-    await made.on_partitions_assigned([HERE, OTHER])
-    assert await waiting == {OTHER: ["new to us"]}
-    assert await made._of_now(cast(Any, broker), found) is found
-
-
-async def test_a_partition_that_is_new_needs_no_question():
-    made = await subscription(heard=0, acknowledged=None)
-    assert not await goes_on(made, Broker({}, down=True))
+    await made.on_partitions_assigned([HERE])
+    assert await waiting == {}
     assert made.ready() is None
 
 
@@ -122,7 +131,9 @@ async def test_only_a_loss_that_is_known_is_told():
         return told
 
     assert await hears_of_it(None, Broker({HERE: None})) == []
-    assert await hears_of_it(5, Broker({HERE: 5}, down=True)) == []
+    with pytest.raises(KafkaConnectionError):
+        await hears_of_it(5, Broker({HERE: 5}, down=True))
+    assert told == []
     assert await hears_of_it(5, Broker({HERE: 6})) == []
     assert await hears_of_it(5, Broker({HERE: None})) == ["anew"]
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actalog_bus.watermark import Watermark
+from actalog_bus.watermark import Beside, Stamp, Watermark
 
 
 @given(st.sets(st.integers(0, 60), min_size=1), st.data())
@@ -36,3 +36,22 @@ def test_an_offset_is_taken_once_however_often_it_is_fetched(fetched: list[int])
 
 def test_nothing_may_be_committed_before_anything_was_taken() -> None:
     assert Watermark().offset is None
+
+
+def test_a_commit_names_the_last_record_before_it() -> None:
+    mark = Watermark()
+    for offset, at_ms in ((4, 40), (5, 30), (9, 90)):
+        mark.take(offset, at_ms)
+    mark.finish(9)
+    mark.finish(4)
+    assert (mark.offset, mark.done) == (5, Stamp(4, 40))
+    mark.finish(5)
+    assert (mark.offset, mark.done) == (10, Stamp(9, 90))
+    assert Stamp.of(str(Stamp(9, 90))) == Stamp(9, 90)
+    assert [Stamp.of(text) for text in ("", "9", "@", "a@b", "-1@5", "some text")] == [None] * 6
+
+
+def test_what_stands_beside_an_offset_is_read_as_it_was_written() -> None:
+    told = [Beside(), Beside(Stamp(9, 90)), Beside(Stamp(9, 90), 2), Beside(None, 3)]
+    assert [Beside.of(str(one)) for one in told] == told
+    assert [Beside.of(text) for text in ("of another tool", "7", "#", "a#b")] == [Beside()] * 4

@@ -1,0 +1,134 @@
+"""Whether the topics are still those that we were reading (protocol 16.3).
+
+A broker that lost its data, or whose topics were made anew, begins again at offset 0. Nobody tells
+a consumer: it waits for an offset that is far away, takes new records for old ones, or passes over
+those before its position, or before an offset that was committed to the old one. So a commit tells
+the time of the last record before it, and whenever something may have happened we look: an end
+before our position, or at the last offset another record than ours, means another log, which is
+heard from its first record on. Hearing twice changes nothing.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, cast
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from actalog_bus.dispatch import Dispatcher, Partition
+from actalog_bus.watermark import Beside
+from actalog_bus.wiring import (
+    committed,
+    connections,
+    metadata_changes,
+    refresh_metadata,
+    unknown,
+)
+
+log = structlog.get_logger()
+LOOK_EVERY_S = 1.0
+ASK_MOST_S = 5.0
+
+
+class Doubts:
+    """Of one consumer. `told_of_changes`: the broker's metadata say when something happened; else
+    (the embedded broker) only a new connection does.
+
+    The embedded broker is asked only then also because, after a batch of several records, it tells
+    the end of the batch's first one for as long as nothing follows.
+    """
+
+    def __init__(
+        self, consumer: AIOKafkaConsumer, dispatcher: Dispatcher, *, topics: Sequence[str],
+        group: str, told_of_changes: bool, forget: Callable[[Partition], None],
+        tell: Callable[[], None] | None = None,
+    ) -> None:  # fmt: skip
+        self._consumer, self._dispatcher, self._forget = consumer, dispatcher, forget
+        self._topics, self._group, self._tell = topics, group, tell
+        self._connections: frozenset[object] = frozenset()  # when a record came last
+        self._looked_at = time.monotonic()
+        self._doubted = False
+        if told_of_changes:
+            metadata_changes(consumer, self._doubt)
+
+    async def resume(self, partitions: Collection[TopicPartition]) -> None:
+        """Where these were assigned, begin with the last record before what was committed. A
+        broker that knows of less than it has acknowledged has lost its data.
+
+        Raises:
+            KafkaError, TimeoutError, IllegalStateError: not now; try again.
+        """
+        async with asyncio.timeout(ASK_MOST_S):
+            told = await committed(self._consumer, partitions)
+        acknowledged, lost = self._dispatcher.acknowledged(), 0
+        for at in partitions:
+            where = (at.topic, at.partition)
+            offset, metadata = told.get(at, (-1, ""))
+            if offset < (acknowledged.get(where) or 0):
+                self._forget(where)
+                lost += acknowledged.get(where) is not None
+            stamp = Beside.of(metadata).stamp
+            if stamp is not None:
+                self._dispatcher.resume(where, stamp)
+            # Told and not left to the consumer: it may have handed out records meanwhile.
+            if offset < 0:
+                await self._consumer.seek_to_beginning(at)
+            else:
+                self._consumer.seek(at, offset if stamp is None else stamp.offset)
+        if lost:
+            self._began_anew(lost)
+
+    async def look(self, *, heard: bool) -> None:
+        """After each poll; `heard` when it brought records.
+
+        Raises:
+            KafkaError, TimeoutError, IllegalStateError: not now; look again.
+        """
+        if anew := self._dispatcher.began_anew():
+            await self._from_the_beginning([TopicPartition(*where) for where in anew])
+        if heard:
+            self._connections = connections(self._consumer)
+        now = time.monotonic()
+        if now - self._looked_at < LOOK_EVERY_S:
+            return
+        self._looked_at = now
+        if unknown(self._consumer, self._topics):
+            # aiokafka would ask again in five minutes, and hear nothing until then.
+            with contextlib.suppress(KafkaError, TimeoutError):
+                await asyncio.wait_for(refresh_metadata(self._consumer), ASK_MOST_S)
+        known = connections(self._consumer)
+        if self._doubted or not (heard or known <= self._connections):
+            await self._compare()
+            self._connections, self._doubted = known, False
+
+    def _doubt(self, _: object) -> None:
+        self._doubted = True
+
+    async def _compare(self) -> None:
+        consumer, taken = self._consumer, self._consumer.assignment()
+        async with asyncio.timeout(ASK_MOST_S):
+            ends = cast("dict[TopicPartition, int]", await consumer.end_offsets(list(taken)))
+            at: dict[TopicPartition, int] = {
+                where: cast(Any, await consumer.position(where)) for where in ends
+            }
+        last = {where: self._dispatcher.last((where.topic, where.partition)) for where in ends}
+        known = {where: -1 if offset is None else offset for where, offset in last.items()}
+        if lost := [w for w, end in ends.items() if end < at[w] or end <= known[w]]:
+            await self._from_the_beginning(lost)
+        for where, position in at.items():
+            if where not in lost and last[where] == position - 1:
+                consumer.seek(where, position - 1)  # the dispatcher knows it, or knows better
+
+    async def _from_the_beginning(self, anew: Sequence[TopicPartition]) -> None:
+        for where in anew:
+            self._forget((where.topic, where.partition))
+        await self._consumer.seek_to_beginning(*anew)
+        self._began_anew(len(anew))
+
+    def _began_anew(self, partitions: int) -> None:
+        log.warning("the log began anew", partitions=partitions, group=self._group)
+        if self._tell is not None:
+            self._tell()

@@ -1,0 +1,72 @@
+"""What the dispatcher knows of one partition, and of one record on its way."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from actalog_bus.ports import Fault, Record
+from actalog_bus.watermark import Stamp, Watermark
+
+
+@dataclass(slots=True)
+class Share:
+    """One partition, from assignment to loss.
+
+    An offset says nothing about which log it is of: a topic may have been made anew. So the times
+    of records are remembered: of the last one taken, of the last one before what was committed
+    (`resumed`), and the latest of all.
+    """
+
+    mark: Watermark = field(default_factory=Watermark)
+    unheard: int = 0
+    committed: int | None = None
+    lost: bool = False
+    last: Stamp | None = None
+    resumed: Stamp | None = None
+    newest_ms: int = 0
+
+    def resume(self, stamp: Stamp) -> None:
+        """Somebody has heard until there."""
+        self.resumed = stamp
+        if self.last is None:
+            self.last, self.newest_ms = stamp, stamp.at_ms
+            self.mark.position = self.committed = stamp.offset + 1
+
+    def took(self, record: Record) -> None:
+        self.last = Stamp(record.offset, record.timestamp_ms)
+        self.newest_ms = max(self.newest_ms, record.timestamp_ms)
+
+    def knows(self, record: Record) -> bool:
+        """Whether its offset was taken."""
+        return self.mark.position is not None and record.offset < self.mark.position
+
+    def of_another_log(self, record: Record) -> bool:
+        """Whether a record at a known offset cannot be the one that was there."""
+        for known in (self.last, self.resumed):
+            if known is not None and record.offset == known.offset:
+                return record.timestamp_ms != known.at_ms
+        return record.timestamp_ms > self.newest_ms
+
+
+@dataclass(slots=True)
+class Hearing:
+    """A record on its way; the Delivery that `hear` is given."""
+
+    record: Record
+    share: Share
+    progress: Callable[[], None]
+    attempts: int = 0
+    strikes: int = 0  # unexpected exceptions; a Transient is none
+    fault: Fault | None = None
+    passed: bool = False
+
+    def settle(self) -> None:
+        """Let the watermark pass; the work and its place in the lane go on."""
+        if not self.passed:
+            self.passed = True
+            self.share.mark.finish(self.record.offset)
+            self.progress()
+
+    @property
+    def void(self) -> bool:
+        """The partition is somebody else's and this was not settled: the other one hears it."""
+        return self.share.lost and not self.passed
