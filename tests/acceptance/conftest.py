@@ -18,24 +18,29 @@ BROKERS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def module_database(postgres_dsn: str, on_server_loop: Run) -> Iterator[str]:
-    """A migrated database for the tests of a module."""
+@pytest.fixture(scope="module", params=BROKERS)
+def place(
+    request: pytest.FixtureRequest, postgres_dsn: str, on_server_loop: Run
+) -> Iterator[tuple[str, str]]:
+    """A broker, and a migrated database: (kind, DSN)."""
     name = f"module_{uuid.uuid4().hex}"
     dsn = postgres_dsn.rsplit("/", 1)[0] + f"/{name}"
     on_server_loop(execute(postgres_dsn, f"create database {name}"))
     on_server_loop(migrate(dsn))
-    yield dsn
+    yield request.param, dsn
     on_server_loop(execute(postgres_dsn, f"drop database {name} with (force)"))
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module", params=BROKERS, name="site")
-async def running_site(request: pytest.FixtureRequest, module_database: str) -> AsyncIterator[Site]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module", name="site")
+async def running_site(
+    request: pytest.FixtureRequest, place: tuple[str, str]
+) -> AsyncIterator[Site]:
     """The platform that the tests of a module share."""
-    if request.param == "embedded":
+    kind, dsn = place
+    if kind == "embedded":
         bootstrap: str = request.getfixturevalue("embedded_broker")
     else:
         node: ApacheKafka = request.getfixturevalue("apache_kafka")
         bootstrap = node.bootstrap
-    async with site(bootstrap, module_database, app, embedded=request.param == "embedded") as made:
+    async with site(bootstrap, dsn, app, embedded=kind == "embedded") as made:
         yield made

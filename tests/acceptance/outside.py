@@ -47,8 +47,8 @@ class Outside:
     async def __aexit__(self, *_: object) -> None:
         self._reading.cancel()
         await asyncio.gather(self._reading, return_exceptions=True)
-        await self.producer.stop()
-        await self.consumer.stop()
+        # A broker that has gone must not fail whoever only listened.
+        await asyncio.gather(self.producer.stop(), self.consumer.stop(), return_exceptions=True)
 
     async def publish(
         self, value: bytes | None, *, key: bytes | None = None, partition: int | None = None,

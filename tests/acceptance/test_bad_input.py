@@ -69,7 +69,7 @@ def kept(case: Poison, letter: Any, topic: str) -> bool:
     headers = dict(letter.headers)
     return (
         letter.value == case.value
-        and headers["dlq-reason"] == b"permanent"
+        and headers["dlq-reason"] == b"refused"
         and case.says in headers["dlq-error"].decode()
         and headers["dlq-source-topic"].decode() == topic
         and headers["dlq-source-partition"].isdigit()
