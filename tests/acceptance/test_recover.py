@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from actalog_testing.apache_kafka import ApacheKafka
-from tests.acceptance.processes import Fleet, Outside, run
+from tests.acceptance.outside import Outside
+from tests.acceptance.processes import Fleet, run
 from tests.integration.recovery.world import World
 
 pytestmark = [pytest.mark.apache, pytest.mark.postgres, pytest.mark.timeout(200)]

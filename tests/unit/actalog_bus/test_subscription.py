@@ -145,7 +145,10 @@ class Committing(Broker):
         super().__init__({HERE: None})
         self.told = told
 
-    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+    def assignment(self) -> frozenset[TopicPartition]:
+        return frozenset({HERE})
+
+    async def commit(self, offsets: Mapping[TopicPartition, tuple[int, str]]) -> None:
         self.told.append(f"commit {offsets[HERE]}")
 
 
