@@ -257,6 +257,7 @@ async def test_two_hundred_calls_run_at_once(make: Make):
         await world.begin(run_id=f"r{at}")
         await world.postman.command(world.command(f"r{at}"))
     await world.server_has(200)  # none of them is answered: all wait at the same time
+    await world.bus.crash()  # a stop would wait for them
 
 
 async def test_a_broken_command_is_a_dead_letter(world: World):
