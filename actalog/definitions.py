@@ -77,7 +77,10 @@ def agent_definition(agent: "Agent") -> AgentDefinition:
 
 def agent_callables(agent: "Agent") -> Mapping[str, Callable[..., Any]]:
     """The functions of an agent by their path in the App."""
-    return {one.path: one.function.entrypoint for one in _tools(agent)}
+    return {
+        one.path: one.function if one.function.reconciler else one.function.entrypoint
+        for one in _tools(agent)
+    }
 
 
 def _tools(agent: "Agent") -> Sequence[Named]:

@@ -95,8 +95,8 @@ def _heard(run: Recorded, at: int) -> Heard | None:
             return TurnCame()
         case RequirementResolved() as told:
             return Resolve(
-                told.requirement_id, told.decision, arguments=told.arguments, note=told.note,
-                by=told.by,
+                told.requirement_id, told.decision, arguments=told.arguments, result=told.result,
+                note=told.note, by=told.by,
             )  # fmt: skip
         case RunCancelled(reason=reason, by=by):
             return Cancel(reason, by)

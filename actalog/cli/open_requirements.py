@@ -4,7 +4,13 @@ from collections.abc import Sequence
 
 import orjson
 
-from actalog_contracts.runs import RequirementResolved, RunPaused, ToolCalled
+from actalog_contracts.runs import (
+    RequirementResolved,
+    RunPaused,
+    ToolCalled,
+    ToolFailed,
+    ToolReturned,
+)
 from actalog_contracts.tasks import Requirement, RequirementCall
 from actalog_core.events import decode
 from actalog_log.ports import FoundRun, RunLog
@@ -40,6 +46,9 @@ async def of_run(log: RunLog, found: FoundRun) -> Sequence[Requirement]:
                     )  # fmt: skip
             case RequirementResolved(requirement_id=resolved):
                 open_now.pop(resolved, None)
+            case ToolReturned() | ToolFailed() as event:  # a late outcome settles a doubt
+                for one in [id for id in open_now if id.rpartition(":")[0] == event.call_id]:
+                    open_now.pop(one)
             case _:
                 pass
     return list(open_now.values()) if found.standing == "paused" else []

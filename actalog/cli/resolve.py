@@ -20,6 +20,9 @@ def resolve(
     reject: Annotated[bool, typer.Option("--reject", help="Do not let it run.")] = False,
     provide: Annotated[str | None, typer.Option(help="Values or a result.", metavar="JSON")] = None,
     done: Annotated[bool, typer.Option("--done", help="A call in doubt has acted.")] = False,
+    result: Annotated[
+        str | None, typer.Option(help="With --done: what it returned.", metavar="TEXT")
+    ] = None,
     not_done: Annotated[bool, typer.Option("--not-done", help="It has not.")] = False,
     note: Annotated[str | None, typer.Option(help="Stands in the log.", metavar="TEXT")] = None,
     by: Annotated[str | None, typer.Option(help="Who; else the user of this machine.")] = None,
@@ -37,6 +40,10 @@ def resolve(
         "type": "requirement.resolve.v1", "run_id": run, "tenant_id": tenant,
         "requirement_id": requirement, "decision": decisions[0], "note": note,
     }  # fmt: skip
+    if result is not None:
+        if not done:
+            raise typer.Exit(complain("--result goes with --done", USAGE))
+        message["result"] = result
     carry_out(_resolve(message, provide, by, json))
 
 

@@ -7,13 +7,22 @@ from pydantic import TypeAdapter, ValidationError
 
 from actalog_bus.envelope import body
 from actalog_bus.ports import Record
-from actalog_contracts.calls import AnyReply, CallAnswered, CallStored, TimePassed, TurnFree
+from actalog_contracts.calls import (
+    AnyReply,
+    CallAnswered,
+    CallBuried,
+    CallStored,
+    TimePassed,
+    TurnFree,
+)
 from actalog_contracts.tasks import PublishedEvent
 from actalog_log.ports import ledger_key
 
 RunKey = tuple[str, str]  # tenant, run id
 _EVENT: TypeAdapter[PublishedEvent] = TypeAdapter(PublishedEvent)
-_REPLY: TypeAdapter[CallAnswered | CallStored | TurnFree | TimePassed] = TypeAdapter(AnyReply)
+_REPLY: TypeAdapter[CallAnswered | CallStored | TurnFree | TimePassed | CallBuried] = TypeAdapter(
+    AnyReply
+)
 
 
 @dataclass

@@ -2,5 +2,6 @@
 
 from actalog.tools.function import Function, tool
 from actalog.tools.toolkit import Toolkit
+from actalog_tools.reconciling import NOT_DONE, UNKNOWN, Done
 
-__all__ = ["Function", "Toolkit", "tool"]
+__all__ = ["NOT_DONE", "UNKNOWN", "Done", "Function", "Toolkit", "tool"]

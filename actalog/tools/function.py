@@ -10,14 +10,16 @@ from actalog.unsupported import TOOL_NOT_YET
 
 P = ParamSpec("P")
 R = TypeVar("R")
-Effect = Literal["read_only", "idempotent", "once"]
+Effect = Literal["read_only", "idempotent", "reconciled", "once"]
+Reconciler = Callable[..., Any]
 
 
 class Function(Generic[P, R]):
     """A tool. Calling it calls the function, so that it can be tested as what it is.
 
     `effect` is what the author declares about running it again after a crash: a `read_only` or
-    `idempotent` tool is run again with the same key, any other is never repeated by itself.
+    `idempotent` tool is run again with the same key; of a `reconciled` one its `reconciler` is
+    asked first; any other is never repeated by itself.
     `timeout` is in seconds, `output_limit` in code points given to the model.
     """
 
@@ -31,6 +33,7 @@ class Function(Generic[P, R]):
         description: str | None = None,
         requires_confirmation: bool = False,
         effect: Effect = "once",
+        reconciler: Reconciler | None = None,
         timeout: float | None = None,
         output_limit: int | None = None,
     ) -> None:
@@ -40,6 +43,7 @@ class Function(Generic[P, R]):
         self.description = description
         self.requires_confirmation = requires_confirmation
         self.effect: Effect = effect
+        self.reconciler = reconciler
         self.timeout = timeout
         self.output_limit = output_limit
 
@@ -57,6 +61,7 @@ class Function(Generic[P, R]):
         kept: dict[str, Any] = {
             "name": self.name, "description": self.description,
             "requires_confirmation": self.requires_confirmation, "effect": self.effect,
+            "reconciler": self.reconciler,
             "timeout": self.timeout, "output_limit": self.output_limit,
         }  # fmt: skip
         return Function(entrypoint, **(kept | changes))
@@ -76,6 +81,22 @@ def as_function(given: Callable[..., Any]) -> Function[..., Any]:
     return Function(given)
 
 
+def _effect(declared: dict[str, Any]) -> Effect:
+    """What the author declares about running it again; what is no parameter of a Function goes."""
+    chosen: list[Effect] = []
+    if declared.pop("read_only", False):
+        chosen.append("read_only")
+    if declared.pop("idempotent", False):
+        chosen.append("idempotent")
+    if (reconciler := declared.get("reconciler")) is not None:
+        if not callable(reconciler):
+            raise BadDefinition(f"reconciler={reconciler!r} cannot be called.")
+        chosen.append("reconciled")
+    if len(chosen) > 1:
+        raise BadDefinition("a tool is read_only or idempotent or has a reconciler: one of them.")
+    return chosen[0] if chosen else "once"
+
+
 @overload
 def tool(function: Callable[P, R], /) -> Function[P, R]: ...
 @overload
@@ -86,6 +107,7 @@ def tool(
     requires_confirmation: bool = False,
     read_only: bool = False,
     idempotent: bool = False,
+    reconciler: Reconciler | None = None,
     timeout: float | None = None,
     output_limit: int | None = None,
 ) -> Callable[[Callable[P, R]], Function[P, R]]: ...
@@ -94,14 +116,12 @@ def tool(function: Callable[..., Any] | None = None, /, **declared: Any) -> Any:
 
     Raises:
         NotSupported, UnknownParameter: an argument of another name.
-        BadDefinition: both read_only and idempotent, or something that cannot be called.
+        BadDefinition: more than one of read_only, idempotent and reconciler, or something that
+            cannot be called.
     """
     if not declared.keys() <= KNOWN:
         refuse("tool", declared, known=KNOWN, not_yet=TOOL_NOT_YET)
-    read_only, idempotent = declared.pop("read_only", False), declared.pop("idempotent", False)
-    if read_only and idempotent:
-        raise BadDefinition("a tool is read_only or idempotent, not both.")
-    effect: Effect = "read_only" if read_only else "idempotent" if idempotent else "once"
+    effect = _effect(declared)
 
     def make(entrypoint: Callable[..., Any]) -> Function[..., Any]:
         if not callable(entrypoint):

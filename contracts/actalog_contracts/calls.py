@@ -71,6 +71,7 @@ class RunTool(Command):
     effect: str
     timeout_ms: Count
     output_limit: Count
+    after_epoch: Count | None = None  # a person said that what ran up to this epoch has not acted
 
 
 class Remember(Command):
@@ -106,6 +107,7 @@ class CallAnswered(Message):
     run_id: str
     session_id: str
     outcome: Annotated[Outcome, Field(discriminator="type")]
+    late: bool | None = None  # the ledger refused it: the call was somebody else's by then
 
 
 class CallStored(Message):

@@ -234,13 +234,14 @@ class ToolInDoubt(Event):
 
 
 class CallSettled(Event):
-    """A late outcome, recorded with its cost: may follow a run's end (protocol 6.5)."""
+    """A late outcome, refused and recorded with its cost: may follow a run's end (protocol 6.5)."""
 
     type: Literal["call.settled.v1"] = "call.settled.v1"
     call_id: CallId
     epoch: Count
     outcome: str
     usage: Usage = Usage()
+    duration_ms: Count | None = None  # of a tool
 
 
 class RequirementRaised(Value):
@@ -259,6 +260,7 @@ class RequirementResolved(Event):
     requirement_id: str
     decision: Literal["approve", "reject", "provide", "done", "not_done"]
     arguments: str | None = None
+    result: str | None = None  # what the call in doubt is taken to have returned
     note: str | None = None
     by: str | None = None
 

@@ -26,6 +26,7 @@ from actalog_conductor.heard import (
     Cancel,
     Deadline,
     Heard,
+    Late,
     Resolve,
     StartRun,
     TimeIs,
@@ -79,7 +80,8 @@ def decide(state: State, heard: Heard) -> Sequence[RunEvent]:
         case _, Cancel() | Broken() | TimeIs():
             return endings.ended_by(heard, state.facts)
         case Acting(running=running), Buried(call_id=str(call_id)) if call_id in running:
-            doubt = ToolInDoubt(call_id=call_id, epoch=0, message=heard.message)
+            epoch = state.facts.voided.get(call_id, 0) + 1
+            doubt = ToolInDoubt(call_id=call_id, epoch=epoch, message=heard.message)
             return acting.acted(state, doubt)
         case _, Buried():
             return endings.buried(heard, _waited_for(state), state.facts)
@@ -93,8 +95,10 @@ def decide(state: State, heard: Heard) -> Sequence[RunEvent]:
             return _thought(facts, heard) if heard.call_id == calls.model(facts) else []
         case Reviewing(), OutputReviewed(call_id=answered):
             return _reviewed(state, heard) if answered == calls.review(state.facts) else []
-        case Acting(running=running), ToolReturned() | ToolFailed() | ToolInDoubt():
-            return acting.acted(state, heard) if heard.call_id in running else []
+        case _, ToolReturned() | ToolFailed() | ToolInDoubt():
+            return acting.acted(state, heard)
+        case _, Late(outcome=outcome):
+            return acting.late(state, outcome)
         case Acting() | Paused(), Resolve():
             return acting.resolved(state, heard)
         case _:
@@ -171,18 +175,21 @@ def evolve(state: State, event: RunEvent) -> State:
             return Acting(replace(facts, usage=facts.usage.plus(event.usage)), {}, {})
         case OutputReviewed():
             return Acting(replace(facts, said=event.text), {}, {})
-        case ToolCalled() | ToolReturned() | ToolFailed() | RunPaused() | RequirementResolved():
+        case (
+            ToolCalled() | ToolReturned() | ToolFailed() | ToolInDoubt() | RunPaused()
+            | RequirementResolved()
+        ):  # fmt: skip
             assert isinstance(state, (Acting, Paused))
             return acting.evolved(state, facts, event)
         case RunCompleted() | RunFailed() | RunBlocked() | RunCancelled():
-            doubted = state.doubted if isinstance(state, Acting) else frozenset[str]()
-            return endings.finished(facts, event, unsettled=_asked(state), doubted=doubted)
+            doubted = acting.in_doubt(state)
+            unsettled = _asked(state) | doubted
+            return endings.finished(facts, event, unsettled=unsettled, doubted=doubted)
         case CallSettled():
-            assert isinstance(state, Finished)
-            return endings.after_settling(state, facts, event)
-        case ToolInDoubt():
-            assert isinstance(state, Acting)
-            return replace(state, facts=facts, doubted=state.doubted | {event.call_id})
+            facts = replace(facts, late=facts.late | {(event.call_id, event.epoch)})
+            if isinstance(state, Finished):
+                return endings.after_settling(state, facts, event)
+            return replace(state, facts=replace(facts, usage=facts.usage.plus(event.usage)))
         case ModelNeeded() | MemoryUpdated() | SessionSummarised() | RememberFailed():
             return replace(state, facts=facts)  # of memory runs
         case RunAccepted():

@@ -35,6 +35,9 @@ class Facts:
     tool_calls: int = 0
     usage: Usage = field(default_factory=Usage)
     said: str | None = None  # the text of the model's last message, as it may be used
+    voided: Mapping[str, int] = field(default_factory=dict[str, int])
+    """Of a call that a person sent again: its outcomes up to this epoch mean nothing."""
+    late: frozenset[tuple[str, int]] = frozenset()  # (call, epoch) of outcomes that were refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,21 +84,30 @@ class Reviewing:
 
 
 @dataclass(frozen=True, slots=True)
+class Doubt:
+    """Nobody knows whether a call has acted, up to this epoch of it."""
+
+    called: ToolCalled
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
 class Acting:
     """Tools run. `awaiting` are calls that a person must confirm."""
 
     facts: Facts
     running: Mapping[str, ToolCalled]
     awaiting: Mapping[str, ToolCalled]
-    doubted: frozenset[str] = frozenset()  # nobody knows whether these have acted
+    doubts: Mapping[str, Doubt] = field(default_factory=dict[str, Doubt])
 
 
 @dataclass(frozen=True, slots=True)
 class Paused:
-    """Nothing is left but what a person must confirm."""
+    """Nothing is left but what a person must confirm or know."""
 
     facts: Facts
     awaiting: Mapping[str, ToolCalled]
+    doubts: Mapping[str, Doubt] = field(default_factory=dict[str, Doubt])
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,10 @@
 """What follows from a whole message of the model: tools, or the end."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from actalog_conductor import calls
-from actalog_conductor.agent_states import Facts
+from actalog_conductor.agent_states import Doubt, Facts
 from actalog_conductor.endings import failed
 from actalog_contracts.base import ToolCall, Usage
 from actalog_contracts.definitions import ToolDefinition
@@ -46,16 +46,22 @@ def after_message(
     return events
 
 
-def pause(awaiting: Sequence[ToolCalled]) -> RunPaused:
-    """Nothing is left but what a person must confirm."""
-    return RunPaused(
-        requirements=tuple(
-            RequirementRaised(
-                id=calls.requirement(called.call_id), kind="confirmation", call_id=called.call_id
-            )
-            for called in awaiting
+def pause(awaiting: Iterable[ToolCalled], doubts: Iterable[Doubt] = ()) -> RunPaused:
+    """Nothing is left but what a person must confirm or know."""
+    confirmed = [
+        RequirementRaised(
+            id=calls.requirement(called.call_id), kind="confirmation", call_id=called.call_id
         )
-    )
+        for called in awaiting
+    ]
+    known = [
+        RequirementRaised(
+            id=calls.doubt(one.called.call_id, one.epoch), kind="in_doubt",
+            call_id=one.called.call_id,
+        )
+        for one in doubts
+    ]  # fmt: skip
+    return RunPaused(requirements=(*confirmed, *known))
 
 
 def _completed(facts: Facts, text: str, usage: Usage) -> RunEvent:

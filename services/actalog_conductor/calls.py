@@ -39,6 +39,16 @@ def requirement(call_id: str) -> str:
     return f"{call_id}:confirm"
 
 
+def doubt(call_id: str, epoch: int) -> str:
+    """A doubt of its own for each epoch: what was answered once may be in doubt again."""
+    return f"{call_id}:doubt{epoch}"
+
+
+def of_requirement(requirement_id: str) -> str:
+    """The call that a requirement is about."""
+    return requirement_id.rpartition(":")[0]
+
+
 def check_input(facts: Facts) -> calls.CheckText:
     return calls.CheckText(
         **_about(facts, input_check(facts)), stage="input", text=facts.accepted.input,
@@ -79,7 +89,7 @@ def run_tool(facts: Facts, called: ToolCalled) -> calls.RunTool:
     return calls.RunTool(
         **_about(facts, called.call_id), name=called.name, path=called.path or "",
         arguments=called.arguments, effect=called.effect, timeout_ms=timeout_ms,
-        output_limit=output_limit,
+        output_limit=output_limit, after_epoch=facts.voided.get(called.call_id),
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TypeAlias, assert_never, cast
 
 from actalog_conductor.agent_states import Facts, Finished, Status
-from actalog_conductor.heard import Broken, Buried, Cancel, Heard, TimeIs
+from actalog_conductor.heard import Broken, Buried, Cancel, Heard, Late, TimeIs
 from actalog_contracts.base import Error, Usage
 from actalog_contracts.runs import (
     CallSettled,
@@ -65,6 +65,10 @@ def buried(heard: Buried, asked: Collection[str], facts: Facts) -> list[RunEvent
 def settled(heard: Heard, state: Finished) -> list[RunEvent]:
     """A late outcome of what cost or acted is recorded once (protocol 6.5)."""
     match heard:
+        case Late(outcome=outcome):
+            if (outcome.call_id, outcome.epoch) in state.facts.late:
+                return []
+            return settled(outcome, state) or _refused(outcome, state)
         case ToolInDoubt() if heard.call_id in state.doubted:
             return []
         case ModelReplied() | ModelFailed() if heard.call_id in state.unsettled:
@@ -74,9 +78,24 @@ def settled(heard: Heard, state: Finished) -> list[RunEvent]:
                 )
             ]
         case ToolReturned() | ToolFailed() | ToolInDoubt() if heard.call_id in state.unsettled:
-            return [CallSettled(call_id=heard.call_id, epoch=heard.epoch, outcome=heard.type)]
+            return [tool_settled(heard)]
         case _:
             return []
+
+
+def tool_settled(heard: ToolReturned | ToolFailed | ToolInDoubt) -> CallSettled:
+    """The record of an outcome that changes nothing."""
+    took_ms = None if isinstance(heard, ToolInDoubt) else heard.duration_ms
+    return CallSettled(
+        call_id=heard.call_id, epoch=heard.epoch, outcome=heard.type, duration_ms=took_ms
+    )
+
+
+def _refused(outcome: ToolReturned | ToolFailed | ToolInDoubt, state: Finished) -> list[RunEvent]:
+    """The call has its outcome already: what the ledger refused is recorded beside it."""
+    if isinstance(outcome, ToolInDoubt):
+        return []
+    return [tool_settled(outcome)]
 
 
 def finished(

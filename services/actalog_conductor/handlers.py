@@ -8,7 +8,7 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from actalog_bus.ports import Delivery, Record
-from actalog_conductor.heard import Buried, TimeIs, TurnCame
+from actalog_conductor.heard import Buried, Late, TimeIs, TurnCame
 from actalog_conductor.hearing import Hearing
 from actalog_conductor.outside import Outside
 from actalog_contracts.calls import (
@@ -19,6 +19,7 @@ from actalog_contracts.calls import (
     TimePassed,
     TurnFree,
 )
+from actalog_contracts.runs import ToolFailed, ToolInDoubt, ToolReturned
 from actalog_core.canonical import clean_text
 from actalog_core.clock import Clock, Monotonic, system_clock
 from actalog_core.errors import Undecodable
@@ -63,6 +64,10 @@ class ConductorHandlers:
             raise Undecodable(str(error)) from error
         causation = clean_text((record.header("ce_id") or b"").decode("utf-8", "replace")) or None
         match reply:
+            case CallAnswered(
+                late=True, outcome=ToolReturned() | ToolFailed() | ToolInDoubt() as said
+            ):
+                await self.hearing.hear(reply.run_no, Late(said), causation=causation)
             case CallAnswered(outcome=outcome):
                 await self.hearing.hear(reply.run_no, outcome, causation=causation)
             case CallStored():

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from actalog_contracts.calls import Outcome
-from actalog_contracts.runs import RunAccepted
+from actalog_contracts.runs import RunAccepted, ToolFailed, ToolInDoubt, ToolReturned
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,7 @@ class Resolve:
     decision: Literal["approve", "reject", "provide", "done", "not_done"]
     digest: str | None = None
     arguments: str | None = None
+    result: str | None = None
     note: str | None = None
     by: str | None = None
 
@@ -50,6 +51,13 @@ class Broken:
     """What was heard cannot be kept: it ends this run and no other (protocol 4.2)."""
 
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """An outcome that the ledger refused: the call was somebody else's by then (protocol 6.5)."""
+
+    outcome: ToolReturned | ToolFailed | ToolInDoubt
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,4 +74,6 @@ class Deadline:
     """A timer among what is due: nobody is asked, time has to pass."""
 
 
-Heard: TypeAlias = StartRun | TurnCame | TimeIs | Cancel | Resolve | Broken | Buried | Outcome
+Heard: TypeAlias = (
+    StartRun | TurnCame | TimeIs | Cancel | Resolve | Broken | Buried | Late | Outcome
+)

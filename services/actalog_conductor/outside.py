@@ -7,7 +7,7 @@ import orjson
 from actalog_bus.burial import burial
 from actalog_bus.envelope import stable_id
 from actalog_bus.ports import Fault, Record
-from actalog_conductor import acting
+from actalog_conductor import acting, calls
 from actalog_conductor.acceptance import Acceptance
 from actalog_conductor.addresses import readable_reply_topic
 from actalog_conductor.heard import Cancel, Resolve
@@ -17,7 +17,18 @@ from actalog_conductor.refusals import MessageWasRefused, Refusals, Refused
 from actalog_conductor.supervisor import INBOX_TRIES
 from actalog_contracts import topics
 from actalog_contracts.border import BadInput, Decoded, decode
-from actalog_contracts.runs import RequirementResolved
+from actalog_contracts.runs import (
+    RequirementResolved,
+    RunBlocked,
+    RunCancelled,
+    RunCompleted,
+    RunEvent,
+    RunFailed,
+    ToolCalled,
+    ToolFailed,
+    ToolInDoubt,
+    ToolReturned,
+)
 from actalog_contracts.tasks import RequirementResolve, RunCancel, TaskSubmit
 from actalog_core import events, metrics
 from actalog_core.canonical import clean_text
@@ -85,7 +96,9 @@ class Outside:
             case RunCancel() as cancel:
                 await self._cancel(cancel)
             case RequirementResolve() as answer:
-                await self._resolve(answer, cause=_cause(record, inbox))
+                sender = (record.header("ce_source") or b"").decode("utf-8", "replace")
+                by = answer.by or clean_text(sender) or None
+                await self._resolve(answer, cause=_cause(record, inbox), by=by)
             case other:
                 raise Refused("not_allowed", f"{other.type} is not supported by this version")
 
@@ -101,20 +114,20 @@ class Outside:
         if found is not None:
             await self.hearing.hear(found.row.run_no, Cancel(cancel.reason, cancel.by))
 
-    async def _resolve(self, answer: RequirementResolve, *, cause: str) -> None:
+    async def _resolve(self, answer: RequirementResolve, *, cause: str, by: str | None) -> None:
         found = await self.log.find_run(answer.tenant_id or "default", answer.run_id)
         if found is None:
             raise Refused("unknown_run", "there is no such run", field="run_id")
         arguments = None if answer.arguments is None else orjson.dumps(answer.arguments).decode()
         heard = Resolve(
             answer.requirement_id, answer.decision, digest=answer.digest, note=answer.note,
-            by=answer.by, arguments=arguments,
+            by=by, arguments=arguments, result=_result(answer),
         )  # fmt: skip
         live = await self.hearing.runs.rebuild(found)
         try:
             _check(live, heard, found)
         except Refused as refused:
-            if refused.code != "already_resolved":
+            if refused.code not in ("already_resolved", "expired"):
                 raise
             return await self._too_late(live, heard, refused, cause=cause)
         await self.hearing.hear(found.row.run_no, heard, causation=cause)
@@ -124,15 +137,22 @@ class Outside:
         """Answered before: by this very message, whose first hearing may have died before it told
         what followed (protocol 4.4), or by another one, which is the winner."""
         await self.hearing.teller.again(live)
+        raised = False
         for stored in await self.log.read(live.row.run_no):
-            if stored.type != "requirement.resolved.v1":
-                continue
             event = events.decode(stored.type, stored.payload)
-            assert isinstance(event, RequirementResolved)
-            if event.requirement_id == heard.requirement_id:
-                if stored.causation_id == cause and _same(event, heard):
-                    return
-                refused.winner = f"{live.row.run_id}:{stored.seq}"
+            raised = raised or heard.requirement_id == _raises(event)
+            if not raised or not _settles(event, heard.requirement_id):
+                continue
+            answered = isinstance(event, RequirementResolved) and _same(event, heard)
+            if answered and stored.causation_id == cause:
+                return
+            refused.winner = f"{live.row.run_id}:{stored.seq}"
+            break
+        if not raised:
+            said = "the run has no such requirement"
+            raise Refused(
+                "bad_input", said, field="requirement_id", run_id=live.row.run_id
+            ) from None
         raise refused
 
     async def _told(self, decoded: Decoded, record: Record, refused: Refused) -> None:
@@ -152,6 +172,30 @@ class Outside:
             await self.log.drop_inbox(tenant_id, inbox)
 
 
+def _raises(event: RunEvent) -> str | None:
+    """The requirement that an event raises."""
+    match event:
+        case ToolCalled(requires_confirmation=True):
+            return calls.requirement(event.call_id)
+        case ToolInDoubt():
+            return calls.doubt(event.call_id, event.epoch)
+        case _:
+            return None
+
+
+def _settles(event: RunEvent, requirement_id: str) -> bool:
+    """Whether an event, behind the one that raised it, settles a requirement."""
+    match event:
+        case RequirementResolved():
+            return event.requirement_id == requirement_id
+        case ToolReturned() | ToolFailed():
+            return event.call_id == calls.of_requirement(requirement_id)
+        case RunCompleted() | RunFailed() | RunBlocked() | RunCancelled():
+            return True
+        case _:
+            return False
+
+
 def _cause(record: Record, inbox: str | None) -> str:
     """By what a redelivery of a message is recognised."""
     told = inbox or clean_text((record.header("ce_id") or b"").decode("utf-8", "replace"))
@@ -160,8 +204,15 @@ def _cause(record: Record, inbox: str | None) -> str:
 
 
 def _same(event: RequirementResolved, heard: Resolve) -> bool:
-    told = (heard.decision, heard.arguments, heard.note, heard.by)
-    return (event.decision, event.arguments, event.note, event.by) == told
+    told = (heard.decision, heard.arguments, heard.result, heard.note, heard.by)
+    return (event.decision, event.arguments, event.result, event.note, event.by) == told
+
+
+def _result(answer: RequirementResolve) -> str | None:
+    """What a call in doubt is taken to have returned: text as it is, everything else as JSON."""
+    if answer.result is None or isinstance(answer.result, str):
+        return answer.result
+    return orjson.dumps(answer.result).decode()
 
 
 def _record(row: InboxRow, topic: str) -> Record:
@@ -185,10 +236,16 @@ def _check(live: Live, heard: Resolve, found: FoundRun) -> None:
             said = "the arguments are not those that the person saw"
             raise Refused("digest_mismatch", said, field="digest", run_id=run_id)
         case "not_allowed":
-            said = "a confirmation is answered by approve or reject"
+            said = (
+                "a confirmation is answered by approve or reject,"
+                " a call in doubt by done, not_done or reject"
+            )
             raise Refused("not_allowed", said, field="decision", run_id=run_id)
+        case "expired":
+            said = "the run's deadline has passed"
+            raise Refused("expired", said, run_id=run_id, winner=f"{run_id}:{live.told_seq}")
         case _:
             raise Refused(
                 "already_resolved", "no such requirement is open", field="requirement_id",
-                run_id=run_id, winner=f"{run_id}:{live.head.seq}",
+                run_id=run_id, winner=f"{run_id}:{live.told_seq}",
             )  # fmt: skip

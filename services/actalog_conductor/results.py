@@ -5,8 +5,8 @@ from typing import Any
 
 import orjson
 
-from actalog_conductor import calls
-from actalog_conductor.agent_states import Finished, Paused
+from actalog_conductor import acting
+from actalog_conductor.agent_states import Doubt, Finished, Paused
 from actalog_conductor.live import Live
 from actalog_contracts.runs import ToolCalled
 from actalog_contracts.tasks import Requirement, RequirementCall, RunResult
@@ -32,7 +32,8 @@ def result_of(live: Live) -> RunResult:
 
 
 def _paused(live: Live, state: Paused) -> dict[str, Any]:
-    asked = tuple(_requirement(live.row.run_id, called) for called in state.awaiting.values())
+    run_id = live.row.run_id
+    asked = tuple(_requirement(run_id, id, about) for id, about in acting.asked(state).items())
     return {"status": "paused", "requirements": asked, "usage": state.facts.usage}
 
 
@@ -43,13 +44,15 @@ def _ended(state: Finished) -> dict[str, Any]:
     return {"status": state.status, "output": output, "error": state.error, "usage": state.usage}
 
 
-def _requirement(run_id: str, called: ToolCalled) -> Requirement:
+def _requirement(run_id: str, id: str, about: ToolCalled | Doubt) -> Requirement:
+    doubt = isinstance(about, Doubt)
+    called = about.called if doubt else about
     call = RequirementCall(
         id=called.call_id, name=called.name, arguments=_object(called.arguments),
         digest=called.arguments_digest,
     )  # fmt: skip
-    id = calls.requirement(called.call_id)
-    return Requirement(id=id, run_id=run_id, kind="confirmation", tool_call=call)
+    kind = "in_doubt" if doubt else "confirmation"
+    return Requirement(id=id, run_id=run_id, kind=kind, tool_call=call)
 
 
 def _object(arguments: str) -> Any:

@@ -76,6 +76,10 @@ def heards(name: str, kind: Kind, state: State, first: RunAccepted) -> Iterable[
     for call_id in getattr(state, "awaiting", ()):
         yield Resolve(f"{call_id}:confirm", "approve")
         yield Resolve(f"{call_id}:confirm", "reject")
+    for call_id, doubt in getattr(state, "doubts", {}).items():
+        for decision in ("done", "not_done", "reject"):
+            yield Resolve(f"{call_id}:doubt{doubt.epoch}", decision)
+        yield ToolReturned(call_id=call_id, content="")
 
 
 def _answers(command: Command) -> Iterable[Heard]:

@@ -1,8 +1,9 @@
 """AgentOS's routes for agents: unmodified clients of Agno talk to these."""
 
 import uuid
+from collections.abc import Mapping
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import JSONResponse
@@ -168,6 +169,10 @@ async def _accepted(gate: Gateway, run_id: str) -> FoundRun | InboxRow:
         raise not_found("Run") from problem
 
 
+# That client knows one question: of a call in doubt it asks whether it was made.
+YES: Mapping[str, Literal["approve", "done"]] = {"confirmation": "approve", "in_doubt": "done"}
+
+
 def _answers(story: Story, tools: str | None) -> list[RequirementResolve]:
     """One for each call that waits; `tool_args` that were changed replace the model's."""
     said = {one.get("tool_call_id"): one for one in forms.objects("tools", tools or "[]")}
@@ -182,7 +187,7 @@ def _answers(story: Story, tools: str | None) -> list[RequirementResolve]:
         note: Any = tool.get("confirmation_note")
         answer = RequirementResolve(
             run_id=story.run_id, requirement_id=open.id,
-            decision="approve" if tool["confirmed"] else "reject",
+            decision=YES[open.kind] if tool["confirmed"] else "reject",
             arguments=None if same else changed, note=note if isinstance(note, str) else None,
         )  # fmt: skip
         answers.append(answer)

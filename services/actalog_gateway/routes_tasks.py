@@ -67,6 +67,9 @@ async def resolve(
     return {"run_id": run_id, "requirement_id": requirement_id, "accepted": True}
 
 
+DECISIONS = {"confirmation": ("approve", "reject"), "in_doubt": ("done", "not_done", "reject")}
+
+
 async def send_answer(gate: Gateway, answer: RequirementResolve, tenant: str) -> None:
     """Accept an answer, if its requirement is open and the person saw what it is about.
 
@@ -78,17 +81,15 @@ async def send_answer(gate: Gateway, answer: RequirementResolve, tenant: str) ->
     open = {one.id: one for one in story.requirements()}
     one = open.get(answer.requirement_id)
     if one is None:
-        call_id = answer.requirement_id.removesuffix(":confirm")
-        known = call_id in story.tools and story.tools[call_id].call.requires_confirmation
-        if known:
+        if story.raised(answer.requirement_id):
             said = "it was resolved already, or its run has ended"
             raise Problem("already_resolved", said, field="requirement_id")
         raise Problem("not_found", "the run has no such requirement", field="requirement_id")
     if answer.digest is not None and one.tool_call and answer.digest != one.tool_call.digest:
         said = "the arguments are not those that the person saw"
         raise Problem("digest_mismatch", said, field="digest")
-    if answer.decision not in ("approve", "reject"):
-        said = "a confirmation is answered by approve or reject"
+    if answer.decision not in DECISIONS[one.kind]:
+        said = f"this is answered by {', '.join(DECISIONS[one.kind])}"
         raise Problem("bad_input", said, field="decision")
     await gate.acceptance.resolve(answer, tenant_id=tenant, session_id=found.row.session_id)
 

@@ -50,6 +50,7 @@ class ToolStory:
     duration_ms: int = 0
     confirmed: bool | None = None
     note: str | None = None
+    epoch: int = 0  # of its last doubt
 
     def told(self) -> dict[str, Any]:
         """As JSON; arguments as the object that they are, or the model's text."""
@@ -99,8 +100,20 @@ class Story:
 
     def requirements(self) -> list[Requirement]:
         """What waits for a person."""
-        awaiting = [] if self.ended else [t for t in self.tools.values() if t.status == "awaiting"]
-        return [_requirement(self.run_id, one.call) for one in awaiting]
+        told = () if self.ended else self.tools.values()
+        asked = [one for one in told if one.status in ("awaiting", "in_doubt")]
+        return [_requirement(self.run_id, one) for one in asked]
+
+    def raised(self, requirement_id: str) -> bool:
+        """Whether it was ever asked."""
+        call_id, _, what = requirement_id.rpartition(":")
+        tool = self.tools.get(call_id)
+        if tool is None:
+            return False
+        doubted = what.removeprefix("doubt")
+        if what != "confirm":
+            return doubted.isdecimal() and 0 < int(doubted) <= tool.epoch
+        return tool.call.requires_confirmation
 
     def add(self, seq: int, at: str, event: RunEvent) -> None:
         """The story goes on. `at` is RFC 3339: when the event was recorded."""
@@ -174,7 +187,8 @@ class Story:
                 tool.status = "rejected" if event.kind == "rejected" else "failed"
                 tool.content, tool.duration_ms = event.message, event.duration_ms
             case ToolInDoubt():
-                tool.status, tool.content = "in_doubt", event.message
+                tool.status, tool.content, tool.epoch = "in_doubt", event.message, event.epoch
+                return  # no answer yet: a person will give one
         self.usage = self.usage.plus(Usage(tool_calls=1))
         self.messages.append(
             {"role": "tool", "tool_call_id": event.call_id, "content": tool.content}
@@ -182,10 +196,14 @@ class Story:
 
     def _resolved(self, event: RequirementResolved) -> None:
         self.status = "running"
-        tool = self.tools.get(event.requirement_id.removesuffix(":confirm"))
+        tool = self.tools.get(event.requirement_id.rpartition(":")[0])
         if tool is None:
             return
-        tool.confirmed, tool.note = event.decision == "approve", event.note
+        tool.note = event.note
+        if tool.status == "in_doubt":
+            tool.status = "running"  # or its outcome follows
+            return
+        tool.confirmed = event.decision == "approve"
         if tool.confirmed:
             tool.status = "running"
             if event.arguments is not None:
@@ -226,11 +244,15 @@ def _asked_for(call: ToolCall) -> dict[str, Any]:
     return {"id": call.id or call.provider_id, "name": call.name, "arguments": call.arguments}
 
 
-def _requirement(run_id: str, called: ToolCalled) -> Requirement:
+def _requirement(run_id: str, tool: ToolStory) -> Requirement:
+    called = tool.call
     call = RequirementCall(
         id=called.call_id, name=called.name, arguments=loads(called.arguments),
         digest=called.arguments_digest,
     )  # fmt: skip
+    if tool.status == "in_doubt":
+        id = f"{called.call_id}:doubt{tool.epoch}"
+        return Requirement(id=id, run_id=run_id, kind="in_doubt", tool_call=call)
     return Requirement(
         id=f"{called.call_id}:confirm", run_id=run_id, kind="confirmation", tool_call=call
     )

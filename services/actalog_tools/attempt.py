@@ -15,6 +15,7 @@ from actalog_core.calling import CALLING, Calling
 from actalog_core.clock import parse_time
 from actalog_log.ports import Claim
 from actalog_tools.functions import ArgumentsRefused, FunctionSpec, bind
+from actalog_tools.reconciling import Unsettled, asking, understood
 from actalog_tools.results import limited, told, where
 from actalog_tools.run_context import Special
 from actalog_tools.running import Cancel, Ran, Runner
@@ -63,15 +64,19 @@ class Attempt:
                 self.command, claim, "whoever ran it was gone before it told the outcome"
             )
         known = {**kwargs, **self.special.values}
-        ran = await self._timed(reconciler, _asked_for(reconciler, known), now)
-        if ran.how == "returned" and ran.text == "null":  # it has not acted
-            return await self._run(claim, self.tool.function, kwargs, now)
+        ran = await self._timed(asking(reconciler), _asked_for(reconciler, known), now)
         if ran.how != "returned":
             said = (
                 f"its reconciler could not tell: {ran.how} {told(ran.error) if ran.error else ''}"
             )
             return in_doubt(self.command, claim, said.strip())
-        return self._returned(claim, ran, 0)
+        match understood(ran.text):
+            case Unsettled.NOT_DONE:
+                return await self._run(claim, self.tool.function, kwargs, now)
+            case Unsettled.UNKNOWN:
+                return in_doubt(self.command, claim, "its reconciler does not know")
+            case content:
+                return self._returned(claim, Ran("returned", text=content), 0)
 
     async def _run(
         self, claim: Claim, function: Callable[..., Any], kwargs: dict[str, Any], now: datetime

@@ -58,7 +58,7 @@ class ToolHandlers:
 
         await answer_claimed(
             delivery, command, claims=self.claims, postman=self.postman, run=run,
-            beside=command.effect == BESIDE,
+            beside=command.effect == BESIDE, condemned=lambda claim: _condemned(command, claim),
         )  # fmt: skip
 
     def _say(self, command: RunTool, claim: Claim) -> None:
@@ -77,6 +77,14 @@ class ToolHandlers:
                 what="tool", detail=command.name,
             )  # fmt: skip
             await self.postman.stream(said, session_id=command.session_id)
+
+
+def _condemned(command: RunTool, claim: Claim) -> Outcome:
+    """It is not run again. What only reads has failed; of all else a person has to find out."""
+    said = f"{claim.deaths} workers died while they ran {command.name}; it is not run again"
+    if command.effect == BESIDE:
+        return ToolFailed(call_id=command.call_id, epoch=claim.epoch, kind="internal", message=said)
+    return in_doubt(command, claim, said)
 
 
 def _missing(command: RunTool, claim: Claim) -> Outcome:

@@ -18,9 +18,12 @@ from actalog_contracts.calls import (
     answer,
     lies_in_ledger,
 )
+from actalog_core.errors import Permanent
 from actalog_log.ports import Claim, ledger_key
 
 Run = Callable[[Claim], Awaitable[Outcome]]
+Condemned = Callable[[Claim], Outcome]
+DEATHS = 3
 
 log = structlog.get_logger()
 LARGE_BYTES = 2_000  # of an answer; below, reading it from the ledger costs more than it saves
@@ -34,20 +37,29 @@ async def answer_claimed(
     postman: Postman,
     run: Run,
     beside: bool,
+    condemned: "Condemned | None" = None,
 ) -> None:
     """Run a command once, and answer it however often it is heard.
 
     `run` gets the claim and decides what an `expired` one means. With `beside` it begins at once,
     under the epoch that a first claim has: its deltas must wait for `claims.stands`, it is
     cancelled if the claim is somebody else's, and begun again if it turns out to be `expired`.
-    `claim.call_id` is the name by which `claims` knows the call.
+    `claim.call_id` is the name by which `claims` knows the call. A call that three workers have
+    died with is not run: `condemned` answers it, where there is one, and it is a dead letter.
 
     Raises:
         Transient: the database or the broker was not reached; hear it again.
+        KilledItsWorkers: see there.
         Whatever `run` raises: heard again, the claim is `expired`.
     """
-    answering = _Answering(delivery, command, claims, postman, run)
+    answering = _Answering(delivery, command, claims, postman, run, condemned)
     await (answering.beside() if beside else answering.before())
+
+
+class KilledItsWorkers(Permanent):
+    """Three workers died while they held it."""
+
+    reason = "killed"
 
 
 @dataclass
@@ -57,6 +69,7 @@ class _Answering:
     claims: Claims
     postman: Postman
     run: Run
+    condemned: "Condemned | None" = None
 
     @property
     def key(self) -> str:
@@ -64,30 +77,49 @@ class _Answering:
 
     async def before(self) -> None:
         """Claim, then work: nothing acts before the claim stands."""
-        claim = await self.claims.claim(self.key, run_no=self.command.run_no)
+        claim = await self._claim()
         if not await self._ours(claim):
             return
         self.delivery.settle()
-        outcome = await self._worked(asyncio.ensure_future(self.run(claim)))
+        outcome = await self._worked(asyncio.ensure_future(self._run(claim)))
         reply = answer(self.command, outcome)
         told = body(reply)
         stored = await self.claims.settle(self.key, epoch=self.claims.epoch(self.key), outcome=told)
         if stored:
             said = self._short(reply, told)
             await self.postman.reply(said, causation=self.delivery.record)
-        elif await self._late():  # what lies in the ledger is another's
-            await self.postman.reply(reply, causation=self.delivery.record)
+        else:  # what lies in the ledger is another's, or will be (6.5)
+            log.warning("an outcome came late", call=self.key)
+            late = reply.model_copy(update={"late": True})
+            await self.postman.reply(late, causation=self.delivery.record)
+        if claim.deaths >= DEATHS:
+            raise KilledItsWorkers(self.key)
+
+    async def _claim(self) -> Claim:
+        after = getattr(self.command, "after_epoch", None) or 0
+        return await self.claims.claim(self.key, run_no=self.command.run_no, after_epoch=after)
+
+    async def _run(self, claim: Claim) -> Outcome:
+        """What two workers have died with runs alone; three, and it runs no more."""
+        if claim.deaths >= DEATHS and self.condemned is None:
+            self.claims.forget(self.key)
+            raise KilledItsWorkers(self.key)
+        if claim.deaths >= DEATHS and self.condemned is not None:
+            return self.condemned(claim)
+        if claim.deaths == DEATHS - 1:
+            return await self.claims.alone(self.key, lambda: self.run(claim))
+        return await self.run(claim)
 
     async def beside(self) -> None:
         """Work while the claim is on its way."""
         if self.claims.holds(self.key):
             self.delivery.settle()
             return
-        claiming = asyncio.ensure_future(self.claims.claim(self.key, run_no=self.command.run_no))
+        claiming = asyncio.ensure_future(self._claim())
         await asyncio.sleep(0)  # the claim is on its way, and `stands` knows of it
         work: asyncio.Future[Outcome] | None = None
         if not claiming.done():
-            work = asyncio.ensure_future(self.run(Claim(self.key, "claimed", 1)))
+            work = asyncio.ensure_future(self._run(Claim(self.key, "claimed", 1)))
         try:
             claim = await claiming
             if work is not None and claim.state != "claimed":
@@ -101,7 +133,9 @@ class _Answering:
                 await _abort(work)
             raise
         self.delivery.settle()
-        await self._finish(work or asyncio.ensure_future(self.run(claim)))
+        await self._finish(work or asyncio.ensure_future(self._run(claim)))
+        if claim.deaths >= DEATHS:
+            raise KilledItsWorkers(self.key)
 
     async def _finish(self, work: "asyncio.Future[Outcome]") -> None:
         self.claims.on_lost(self.key, lambda: _cancel(work))
@@ -159,13 +193,6 @@ class _Answering:
             await _abort(work)
             self.claims.broke_off(self.key)
             raise
-
-    async def _late(self) -> bool:
-        """Our epoch was taken. Where the other has answered (a doubt), ours is recorded as late
-        (6.5); where it is still at it, its answer will be the one."""
-        found = await self.claims.look(self.key)
-        log.warning("an outcome came late", call=self.key, stands=found.state)
-        return found.state == "answered"
 
 
 async def _abort(work: "asyncio.Future[Outcome]") -> None:

@@ -1,8 +1,9 @@
 """The calls that this process holds: claimed, attempted, settled (protocol 6)."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
-from actalog_calls.leases import Cancel, Leases, Mine
+from actalog_calls.leases import Cancel, Leases, Mine, T
 from actalog_core.errors import Transient
 from actalog_log.ports import Claim
 
@@ -10,7 +11,7 @@ from actalog_log.ports import Claim
 class Claims(Leases):
     """A part of a service. Call ids here are ledger keys (`actalog_log.ports.ledger_key`)."""
 
-    async def claim(self, call_id: str, *, run_no: int) -> Claim:
+    async def claim(self, call_id: str, *, run_no: int, after_epoch: int = 0) -> Claim:
         """What stands for a call. `busy` also when this process is at it already.
 
         Raises:
@@ -26,7 +27,7 @@ class Claims(Leases):
             claim = await self.reaching(
                 self.calls.claim(
                     call_id, run_no=run_no, holder=self.holder, lease_ms=self.lease_ms,
-                    take_over=self.reach.steady(),
+                    take_over=self.reach.steady(), after_epoch=after_epoch,
                 )
             )  # fmt: skip
         except BaseException:
@@ -59,6 +60,13 @@ class Claims(Leases):
         mine.stands = asyncio.get_running_loop().create_future()
         mine.stands.set_result(claim)
         return claim
+
+    async def alone(self, call_id: str, run: Callable[[], Awaitable[T]]) -> T:
+        """Run what two workers have died with: one such call at a time in this process, and it is
+        written before it begins, so that the third death is its own."""
+        async with self.suspects:
+            await self.reaching(self.calls.run_alone(call_id, epoch=self.epoch(call_id)))
+            return await run()
 
     async def stands(self, call_id: str) -> Claim:
         """Wait until the claim of work that runs beside it stands: nothing leaves before.

@@ -61,6 +61,7 @@ class Leases:
         self.reach = Reach(lease_s=lease_ms / 1000, clock=clock)
         self.mine: dict[str, Mine] = {}
         self.waiting: dict[str, Again] = {}
+        self.suspects = asyncio.Lock()
         self.again: set[asyncio.Task[None]] = set()
         self.task: asyncio.Task[None] | None = None
 

@@ -11,8 +11,9 @@ from actalog_contracts.runs import AnyRunEvent, RunEvent
 from actalog_core.canonical import canonical
 from actalog_core.errors import NewerBuild, Undecodable
 
-RULES_VERSION = 1
-"""Version of deciders, renderer and rule packs. 1: the first."""
+RULES_VERSION = 2
+"""Version of deciders, renderer and rule packs. 1: the first. 2: a call in doubt pauses its run
+and a person decides; before, it ended the run."""
 
 
 Upcaster = Callable[[Mapping[str, Any]], tuple[str, Mapping[str, Any]]]

@@ -17,22 +17,30 @@ MOST_ROWS = 200  # in one statement
 # is told as it is. Every statement takes its rows in the order of their keys: no two deadlock.
 _CLAIM = """
     with asked as (
-        select * from unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[], $5::boolean[])
-            as a(call_id, run_no, holder, lease_ms, take_over)
+        select * from unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[], $5::boolean[],
+            $6::bigint[]) as a(call_id, run_no, holder, lease_ms, take_over, after_epoch)
     ), mine as (
         insert into calls as c (call_id, run_no, holder, lease_until)
         select call_id, run_no, holder, clock_timestamp() + lease_ms * interval '1 millisecond'
         from asked order by call_id
         on conflict (call_id) do update
-            set epoch = c.epoch + (c.holder <> excluded.holder)::int, holder = excluded.holder,
+            set epoch = c.epoch + (c.settled or c.holder <> excluded.holder)::int,
+                deaths = case when c.settled then 0
+                    else c.deaths + (c.holder <> excluded.holder and (c.deaths < 2 or c.alone))::int
+                    end,
+                alone = c.alone and c.holder = excluded.holder and not c.settled,
+                settled = false, outcome = null, holder = excluded.holder,
                 lease_until = excluded.lease_until, claimed_at = clock_timestamp()
-            where not c.settled and (c.holder = excluded.holder or (
-                c.lease_until < clock_timestamp()
-                and (select take_over from asked a where a.call_id = excluded.call_id)))
-        returning c.call_id, c.epoch
+            where (c.settled and c.epoch <=
+                    (select after_epoch from asked a where a.call_id = excluded.call_id))
+                or (not c.settled and (c.holder = excluded.holder or (
+                    c.lease_until < clock_timestamp()
+                    and (select take_over from asked a where a.call_id = excluded.call_id))))
+        returning c.call_id, c.epoch, c.deaths
     )
-    select a.call_id, coalesce(m.epoch, c.epoch) as epoch, c.outcome,
-           case when m.epoch = 1 then 'claimed' when m.epoch > 1 then 'expired'
+    select a.call_id, coalesce(m.epoch, c.epoch) as epoch, c.outcome, m.deaths,
+           case when m.epoch = 1 or (m.epoch > 1 and c.settled) then 'claimed'
+                when m.epoch > 1 then 'expired'
                 when c.settled then 'answered' when c.call_id is not null then 'busy' end as state,
            o.standing = 'ended' or (o.run_no is null and m.call_id is not null
                and exists (select from runs r where r.run_no = a.run_no)) as ended
@@ -70,6 +78,7 @@ class _Asked:
     holder: str
     lease_ms: int
     take_over: bool
+    after_epoch: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +97,10 @@ class PostgresCalls:
         self.settling = Together(self._settle, key=lambda one: one.call_id, most=MOST_ROWS)
 
     async def claim(
-        self, call_id: str, *, run_no: int, holder: str, lease_ms: int, take_over: bool = True
-    ) -> Claim:
-        asked = _Asked(call_id, run_no, holder, lease_ms, take_over)
+        self, call_id: str, *, run_no: int, holder: str, lease_ms: int, take_over: bool = True,
+        after_epoch: int = 0,
+    ) -> Claim:  # fmt: skip
+        asked = _Asked(call_id, run_no, holder, lease_ms, take_over, after_epoch)
         for _ in range(2):
             found = await self.claiming.ask(asked)
             if found is not None:
@@ -103,7 +113,7 @@ class PostgresCalls:
         rows = await self._fetch(
             _CLAIM, [one.call_id for one in batch], [one.run_no for one in batch],
             [one.holder for one in batch], [one.lease_ms for one in batch],
-            [one.take_over for one in batch],
+            [one.take_over for one in batch], [one.after_epoch for one in batch],
         )  # fmt: skip
         found = {row["call_id"]: _claim(row) for row in rows}
         return [found[one.call_id] for one in batch]
@@ -121,6 +131,14 @@ class PostgresCalls:
             "update calls set epoch = epoch + 1 where call_id = $1 and epoch = $2 and holder = $3"
             " and not settled returning epoch", call_id, epoch, holder,
         )  # fmt: skip
+
+    @reaching
+    async def run_alone(self, call_id: str, *, epoch: int) -> bool:
+        said = await self.pool.execute(
+            "update calls set alone = true where call_id = $1 and epoch = $2 and not settled",
+            call_id, epoch,
+        )  # fmt: skip
+        return said.endswith(" 1")
 
     async def settle(self, call_id: str, *, epoch: int, outcome: bytes) -> bool:
         return await self.settling.ask(_Settled(call_id, epoch, outcome))
@@ -151,4 +169,4 @@ def _claim(row: Any) -> Claim | None:
     state = cast(ClaimState, row["state"])
     outcome = row["outcome"] if state == "answered" else None
     ended = bool(row["ended"]) and state in ("claimed", "expired")
-    return Claim(row["call_id"], state, row["epoch"], outcome, ended)
+    return Claim(row["call_id"], state, row["epoch"], outcome, ended, row["deaths"] or 0)

@@ -19,6 +19,8 @@ class _Call:
     epoch: int = 1
     settled: bool = False
     outcome: bytes | None = None
+    deaths: int = 0
+    alone: bool = False
 
 
 class MemoryCalls:
@@ -29,24 +31,36 @@ class MemoryCalls:
         self.rows: dict[str, _Call] = {}
 
     async def claim(
-        self, call_id: str, *, run_no: int, holder: str, lease_ms: int, take_over: bool = True
-    ) -> Claim:
+        self, call_id: str, *, run_no: int, holder: str, lease_ms: int, take_over: bool = True,
+        after_epoch: int = 0,
+    ) -> Claim:  # fmt: skip
         now = self.log.clock()
         until = now + timedelta(milliseconds=lease_ms)
         row = self.rows.get(call_id)
         if row is None:
             self.rows[call_id] = _Call(run_no, holder, until)
             return Claim(call_id, "claimed", 1, ended=self._ended(run_no))
+        if row.settled and row.epoch <= after_epoch:
+            self.rows[call_id] = _Call(run_no, holder, until, epoch=row.epoch + 1)
+            return Claim(call_id, "claimed", row.epoch + 1, ended=self._ended(run_no))
         if row.settled:
             return Claim(call_id, "answered", row.epoch, row.outcome)
         if row.holder == holder:
             row.lease_until = until
             state = "claimed" if row.epoch == 1 else "expired"
-            return Claim(call_id, state, row.epoch, ended=self._ended(run_no))
+            return Claim(call_id, state, row.epoch, ended=self._ended(run_no), deaths=row.deaths)
         if row.lease_until >= now or not take_over:
             return Claim(call_id, "busy", row.epoch)
         row.epoch, row.holder, row.lease_until = row.epoch + 1, holder, until
-        return Claim(call_id, "expired", row.epoch, ended=self._ended(run_no))
+        row.deaths, row.alone = row.deaths + (row.deaths < 2 or row.alone), False
+        return Claim(call_id, "expired", row.epoch, ended=self._ended(run_no), deaths=row.deaths)
+
+    async def run_alone(self, call_id: str, *, epoch: int) -> bool:
+        row = self.rows.get(call_id)
+        if row is None or row.settled or row.epoch != epoch:
+            return False
+        row.alone = True
+        return True
 
     def _ended(self, run_no: int) -> bool:
         known = self.log.open.get(run_no)

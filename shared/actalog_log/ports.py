@@ -405,6 +405,7 @@ class Claim:
     epoch: int
     outcome: bytes | None = None
     ended: bool = False
+    deaths: int = 0  # of workers that held it: the third counts where it ran alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -420,9 +421,11 @@ class Calls(Protocol):
     `ledger_key`; a `holder` is one life of one process, so that nobody renews for the dead."""
 
     async def claim(
-        self, call_id: str, *, run_no: int, holder: str, lease_ms: int, take_over: bool = True
-    ) -> Claim:
-        """`take_over` False: an expired lease is told as `busy`, because this process has not
+        self, call_id: str, *, run_no: int, holder: str, lease_ms: int, take_over: bool = True,
+        after_epoch: int = 0,
+    ) -> Claim:  # fmt: skip
+        """`after_epoch`: an outcome up to this epoch is void, a person has said; the call is
+        `claimed` anew, under the next epoch. `take_over` False: an expired lease is told as `busy`, because this process has not
         itself reached the database without a gap for one lease (protocol 6.4). What the holder
         has already is told to it again as its own: the first answer may have been lost."""
         ...
@@ -433,6 +436,11 @@ class Calls(Protocol):
 
     async def raise_epoch(self, call_id: str, *, epoch: int, holder: str) -> int | None:
         """The next epoch of our own call (each attempt has one, 6.7); None: no longer ours."""
+        ...
+
+    async def run_alone(self, call_id: str, *, epoch: int) -> bool:
+        """Note that our call runs alone from now on: should its worker die, it is to blame.
+        False: the epoch is no longer ours."""
         ...
 
     async def settle(self, call_id: str, *, epoch: int, outcome: bytes) -> bool:

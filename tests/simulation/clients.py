@@ -156,7 +156,8 @@ class Person:
         if n:
             decision = "reject" if decision == "approve" else "approve"
         if kind == "in_doubt":
-            decision = "not_done"
+            acted = self.world.has_acted(run_id, id.rpartition(":")[0])
+            decision = "done" if acted else "not_done"
         answer = RequirementResolve(
             run_id=run_id, requirement_id=id, decision=decision, by=f"person {n}"
         )

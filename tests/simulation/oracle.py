@@ -160,12 +160,14 @@ def _i5_effects(world: World, runs: Sequence[Told]) -> Iterator[str]:
 def _i6_epochs(world: World, runs: Sequence[Told]) -> Iterator[str]:
     calls = world.database.log.calls.rows
     for one in runs:
-        counted = Counter(e.call_id for e in one.run.events if isinstance(e, ANSWERS))
+        # A doubt is no outcome: a person's answer follows, or what the call did after all.
+        answers = [e for e in one.run.events if isinstance(e, ANSWERS)]
+        counted = Counter(e.call_id for e in answers if not isinstance(e, ToolInDoubt))
         yield from (f"I6: {one.name} took {n} outcomes of {c}" for c, n in counted.items() if n > 1)
         acting = {
             e.call_id for e in one.run.events
             if isinstance(e, ToolCalled) and e.effect != "read_only"
-        } - {e.call_id for e in one.run.events if isinstance(e, CallSettled)}  # fmt: skip
+        } - {e.call_id for e in one.run.events if isinstance(e, (CallSettled, ToolInDoubt))}  # fmt: skip
         for event in one.run.events:
             if not isinstance(event, (*ANSWERS, CallSettled)) or not event.epoch:
                 continue
@@ -286,10 +288,13 @@ def _people(world: World, runs: Sequence[Told]) -> Iterator[str]:
 
 
 def _nothing_left(world: World, runs: Sequence[Told]) -> Iterator[str]:
-    """Unchecked text is gone, and nothing died as a letter but what was refused."""
+    """Unchecked text is gone, and nothing died as a letter but what was refused or killed
+    its workers."""
     if world.converged and world.database.log.held:
         yield f"held text is left: {list(world.database.log.held)}"
     for record in world.broker.history:
         if record.topic.endswith(".dlq") and record.topic != "actalog.tasks.dlq":
+            if record.header("dlq-reason") == b"killed":
+                continue  # by us: its run pauses, or is told so
             reason = (record.header("dlq-error") or b"").decode()
             yield f"a dead letter in {record.topic}: {reason[:300]}"

@@ -16,7 +16,13 @@ from actalog_bus import dispatch, envelope, publisher
 from actalog_bus.ports import Headers
 from actalog_bus.retry import Backoff
 from actalog_conductor.live import SETTLED
-from actalog_contracts.runs import RequirementResolved, RunPaused
+from actalog_contracts.runs import (
+    RequirementResolved,
+    RunPaused,
+    ToolCalled,
+    ToolFailed,
+    ToolReturned,
+)
 from actalog_core import homes
 from actalog_core.errors import ActalogError
 from actalog_core.events import decode
@@ -236,9 +242,21 @@ class World:
                     found |= {one.id: one.kind for one in asked}
                 case RequirementResolved(requirement_id=id):
                     found.pop(id, None)
+                case ToolReturned(call_id=call_id) | ToolFailed(call_id=call_id):
+                    for id in [one for one in found if one.rpartition(":")[0] == call_id]:
+                        found.pop(id)
                 case _:
                     pass
         return list(found.items())
+
+    def has_acted(self, run_id: str, call_id: str) -> bool:
+        """Whether the outside has seen what the call does: what a person looks up."""
+        run_no = self.database.log.ids.get(("default", run_id))
+        for stored in self.database.log.events.get(run_no or 0, ()):
+            event = decode(stored.type, chain.unseal(stored.payload))
+            if isinstance(event, ToolCalled) and event.call_id == call_id:
+                return any(one.token in event.arguments for one in self.outside.effects)
+        return False
 
     def expired(self, run_id: str | None) -> bool:
         """Whether the conductor told that the task came after its deadline."""

@@ -10,7 +10,7 @@ from actalog_log import chain
 from actalog_log.calls import PostgresCalls
 from actalog_log.memory import MemoryLog
 from actalog_log.memory_calls import MemoryCalls
-from actalog_log.ports import Append, Decision, Head, NewEvent, Renewed, RunRow, Standing
+from actalog_log.ports import Append, Claim, Decision, Head, NewEvent, Renewed, RunRow, Standing
 from actalog_log.postgres import PostgresLog
 
 LONG = 60_000
@@ -55,6 +55,38 @@ async def test_an_outcome_is_read_by_its_key(calls: Calls, log: MemoryLog | Post
     await log.append(Decision((), clear_calls=("1/t2",)))
     told = await asyncio.gather(*(log.outcome(f"1/t{at}") for at in range(4)))
     assert told == [None, b"one", None, None]  # held, stored, cleared, unknown
+
+
+async def test_what_a_person_voided_is_claimed_anew_once(calls: Calls):
+    claim = await calls.claim("c", run_no=1, holder="a", lease_ms=LONG)
+    await calls.settle("c", epoch=claim.epoch, outcome=b"in doubt")
+
+    async def asked(holder: str) -> Claim:
+        return await calls.claim("c", run_no=1, holder=holder, lease_ms=LONG, after_epoch=1)
+
+    again = await asked("b")
+    assert (again.state, again.epoch, again.outcome) == ("claimed", 2, None)
+    assert (await asked("z")).state == "busy"
+    assert not await calls.settle("c", epoch=1, outcome=b"a zombie's")
+    assert await calls.settle("c", epoch=2, outcome=b"done")
+    told = await asked("b")
+    assert (told.state, told.epoch, told.outcome) == ("answered", 2, b"done")
+
+
+async def test_deaths_are_counted_and_the_third_only_where_it_ran_alone(calls: Calls):
+    async def taken_over(holder: str) -> int:
+        claim = await calls.claim("c", run_no=1, holder=holder, lease_ms=1)
+        await asyncio.sleep(0.02)
+        return claim.deaths
+
+    assert [await taken_over(name) for name in "abcde"] == [0, 1, 2, 2, 2]
+    claim = await calls.claim("c", run_no=1, holder="e", lease_ms=1)
+    assert claim.deaths == 2
+    assert not await calls.run_alone("c", epoch=claim.epoch - 1)
+    assert await calls.run_alone("c", epoch=claim.epoch)
+    await asyncio.sleep(0.02)
+    assert await taken_over("f") == 3
+    assert await taken_over("g") == 3
 
 
 async def test_an_outcome_is_written_under_its_epoch_only(calls: Calls):

@@ -13,6 +13,7 @@ from actalog_bus.memory import MemoryBroker
 from actalog_contracts.runs import ToolFailed, ToolInDoubt, ToolReturned
 from actalog_core.clock import rfc3339
 from actalog_log.memory import MemoryLog
+from actalog_tools.reconciling import NOT_DONE, UNKNOWN, Done
 from actalog_tools.threads import Threads
 from tests.integration.tools.world import World, until
 
@@ -174,9 +175,12 @@ async def test_after_its_process_died_the_declaration_decides(effect: str, state
 
 
 @pytest.mark.parametrize(
-    ("found", "said"), [("charged before", "charged before"), (None, "charged again")]
+    ("found", "said"), [(Done("charged before"), "charged before"), (NOT_DONE, "charged again")]
 )
-async def test_a_reconciler_is_asked_before_anything_is_in_doubt(found: str | None, said: str):
+@pytest.mark.parametrize("later", [False, True])
+async def test_a_reconciler_is_asked_before_anything_is_in_doubt(
+    found: Any, said: str, later: bool
+):
     begun: list[int] = []
 
     async def charge(amount: int = 1) -> str:
@@ -185,11 +189,14 @@ async def test_a_reconciler_is_asked_before_anything_is_in_doubt(found: str | No
             await asyncio.sleep(60)
         return "charged again"
 
-    def reconciler(idempotency_key: str) -> str | None:
+    def reconciler(idempotency_key: str) -> Any:
         assert idempotency_key
         return found
 
-    charge.reconciler = reconciler  # type: ignore[attr-defined]
+    async def asks(idempotency_key: str) -> Any:
+        return reconciler(idempotency_key)
+
+    charge.reconciler = asks if later else reconciler  # type: ignore[attr-defined]
     outcome = await _after_a_death(charge, "reconciled", lambda: begun)
     assert isinstance(outcome, ToolReturned)
     assert outcome.content == said
@@ -210,6 +217,26 @@ async def test_a_reconciler_that_cannot_tell_leaves_the_doubt():
     outcome = await _after_a_death(charge, "reconciled", lambda: begun)
     assert isinstance(outcome, ToolInDoubt)
     assert "ConnectionError: no bank" in outcome.message
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [(UNKNOWN, "does not know"), (None, "NOT_DONE or UNKNOWN, not NoneType"),
+     ("charged", "NOT_DONE or UNKNOWN, not str"), (Done(b"x"), "bytes")],
+)  # fmt: skip
+async def test_what_is_no_clear_answer_of_a_reconciler_leaves_the_doubt(said: Any, told: str):
+    begun: list[int] = []
+
+    async def charge() -> str:
+        begun.append(1)
+        await asyncio.sleep(60)
+        return ""
+
+    charge.reconciler = lambda: said  # type: ignore[attr-defined]
+    outcome = await _after_a_death(charge, "reconciled", lambda: begun)
+    assert isinstance(outcome, ToolInDoubt)
+    assert told in outcome.message
+    assert begun == [1]
 
 
 async def _after_a_death(charge: Any, effect: str, begun: Any) -> Any:

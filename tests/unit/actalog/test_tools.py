@@ -141,5 +141,5 @@ def test_a_decorator_says_what_it_does_not_know():
         tool(stop_after_tool_call=True)  # type: ignore[call-overload]
     with pytest.raises(UnknownParameter, match="'read_only'"):
         tool(readonly=True)  # type: ignore[call-overload]
-    with pytest.raises(BadDefinition, match="not both"):
+    with pytest.raises(BadDefinition, match="one of them"):
         tool(read_only=True, idempotent=True)(plain)

@@ -169,7 +169,7 @@ async def test_a_zombie_settles_late_and_is_refused_but_settles_a_doubt():
     ]  # fmt: skip
 
 
-async def test_a_zombie_says_nothing_while_another_is_at_it():
+async def test_6_5_a_zombie_is_refused_and_told_as_late_while_another_is_at_it():
     world = World()
     zombie, next_ = await world.process(), await world.process()
     running = await zombie.begin()
@@ -177,10 +177,11 @@ async def test_a_zombie_says_nothing_while_another_is_at_it():
     at_it = await next_.begin()
     zombie.go.set()
     await running
-    assert world.replies() == []
+    assert [(one.late, one.outcome.type) for one in world.replies()] == [(True, "tool.returned.v1")]
+    assert world.outcome() is None
     next_.go.set()
     await at_it
-    assert len(world.replies()) == 1
+    assert [one.late for one in world.replies()] == [True, None]
 
 
 @BOTH

@@ -74,12 +74,14 @@ class Unreliable:
             raise Transient("the connection broke")
 
     async def claim(
-        self, call_id: str, *, run_no: int, holder: str, lease_ms: int, take_over: bool = True
-    ) -> Claim:
+        self, call_id: str, *, run_no: int, holder: str, lease_ms: int, take_over: bool = True,
+        after_epoch: int = 0,
+    ) -> Claim:  # fmt: skip
         await self._pass()
         told = await self.calls.claim(
-            call_id, run_no=run_no, holder=holder, lease_ms=lease_ms, take_over=take_over
-        )
+            call_id, run_no=run_no, holder=holder, lease_ms=lease_ms, take_over=take_over,
+            after_epoch=after_epoch,
+        )  # fmt: skip
         self._lose()
         return told
 
@@ -90,6 +92,10 @@ class Unreliable:
     async def raise_epoch(self, call_id: str, *, epoch: int, holder: str) -> int | None:
         await self._pass()
         return await self.calls.raise_epoch(call_id, epoch=epoch, holder=holder)
+
+    async def run_alone(self, call_id: str, *, epoch: int) -> bool:
+        await self._pass()
+        return await self.calls.run_alone(call_id, epoch=epoch)
 
     async def settle(self, call_id: str, *, epoch: int, outcome: bytes) -> bool:
         await self._pass()

@@ -13,7 +13,6 @@ from actalog_contracts.runs import (
     RunEvent,
     RunFailed,
     ToolFailed,
-    ToolInDoubt,
 )  # fmt: skip
 from actalog_core.canonical import content_digest
 from actalog_core.decider import fold
@@ -132,13 +131,6 @@ def test_a_call_of_an_unknown_tool_or_with_broken_arguments_goes_back_to_the_mod
     spec.asks("tool.run.v1", "deadline")
     spec = Spec().given(START).when(replied(calls=[("fly", "{}")]))
     spec.then("model.replied", "tool.called", "tool.failed").asks("model.call.v1", "deadline")
-
-
-def test_a_tool_in_doubt_is_never_hidden():
-    doubt = ToolInDoubt(call_id="r:t1.0", epoch=2, message="its worker died")
-    spec = Spec().given(START, replied(calls=[LOOKUP])).when(doubt)
-    spec.then("tool.in_doubt", "run.failed")
-    assert error_of(spec) == "tool_failed"
 
 
 def test_a_model_that_never_stops_reaches_the_limit_of_turns():

@@ -1,7 +1,7 @@
 """Laws of every run, whatever it hears."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -13,6 +13,7 @@ from actalog_conductor.heard import (
     Cancel,
     Deadline,
     Heard,
+    Late,
     Resolve,
     StartRun,
     TimeIs,
@@ -39,6 +40,14 @@ from tests.unit.actalog_conductor.spec import (
 
 def tool_failed(turn: int, at: int) -> ToolFailed:
     return ToolFailed(call_id=f"r:t{turn}.{at}", kind="raised", message="x")
+
+
+def came_late(turn: int, at: int) -> Late:
+    return Late(returned(turn, at))
+
+
+def settles(turn: int, decision: Any) -> Resolve:
+    return Resolve(f"r:t{turn}.0:doubt2", decision)
 
 
 def in_doubt(turn: int) -> ToolInDoubt:
@@ -70,6 +79,8 @@ messages = st.one_of(
     st.builds(returned, turns, st.integers(0, 2)),
     st.builds(tool_failed, turns, st.integers(0, 2)),
     st.builds(in_doubt, turns),
+    st.builds(came_late, turns, st.integers(0, 2)),
+    st.builds(settles, turns, st.sampled_from(["done", "not_done", "reject"])),
     st.builds(reviewed, turns, st.sampled_from(["passed", "masked", "blocked"])),
     st.builds(resolve, turns, st.integers(0, 2), st.sampled_from(["approve", "reject", "done"])),
 )  # fmt: skip

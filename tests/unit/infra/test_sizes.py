@@ -11,7 +11,7 @@ MOST_LINES, MOST_OF_A_FUNCTION = 300, 60
 LARGER = {
     "contracts/actalog_contracts/runs.py": 350,
     "shared/actalog_log/memory.py": 395,
-    "shared/actalog_log/ports.py": 440,
+    "shared/actalog_log/ports.py": 455,
     "shared/actalog_log/postgres.py": 430,
 }
 TESTS_MOST = 400  # lists of sentences, each read alone

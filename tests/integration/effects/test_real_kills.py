@@ -1,0 +1,158 @@
+"""A tools process is killed with SIGKILL in the middle of a tool call, for each declaration: over
+a real log and the embedded broker, with what the tool did written down outside."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actalog_testing.scripted import ScriptedServer
+from tests.acceptance.outside import Outside
+from tests.acceptance.processes import Fleet, run
+
+pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.timeout(180)]
+
+
+@dataclass
+class Shop:
+    """The platform around the shop; services are processes of their own."""
+
+    fleet: Fleet
+    outside: Outside
+    folder: Path
+
+    def journal(self) -> list[str]:
+        path = self.folder / "journal"
+        return path.read_text().splitlines() if path.exists() else []
+
+    async def until(self, true: Callable[[], object], within_s: float = 60) -> None:
+        async with asyncio.timeout(within_s):
+            while not true():  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+
+    async def killed_within(self, agent: str) -> None:
+        """A run of this agent, whose tools process dies while the tool stands still."""
+        (self.folder / "stand still").touch()
+        await self.outside.send(
+            {"target": f"agent:{agent}", "input": "Charge order 1042", "run_id": "r"}
+        )
+        await self.until(self.journal)
+        self.fleet.kill("tools-0")
+        (self.folder / "stand still").unlink()
+        self.fleet.spawn("tools")
+        await self.fleet.ready("tools-0")
+
+    async def result(self, status: str) -> dict[str, Any]:
+        """The last result of that status."""
+
+        def found() -> list[dict[str, Any]]:
+            return [one for one in self.outside.results if one.get("status") == status]
+
+        await self.until(found)
+        return found()[-1]
+
+
+@pytest.fixture
+async def shop(embedded_broker: str, fresh_database: str, tmp_path: Path) -> AsyncIterator[Shop]:
+    model = ScriptedServer()
+    base_url = await model.start()
+    prefix = f"e{fresh_database[-10:]}"
+    env = {
+        "ACTALOG_DATABASE_URL": fresh_database,
+        "ACTALOG_TOPIC_PREFIX": prefix, "ACTALOG_PARTITIONS": "2", "ACTALOG_LEASE_MS": "1000",
+        "ACTALOG_APP": "tests.integration.effects.shop:app", "SHOP_FOLDER": str(tmp_path),
+        "ACTALOG_HOME": str(tmp_path / "home"), "OPENAI_API_KEY": "none",
+        "OPENAI_BASE_URL": f"{base_url}/v1", "PYTHONPATH": str(Path(__file__).parents[3]),
+    }  # fmt: skip
+    # As `actalog up` tells of its embedded broker, which has no idempotent producers.
+    told = {"pid": os.getpid(), "kafka": embedded_broker, "database_url": fresh_database,
+            "http": "http://127.0.0.1:1", "started_at": "2026-11-25T00:00:00Z"}  # fmt: skip
+    for home in ("home", "conductor-0", "llm-0", "tools-0"):
+        (tmp_path / home).mkdir()
+        (tmp_path / home / "platform.json").write_text(json.dumps(told))
+    for command in (("migrate",), ("topics", "apply"), ("deploy",)):
+        await asyncio.to_thread(run, *command, env=env)
+    fleet = Fleet(env, tmp_path)
+    try:
+        await fleet.start(("conductor", "llm", "tools"))
+        async with Outside(embedded_broker, prefix) as outside:
+            yield Shop(fleet, outside, tmp_path)
+    finally:
+        await fleet.stop()
+        await model.stop()
+
+
+@pytest.mark.parametrize("agent", ["reads", "again"])
+async def test_what_only_reads_or_is_idempotent_runs_again_with_the_same_key(
+    shop: Shop, agent: str
+):
+    await shop.killed_within(agent)
+    result = await shop.result("completed")
+    assert "charged 4 EUR" in result["output"]
+    journal = shop.journal()
+    # What only reads begins beside its claim, so it may have been read once more.
+    assert len(journal) == 2 or (agent == "reads" and len(journal) > 2)
+    assert len(set(journal)) == 1  # the same key
+
+
+@pytest.mark.parametrize("booked", [True, False])
+async def test_a_reconciler_is_asked_and_the_call_runs_only_if_it_has_not_acted(
+    shop: Shop, booked: bool
+):
+    if booked:
+        (shop.folder / "the bank has it").touch()
+    await shop.killed_within("reconciled")
+    result = await shop.result("completed")
+    assert ("charged before" if booked else "charged 4 EUR") in result["output"]
+    did = [line.split()[0] for line in shop.journal()]
+    assert did == ["charged", "asked"] + ([] if booked else ["charged"])
+
+
+@pytest.mark.parametrize(("decision", "times"), [("done", 1), ("not_done", 2), ("reject", 1)])
+async def test_what_declares_nothing_is_never_repeated_by_itself_and_a_person_decides(
+    shop: Shop, decision: str, times: int
+):
+    await shop.killed_within("once")
+    paused = await shop.result("paused")
+    assert len(shop.journal()) == 1
+    (asked,) = paused["requirements"]
+    assert asked["kind"] == "in_doubt"
+    flag = f"--{decision.replace('_', '-')}"
+    arguments = ("resolve", "r", asked["id"], flag, "--by", "ann", "--note", "looked it up")
+    await asyncio.to_thread(run, *arguments, env=shop.fleet.env)
+    result = await shop.result("completed")
+    assert len(shop.journal()) == times
+    assert len(set(shop.journal())) == 1
+    if decision == "not_done":
+        assert "charged 4 EUR" in result["output"]
+
+
+async def test_a_call_that_kills_its_worker_three_times_is_found_and_others_go_on(shop: Shop):
+    await shop.outside.send({"target": "agent:kills", "input": "Charge order 1", "run_id": "r"})
+    for life in range(3):
+        await shop.until(lambda life=life: len(shop.journal()) == life + 1)
+        await shop.until(lambda: shop.fleet.running["tools-0"].poll() is not None)
+        shop.fleet.spawn("tools")
+        await shop.fleet.ready("tools-0")
+    paused = await shop.result("paused")
+    assert paused["requirements"][0]["kind"] == "in_doubt"
+    assert len(shop.journal()) == 3
+    await shop.outside.send({"target": "agent:once", "input": "Charge order 2", "run_id": "q"})
+    assert (await shop.result("completed"))["run_id"] == "q"
+    said = await asyncio.to_thread(_letters, shop.fleet.env)
+    assert [(one["reason"], one["run_id"]) for one in said] == [("killed", "r")]
+
+
+def _letters(env: Any) -> list[dict[str, Any]]:
+    told = subprocess.run(
+        [sys.executable, "-m", "actalog", "dlq", "list", "--json"], env={**os.environ, **env},
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    return json.loads(told.stdout)

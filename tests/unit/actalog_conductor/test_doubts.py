@@ -1,0 +1,196 @@
+"""Calls of which nobody knows whether they have acted: paused, answered, settled late."""
+
+from typing import Any
+
+import pytest
+
+from actalog_conductor import acting, agent_run
+from actalog_conductor.agent_states import Acting, Finished, Paused, Thinking
+from actalog_conductor.heard import Buried, Cancel, Late, Resolve, TimeIs
+from actalog_contracts.calls import RunTool
+from actalog_contracts.runs import (
+    CallSettled,
+    RequirementResolved,
+    RunPaused,
+    ToolFailed,
+    ToolInDoubt,
+    ToolReturned,
+)
+from actalog_core.canonical import content_digest
+from tests.unit.actalog_conductor.spec import START, Spec, replied, returned
+
+CALL = ("lookup", '{"order":1}')
+ASK = ("refund", '{"order":1}')
+DOUBT = ToolInDoubt(call_id="r:t1.0", epoch=2, message="its worker died")
+NAME = "r:t1.0:doubt2"
+PASSED = TimeIs("2026-11-24T17:00:00.000000Z")
+
+
+def doubted(*calls: Any) -> Spec:
+    return Spec().given(START, replied(calls=calls or [CALL]))
+
+
+def answered(decision: Any, name: str = NAME, **more: Any) -> Resolve:
+    return Resolve(name, decision, by="ann", **more)
+
+
+def test_a_doubt_pauses_the_run_and_asks_a_person():
+    spec = doubted().when(DOUBT).then("tool.in_doubt", "run.paused").asks("deadline")
+    paused = spec.events[-1]
+    assert isinstance(paused, RunPaused)
+    (asked,) = paused.requirements
+    assert (asked.id, asked.kind, asked.call_id) == (NAME, "in_doubt", "r:t1.0")
+
+
+def test_calls_beside_a_doubt_finish_first():
+    spec = doubted(CALL, CALL).when(DOUBT).then("tool.in_doubt").asks("tool.run.v1", "deadline")
+    spec = spec.when(returned(at=1)).then("tool.returned", "run.paused")
+    spec.when(answered("done")).then("requirement.resolved", "tool.returned").asks(
+        "model.call.v1", "deadline"
+    )
+
+
+def test_done_gives_the_model_what_the_person_knows():
+    spec = doubted().given(DOUBT)
+    told = spec.when(answered("done", result="refunded 4 EUR"))
+    told.then("requirement.resolved", "tool.returned").asks("model.call.v1", "deadline")
+    answer, outcome = told.events
+    assert isinstance(answer, RequirementResolved)
+    assert (answer.by, answer.result) == ("ann", "refunded 4 EUR")
+    assert isinstance(outcome, ToolReturned)
+    assert outcome.content == "refunded 4 EUR"
+    bare = spec.when(answered("done", note="seen in the bank")).events[1]
+    assert isinstance(bare, ToolReturned)
+    assert bare.content == "It has acted, a person says. seen in the bank"
+
+
+def test_not_done_runs_it_again_and_earlier_outcomes_mean_nothing():
+    spec = doubted().given(DOUBT).when(answered("not_done"))
+    spec = spec.then("requirement.resolved").asks("tool.run.v1", "deadline")
+    command = agent_run.due(spec.now)[0].command
+    assert isinstance(command, RunTool)
+    assert (command.call_id, command.after_epoch) == ("r:t1.0", 2)
+    spec.when(DOUBT).then_nothing()
+    old = ToolReturned(call_id="r:t1.0", epoch=1, content="a zombie's")
+    spec.when(old).then_nothing()
+    spec.when(Late(old)).then("call.settled").asks("tool.run.v1", "deadline")
+    new = ToolReturned(call_id="r:t1.0", epoch=3, content="fine")
+    spec.when(new).then("tool.returned").asks("model.call.v1", "deadline")
+
+
+def test_what_was_run_again_may_be_in_doubt_again():
+    again = ToolInDoubt(call_id="r:t1.0", epoch=4, message="another worker died")
+    spec = doubted().given(DOUBT, answered("not_done")).when(again)
+    spec.then("tool.in_doubt", "run.paused")
+    spec.when(answered("done")).then_nothing()  # the doubt before
+    assert acting.refusal(spec.now, answered("done")) == "already_resolved"
+    spec.when(answered("done", "r:t1.0:doubt4")).then("requirement.resolved", "tool.returned")
+
+
+def test_reject_leaves_it_and_tells_the_model():
+    spec = doubted().given(DOUBT).when(answered("reject", note="ask the customer"))
+    spec.then("requirement.resolved", "tool.failed").asks("model.call.v1", "deadline")
+    outcome = spec.events[1]
+    assert isinstance(outcome, ToolFailed)
+    assert outcome.kind == "rejected"
+    assert "Nobody knows whether this call has acted" in outcome.message
+    assert outcome.message.endswith("ask the customer")
+
+
+def test_6_5_a_late_outcome_settles_a_doubt_that_no_person_has_settled():
+    zombie = ToolReturned(call_id="r:t1.0", epoch=1, content="refunded", duration_ms=900)
+    spec = doubted().given(DOUBT)
+    spec.when(Late(zombie)).then("tool.returned").asks("model.call.v1", "deadline")
+    # Its doubt was on its way: the outcome is as good before it.
+    early = doubted().when(Late(zombie)).then("tool.returned")
+    early.when(DOUBT).then_nothing()
+    # A person was first: refused, and recorded once, with what it cost.
+    spec = spec.given(answered("done"))
+    assert isinstance(spec.now, Thinking)
+    late = spec.when(Late(zombie)).then("call.settled").asks("model.call.v1", "deadline")
+    (settled,) = late.events
+    assert isinstance(settled, CallSettled)
+    assert (settled.epoch, settled.outcome, settled.duration_ms) == (1, "tool.returned.v1", 900)
+    late.when(Late(zombie)).then_nothing()
+
+
+def test_a_zombie_of_a_call_that_is_run_again_by_itself_is_refused_and_recorded():
+    zombie = ToolReturned(call_id="r:t1.0", epoch=1, content="first")
+    state = doubted().now
+    assert isinstance(state, Acting)
+    again = {k: v.model_copy(update={"effect": "idempotent"}) for k, v in state.running.items()}
+    spec = Spec(state=Acting(state.facts, again, {}))
+    spec = spec.when(Late(zombie)).then("call.settled").asks("tool.run.v1", "deadline")
+    second = ToolReturned(call_id="r:t1.0", epoch=2, content="second")
+    spec.when(second).then("tool.returned").asks("model.call.v1", "deadline")
+
+
+@pytest.mark.parametrize(
+    ("heard", "code"),
+    [
+        (answered("approve"), "not_allowed"),
+        (answered("provide"), "not_allowed"),
+        (answered("done", "r:t9.0:doubt2"), "already_resolved"),
+        (answered("done", "r:t1.0:doubt1"), "already_resolved"),
+        (answered("done", "r:t1.0:confirm"), "already_resolved"),
+        (answered("done", digest="sha256:other"), "digest_mismatch"),
+        (answered("done", digest=content_digest(CALL[1].encode())), None),
+    ],
+)  # fmt: skip
+def test_a_wrong_answer_is_refused_and_changes_nothing(heard: Resolve, code: str | None):
+    spec = doubted().given(DOUBT)
+    assert acting.refusal(spec.now, heard) == code
+    if code is not None:
+        spec.when(heard).then_nothing()
+
+
+def test_an_answer_after_the_deadline_has_expired_and_after_another_end_comes_too_late():
+    ended = doubted().given(DOUBT, PASSED)
+    assert acting.refusal(ended.now, answered("done")) == "expired"
+    ended.when(answered("done")).then_nothing()
+    cancelled = doubted().given(DOUBT, Cancel())
+    assert acting.refusal(cancelled.now, answered("done")) == "already_resolved"
+
+
+def test_a_doubt_that_outlives_its_run_is_settled_by_an_outcome_and_by_no_second_doubt():
+    spec = doubted().given(DOUBT, Cancel())
+    assert isinstance(spec.now, Finished)
+    spec.when(DOUBT).then_nothing()
+    zombie = ToolReturned(call_id="r:t1.0", epoch=1, content="refunded")
+    spec.when(Late(zombie)).then("call.settled").when(Late(zombie)).then_nothing()
+
+
+def test_doubts_and_confirmations_are_asked_together_and_answered_one_by_one():
+    spec = doubted(CALL, ASK).when(DOUBT).then("tool.in_doubt", "run.paused")
+    paused = spec.events[-1]
+    assert isinstance(paused, RunPaused)
+    assert [one.kind for one in paused.requirements] == ["confirmation", "in_doubt"]
+    spec = spec.when(answered("done")).then("requirement.resolved", "tool.returned", "run.paused")
+    assert isinstance(spec.now, Paused)
+    spec = spec.when(answered("reject", "r:t1.1:confirm"))
+    spec.then("requirement.resolved", "tool.failed").asks("model.call.v1", "deadline")
+
+
+def test_who_rejects_one_of_two_confirmations_leaves_the_run_paused_for_the_other():
+    spec = Spec().given(START, replied(calls=[ASK, ASK]))
+    spec = spec.when(answered("reject", "r:t1.0:confirm"))
+    spec.then("requirement.resolved", "tool.failed", "run.paused").asks("deadline")
+    assert isinstance(spec.now, Paused)
+    assert list(acting.asked(spec.now)) == ["r:t1.1:confirm"]
+
+
+def test_a_dead_tool_call_is_in_doubt():
+    spec = doubted().when(Buried("r:t1.0", "KeyError: 'colour' (dead letter of x)"))
+    spec.then("tool.in_doubt", "run.paused")
+    (asked,) = acting.asked(spec.now)
+    spec = spec.when(answered("not_done", asked)).then("requirement.resolved")
+    spec = spec.asks("tool.run.v1", "deadline").when(Buried("r:t1.0", "again"))
+    spec.then("tool.in_doubt", "run.paused")
+    assert list(acting.asked(spec.now)) != [asked]
+
+
+def test_a_dead_model_call_ends_the_run_and_one_that_nobody_waits_for_does_not():
+    spec = Spec().given(START)
+    spec.when(Buried("r:m1", "no colour")).then("run.failed")
+    spec.when(Buried("r:m9", "no colour")).then_nothing()
+    spec.when(Buried(None, "no colour")).then("run.failed")
