@@ -46,7 +46,9 @@ class Assembly:
         """
         await self.log.start()
         self._connected = True
-        await all_as_known(self.log.pool, self.servers.kafka, self.settings.topic_prefix)
+        # The embedded broker keeps nothing: what it has begins with this process.
+        kafka = None if self.servers.embedded else self.servers.kafka
+        await all_as_known(self.log.pool, kafka, self.settings.topic_prefix)
         bus = KafkaBus(self.servers.kafka)
         ground = Ground(
             bus=ObservedBus(bus, traced=tracing.wanted(os.environ)), log=self.log,

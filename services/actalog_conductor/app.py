@@ -43,7 +43,7 @@ def build_app(
     supervisor = Supervisor(
         log=log, waking=Waking(log, runs, teller, postman, clock), hear_row=outside.hear_row,
         hear_answer=handlers.hear_answer, bury_row=outside.bury_row, lagging=handlers.lagging,
-        clock=clock, monotonic=monotonic,
+        clock=clock, monotonic=monotonic, lease_s=settings.lease_ms / 1_000,
     )  # fmt: skip
     group = f"{prefix}.conductor"
     bus.listen(

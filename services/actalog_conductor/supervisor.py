@@ -13,6 +13,7 @@ from datetime import timedelta
 
 import structlog
 
+from actalog_calls.reach import Reach
 from actalog_conductor.waking import Waking
 from actalog_core.clock import Clock
 from actalog_core.errors import Permanent, Transient
@@ -64,6 +65,7 @@ class Supervisor:
     clock: Clock
     monotonic: Callable[[], float] = time.monotonic
     every_s: float = EVERY_S
+    lease_s: float = 5.0
     _task: asyncio.Task[None] | None = None
     _silent_s: float = 0.0
     _ranges_at: float = 0.0
@@ -71,6 +73,8 @@ class Supervisor:
 
     def __post_init__(self) -> None:
         self._patience = Patience(self.monotonic)
+        lease_s = max(self.lease_s, 4 * self.every_s)
+        self.reach = Reach(lease_s=lease_s, clock=self.monotonic)
 
     async def start(self) -> None:
         """Look from now on."""
@@ -94,7 +98,8 @@ class Supervisor:
 
     async def _run(self) -> None:
         while True:
-            await asyncio.sleep(self.every_s + self._silent_s)
+            # Several do not look at the same moment, and not all at once when a server is back.
+            await asyncio.sleep((self.every_s + self._silent_s) * (0.75 + self._chance() / 2))
             try:
                 await self.look()
                 self._silent_s = 0.0
@@ -103,6 +108,10 @@ class Supervisor:
                 log.warning("the supervisor waits", wait_s=self._silent_s, error=str(error))
             except Exception:
                 log.exception("the supervisor goes on")
+
+    def _chance(self) -> float:
+        """From 0 to 1, as the digits of the clock fall: a simulated one repeats itself."""
+        return self.monotonic() * 997 % 1
 
     async def look(self) -> None:
         """Once over what is due.
@@ -116,11 +125,13 @@ class Supervisor:
             await self.log.wake_all(now)
             self._all = False
         looming = await self.log.looming(now, now - INBOX_AFTER)
+        self.reach.reached()
         if looming != NOTHING:
             self._patience.forget_old()
         if looming.inbox:
             await self._inbox()
-        if looming.calls:
+        # After a gap the living renew first: an expired lease says nothing yet (protocol 6.4).
+        if looming.calls and self.reach.steady():
             await self._calls()
         if looming.answers and not self.lagging():
             await self._answers()

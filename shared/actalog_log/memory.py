@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from actalog_core.clock import Clock, system_clock
 from actalog_core.errors import RunExists, SequenceTaken, TurnTaken
 from actalog_log import chain
-from actalog_log.memory_calls import MemoryCalls
+from actalog_log.memory_calls import ASKED_S, MemoryCalls
 from actalog_log.ports import (
     Append,
     Decision,
@@ -50,6 +50,7 @@ class MemoryLog:
         self.open: dict[int, _Open] = {}
         self.inbox: dict[tuple[str, str], InboxRow] = {}
         self.tries: dict[tuple[str, str], int] = {}
+        self.asked: dict[tuple[str, str], datetime] = {}
         self.tombstones: dict[tuple[str, str], Tombstone] = {}
         self.held: dict[tuple[str, str], str] = {}
         self.held_by: dict[int, set[tuple[str, str]]] = {}
@@ -280,15 +281,15 @@ class MemoryLog:
         return told
 
     async def expired_calls(self, limit: int) -> Sequence[tuple[str, int]]:
-        return self.calls.expired()[:limit]
+        return self.calls.asked(self.calls.due_expired()[:limit])
 
     async def unheard_answers(self, limit: int) -> Sequence[tuple[str, int, bytes]]:
-        return self.calls.unheard()[:limit]
+        return self.calls.asked(self.calls.unheard()[:limit])
 
     async def looming(self, now: datetime, inbox_before: datetime) -> Looming:
         woken = any(one.wake_at is not None and one.wake_at <= now for one in self.open.values())
-        inbox = await self.due_inbox(inbox_before, 1)
-        calls, answers = bool(self.calls.expired()), bool(self.calls.unheard())
+        inbox = self._due_inbox(inbox_before)
+        calls, answers = bool(self.calls.due_expired()), bool(self.calls.unheard())
         return Looming(woken, calls, bool(inbox), answers)
 
     async def move_wake(self, run_no: int, at: datetime) -> None:
@@ -330,8 +331,20 @@ class MemoryLog:
         self.inbox.pop((tenant_id, inbox_id), None)
 
     async def due_inbox(self, older_than: datetime, limit: int) -> Sequence[InboxRow]:
-        rows = [r for r in self.inbox.values() if r.received_at and r.received_at < older_than]
-        return rows[:limit]
+        rows = self._due_inbox(older_than)[:limit]
+        for row in rows:
+            key = (row.tenant_id, row.inbox_id)
+            self.asked[key] = older_than + timedelta(seconds=ASKED_S)
+        return rows
+
+    def _due_inbox(self, older_than: datetime) -> list[InboxRow]:
+        return [
+            row
+            for key, row in self.inbox.items()
+            if row.received_at
+            and row.received_at < older_than
+            and self.asked.get(key, older_than - timedelta(1)) < older_than
+        ]
 
     async def try_inbox(self, tenant_id: str, inbox_id: str, by: int = 1) -> int:
         key = (tenant_id, inbox_id)

@@ -3,12 +3,16 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from actalog_log.ports import Claim, Renewed
 
 if TYPE_CHECKING:
     from actalog_log.memory import MemoryLog
+
+
+ASKED_S = 2  # as PostgreSQL's
+Found = TypeVar("Found", tuple[str, int], tuple[str, int, bytes])
 
 
 @dataclass(slots=True)
@@ -21,6 +25,7 @@ class _Call:
     outcome: bytes | None = None
     deaths: int = 0
     alone: bool = False
+    asked_at: datetime | None = None
 
 
 class MemoryCalls:
@@ -123,8 +128,22 @@ class MemoryCalls:
         rows = self.rows.items()
         return [(i, r.run_no) for i, r in rows if not r.settled and r.lease_until < now]
 
+    def due_expired(self) -> list[tuple[str, int]]:
+        """Those of `expired` that nobody has just asked for."""
+        return [(i, number) for i, number in self.expired() if self._due(self.rows[i])]
+
+    def asked(self, found: list[Found]) -> list[Found]:
+        """Note that these are asked for now."""
+        for one in found:
+            self.rows[one[0]].asked_at = self.log.clock()
+        return found
+
+    def _due(self, row: _Call) -> bool:
+        now = self.log.clock()
+        free = row.asked_at is None or row.asked_at < now - timedelta(seconds=ASKED_S)
+        return row.lease_until < now and free
+
     def unheard(self) -> list[tuple[str, int, bytes]]:
         """(call_id, run_no, answer) of calls whose answer the log does not have for so long."""
-        now = self.log.clock()
-        rows = [(i, r) for i, r in self.rows.items() if r.settled and r.lease_until < now]
+        rows = [(i, r) for i, r in self.rows.items() if r.settled and self._due(r)]
         return [(i, r.run_no, r.outcome) for i, r in rows if r.outcome is not None]

@@ -289,12 +289,14 @@ class RunLog(Protocol):
         ...
 
     async def expired_calls(self, limit: int) -> Sequence[tuple[str, int]]:
-        """(call_id, run_no) of calls without outcome whose lease has run out; its runs wake."""
+        """(call_id, run_no) of calls without outcome whose lease has run out. Told once in about two
+        seconds, to one of several who ask."""
         ...
 
     async def unheard_answers(self, limit: int) -> Sequence[tuple[str, int, bytes]]:
         """(call_id, run_no, the answer) of calls that were answered about a lease ago, and whose
-        answer the log does not have: whoever gave it died before telling, or told nobody."""
+        answer the log does not have: whoever gave it died before telling, or told nobody. Told once in about
+        two seconds, to one of several who ask."""
         ...
 
     async def looming(self, now: datetime, inbox_before: datetime) -> Looming:
@@ -335,7 +337,9 @@ class RunLog(Protocol):
 
     async def drop_inbox(self, tenant_id: str, inbox_id: str) -> None: ...
 
-    async def due_inbox(self, older_than: datetime, limit: int) -> Sequence[InboxRow]: ...
+    async def due_inbox(self, older_than: datetime, limit: int) -> Sequence[InboxRow]:
+        """Rows received before that time, the oldest first; each once in about two seconds."""
+        ...
 
     async def try_inbox(self, tenant_id: str, inbox_id: str, by: int = 1) -> int:
         """Count a hearing that begins, where it survives who hears; how many have begun."""

@@ -30,12 +30,15 @@ from actalog_log.ports import (
 from actalog_log.publishing import PublishedMarks
 from actalog_log.reaching import reaching
 from actalog_log.reading import Reading, as_event, as_row
-from actalog_log.watching import Watching
+from actalog_log.watching import ASKED_S, Watching, ask_for
 
 Row = Any  # asyncpg.Record: its fields have no static types
 
 BLOCK = 64  # as the sequence `run_numbers` counts
-WAKE_EVERY = "least(30 * power(2, least(o.wakes, 5)), 600) * interval '1 second'"
+# Apart by chance as well: what was accepted together is not woken together for ever.
+WAKE_EVERY = (
+    "least(30 * power(2, least(o.wakes, 5)), 600) * (0.9 + 0.2 * random()) * interval '1 second'"
+)
 
 _RUN = """
     select r.*, s.user_id, e.seq as last_seq, e.hash as last_hash,
@@ -284,10 +287,7 @@ class PostgresLog(Watching):
 
     @reaching
     async def expired_calls(self, limit: int) -> Sequence[tuple[str, int]]:
-        rows = await self.pool.fetch(
-            "select call_id, run_no from calls where not settled"
-            " and lease_until < clock_timestamp() order by lease_until limit $1", limit,
-        )  # fmt: skip
+        rows = await self.pool.fetch(ask_for("not settled"), limit)
         return [(row["call_id"], row["run_no"]) for row in rows]
 
     # --- inbox, tombstones, held text
@@ -317,10 +317,14 @@ class PostgresLog(Watching):
     @reaching
     async def due_inbox(self, older_than: datetime, limit: int) -> Sequence[InboxRow]:
         rows = await self.pool.fetch(
-            "select * from inbox where received_at < $1 order by received_at limit $2",
+            "with due as (select tenant_id, inbox_id from inbox where received_at < $1"
+            " and (asked_at is null or asked_at < $1) order by received_at limit $2"
+            " for update skip locked)"
+            f" update inbox i set asked_at = $1 + interval '{ASKED_S} seconds' from due"
+            " where i.tenant_id = due.tenant_id and i.inbox_id = due.inbox_id returning i.*",
             older_than, limit,
         )  # fmt: skip
-        return [_inbox(row) for row in rows]
+        return sorted([_inbox(row) for row in rows], key=lambda one: one.received_at or older_than)
 
     @reaching
     async def try_inbox(self, tenant_id: str, inbox_id: str, by: int = 1) -> int:

@@ -45,14 +45,29 @@ _OUTCOMES = """
     left join calls c on c.call_id = k.call_id and c.settled
     order by at
 """
-_LOOMING = """
-    select exists (select from open_runs where wake_at <= $1) as runs,
-           exists (select from calls where not settled and lease_until < clock_timestamp())
-               as calls,
-           exists (select from calls where settled and outcome is not null
-                   and lease_until < clock_timestamp()) as answers,
-           exists (select from inbox where received_at < $2) as inbox
+ASKED_S = 2  # what was just asked for is not due
+DUE = f"""lease_until < clock_timestamp() and (
+    asked_at is null or asked_at < clock_timestamp() - interval '{ASKED_S} seconds')
 """
+_LOOMING = f"""
+    select exists (select from open_runs where wake_at <= $1) as runs,
+           exists (select from calls where not settled and {DUE}) as calls,
+           exists (select from calls where settled and outcome is not null and {DUE}) as answers,
+           exists (select from inbox where received_at < $2
+                   and (asked_at is null or asked_at < $2)) as inbox
+"""
+
+
+def ask_for(which: str) -> str:
+    """Calls that are due, noted as asked for: another supervisor asks for others."""
+    return f"""
+        with due as (
+            select call_id from calls where {which} and {DUE}
+            order by lease_until limit $1 for update skip locked
+        )
+        update calls c set asked_at = clock_timestamp() from due where c.call_id = due.call_id
+        returning c.call_id, c.run_no, c.outcome
+    """
 
 
 class Watching:
@@ -108,10 +123,7 @@ class Watching:
 
     @reaching
     async def unheard_answers(self, limit: int) -> Sequence[tuple[str, int, bytes]]:
-        rows = await self.pool.fetch(
-            "select call_id, run_no, outcome from calls where settled and outcome is not null"
-            " and lease_until < clock_timestamp() order by lease_until limit $1", limit,
-        )  # fmt: skip
+        rows = await self.pool.fetch(ask_for("settled and outcome is not null"), limit)
         return [(row["call_id"], row["run_no"], row["outcome"]) for row in rows]
 
     @reaching

@@ -1,18 +1,21 @@
 """The supervisor: what has not come by itself is asked again, and nothing else (protocol 5)."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from actalog_bus.envelope import body
 from actalog_bus.ports import Outgoing
+from actalog_calls.reach import Reach
+from actalog_conductor.supervisor import WAKES_PER_LOOK
 from actalog_contracts.calls import CallModel, RunTool, answer
 from actalog_contracts.runs import ToolReturned
 from actalog_core.errors import Transient
 from actalog_log.calls import PostgresCalls
-from actalog_log.ports import Calls, ledger_key
+from actalog_log.ports import Calls, InboxRow, OpenRun, ledger_key
 from actalog_log.postgres import PostgresLog
 from tests.integration.conductor.world import SERVICES, World
 from tests.unit.actalog_conductor.spec import PLAIN
@@ -82,7 +85,7 @@ async def test_an_answer_that_its_worker_stored_and_never_told_is_heard(world: W
     await world.look()
     assert world.count(RunTool) == 1  # nobody is asked again
     assert await world.statuses() == {"completed"}
-    assert await world.log.unheard_answers(10) == []
+    assert await world.log.outcome(key) is None
 
 
 async def test_a_stored_answer_that_means_nothing_any_more_is_let_go(world: World):
@@ -99,7 +102,7 @@ async def test_a_stored_answer_that_means_nothing_any_more_is_let_go(world: Worl
     assert await ledger.settle(key, epoch=1, outcome=body(told))
     await asyncio.sleep(0.01)
     await world.look()
-    assert await world.log.unheard_answers(10) == []
+    assert await world.log.outcome(key) is None
     assert await world.statuses() == set()
 
 
@@ -244,3 +247,94 @@ async def test_it_starts_looks_and_stops_with_its_service(world: World):
         while not await world.statuses():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     await world.service.stop()
+
+
+async def test_after_a_gap_the_living_have_a_lease_to_renew_theirs(world: World):
+    world.script, world.deaf = {1: ["lookup"]}, {"tools"}
+    await world.start()
+    await world.task()
+    await world.bus.drained()
+    number, now = await run_no(world), 100.0
+    await calls_of(world).claim(
+        ledger_key(number, "r:t1.0"), run_no=number, holder="cut off", lease_ms=1
+    )
+    world.supervisor.reach = Reach(lease_s=5.0, clock=lambda: now)
+    await asyncio.sleep(0.01)
+    for now in (100.0, 103.0, 104.9, 115.0):  # noqa: B007, the clock reads it
+        await world.look()
+        assert world.count(RunTool) == 1
+    for now in (118.0, 120.1):  # noqa: B007
+        await world.look()
+    assert world.count(RunTool) == 2
+
+
+async def test_a_crowd_is_woken_by_so_many_at_a_time(world: World):
+    world.deaf = {"llm"}
+    await world.start()
+    crowd = WAKES_PER_LOOK + 20
+    for n in range(crowd):
+        await world.task(f"r{n}")
+    await world.look(ahead_s=31)
+    assert world.count(CallModel) == crowd + WAKES_PER_LOOK
+    await world.look()
+    assert world.count(CallModel) == 2 * crowd
+    await world.look()
+    assert world.count(CallModel) == 2 * crowd
+
+
+async def test_a_call_that_stays_undone_keeps_none_behind_it_waiting(world: World):
+    world.script, world.deaf = {1: ["lookup"]}, {"tools"}
+    await world.start()
+    await world.task()
+    await world.bus.drained()
+    number, ledger = await run_no(world), calls_of(world)
+    for n in range(WAKES_PER_LOOK):  # nobody waits for these any more
+        key = ledger_key(number, f"r:t0.{n}")
+        await ledger.claim(key, run_no=number, holder="dead", lease_ms=1)
+    await asyncio.sleep(0.01)
+    last = ledger_key(number, "r:t1.0")
+    await ledger.claim(last, run_no=number, holder="dead", lease_ms=1)
+    await asyncio.sleep(0.01)
+    await world.look()
+    await world.look()
+    assert world.count(RunTool) == 2
+
+
+async def test_several_share_the_work(fresh_database: str):
+    one, two = PostgresLog(fresh_database), PostgresLog(fresh_database)
+    await one.start()
+    await two.start()
+    world, other = World(one), World(two)
+    world.deaf = {"llm", "tools"}
+    await world.start()
+    for n in range(40):
+        await world.task(f"r{n}")
+    await world.bus.drained()
+    for n in range(40):
+        row = InboxRow("default", f"i{n}", b"not json", received_at=None)
+        await one.put_inbox(row)
+    other.bus, other.ahead = world.bus, timedelta(seconds=31)
+    other.supervisor.waking.postman = world.supervisor.waking.postman
+    other.supervisor.waking.teller = world.supervisor.waking.teller
+    world.ahead = timedelta(seconds=31)
+    woken: list[str] = []
+    heard: list[str] = []
+
+    async def hears(row: InboxRow) -> None:
+        heard.append(row.inbox_id)
+
+    for each in (world, other):
+        wake = each.supervisor.waking.wake
+
+        async def counted(due: OpenRun, wake: Callable[..., Any] = wake) -> None:
+            woken.append(due.row.run_id)
+            await wake(due)
+
+        each.supervisor.waking.wake = counted
+        each.supervisor.hear_row = hears
+    await asyncio.gather(*(each.supervisor.look() for each in (world, other, world, other)))
+    assert sorted(woken) == sorted(f"r{n}" for n in range(40))
+    assert sorted(heard) == sorted(f"i{n}" for n in range(40))
+    await world.bus.stop()
+    await one.stop()
+    await two.stop()
