@@ -49,7 +49,7 @@ ASKED_S = 2  # what was just asked for is not due
 DUE = f"""lease_until < clock_timestamp() and (
     asked_at is null or asked_at < clock_timestamp() - interval '{ASKED_S} seconds')
 """
-_LOOMING = f"""
+LOOMING = f"""
     select exists (select from open_runs where wake_at <= $1) as runs,
            exists (select from calls where not settled and {DUE}) as calls,
            exists (select from calls where settled and outcome is not null and {DUE}) as answers,
@@ -117,7 +117,7 @@ class Watching:
 
     @reaching
     async def looming(self, now: datetime, inbox_before: datetime) -> Looming:
-        row = await self.pool.fetchrow(_LOOMING, now, inbox_before)
+        row = await self.pool.fetchrow(LOOMING, now, inbox_before)
         assert row is not None
         return Looming(row["runs"], row["calls"], row["inbox"], row["answers"])
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import uvloop
 
-from tests.benchmarks import apart, costs, logs, one_call, streams
+from tests.benchmarks import apart, costs, logs, one_call, streams, supervisor
 
 Measured = Mapping[str, Mapping[str, float]]
 SECTIONS: Mapping[str, Callable[[], Awaitable[Measured]]] = {
@@ -19,6 +19,7 @@ SECTIONS: Mapping[str, Callable[[], Awaitable[Measured]]] = {
     "apart": apart.measure,
     "stream": streams.stream,
     "log": logs.log,
+    "supervisor": supervisor.measure,
     "size": costs.size,
     "session": costs.session,
     "idle": costs.idle,

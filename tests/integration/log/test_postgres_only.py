@@ -1,6 +1,8 @@
 """What only a real database can show."""
 
+import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
@@ -11,6 +13,7 @@ from actalog_log.database import connect
 from actalog_log.migrate import DatabaseIsNewer, MigrationChanged, migrate
 from actalog_log.ports import Append, Decision, NewEvent
 from actalog_log.postgres import PostgresLog
+from actalog_log.watching import LOOMING
 from tests.integration.log.test_log import NOW, begin, event, first, row
 
 pytestmark = pytest.mark.postgres
@@ -136,3 +139,23 @@ async def test_leases_run_on_the_databases_clock(log: PostgresLog):
     await log.pool.execute("select pg_sleep(0.01)")
     taken = await calls.claim("c", run_no=1, holder="b", lease_ms=60_000)
     assert (taken.state, taken.epoch) == ("expired", 2)
+
+
+async def test_finished_runs_cost_the_supervisor_nothing(log: PostgresLog):
+    """Blocks that its question touches, beside 20,000 finished runs and their calls."""
+    await log.pool.execute(
+        "insert into calls (call_id, run_no, holder, lease_until, settled)"
+        " select n || '/m1', n, 'w', now() - interval '1 hour', true from generate_series(1, 20000) n"
+    )
+    await log.pool.execute(
+        "insert into inbox (tenant_id, inbox_id, body, received_at)"
+        " select 'default', n::text, '', now() from generate_series(1, 20000) n"
+    )
+    await log.pool.execute("analyze calls")
+    await log.pool.execute("analyze inbox")
+    hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    told = await log.pool.fetchval(
+        f"explain (analyze, buffers, format json) {LOOMING}", hour_ago, hour_ago
+    )
+    (plan,) = json.loads(told)
+    assert plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"] < 30
