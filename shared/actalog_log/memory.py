@@ -50,7 +50,7 @@ class MemoryLog:
         self.open: dict[int, _Open] = {}
         self.inbox: dict[tuple[str, str], InboxRow] = {}
         self.tries: dict[tuple[str, str], int] = {}
-        self.asked: dict[tuple[str, str], datetime] = {}
+        self.inbox_asked: dict[tuple[str, str], datetime] = {}
         self.tombstones: dict[tuple[str, str], Tombstone] = {}
         self.held: dict[tuple[str, str], str] = {}
         self.held_by: dict[int, set[tuple[str, str]]] = {}
@@ -334,7 +334,7 @@ class MemoryLog:
         rows = self._due_inbox(older_than)[:limit]
         for row in rows:
             key = (row.tenant_id, row.inbox_id)
-            self.asked[key] = older_than + timedelta(seconds=ASKED_S)
+            self.inbox_asked[key] = older_than + timedelta(seconds=ASKED_S)
         return rows
 
     def _due_inbox(self, older_than: datetime) -> list[InboxRow]:
@@ -343,7 +343,7 @@ class MemoryLog:
             for key, row in self.inbox.items()
             if row.received_at
             and row.received_at < older_than
-            and self.asked.get(key, older_than - timedelta(1)) < older_than
+            and self.inbox_asked.get(key, older_than - timedelta(1)) < older_than
         ]
 
     async def try_inbox(self, tenant_id: str, inbox_id: str, by: int = 1) -> int:
