@@ -161,7 +161,7 @@ async def test_a_run_is_due_once_and_then_later(log: Log):
     new, _ = await begin(log)
     assert [one.row for one in await log.due_runs(NOW, 10)] == [new]
     assert await log.due_runs(NOW, 10) == []
-    assert [one.wakes for one in await log.due_runs(NOW + timedelta(seconds=31), 10)] == [2]
+    assert [one.wakes for one in await log.due_runs(NOW + timedelta(seconds=34), 10)] == [2]
 
 
 async def test_an_ended_run_leaves_the_open_runs_when_it_is_published(log: Log):

@@ -57,7 +57,7 @@ async def test_what_ran_after_the_copy_is_there_again_and_nothing_happens_twice(
     await world.send("after", f"charge {two}", session_id="s")
     await world.ended("after")
     await world.send("cut", f"charge {hangs}", session_id="t")
-    await world.calls(hangs)
+    await world.acts("cut", hangs)
     numbers = {(await world.log.find_run("default", one)).row.run_no for one in ("after", "cut")}  # pyright: ignore[reportOptionalMemberAccess]
     ops = await world.log.session_ops("default", "s")
     await world.stop(0.5)
@@ -121,7 +121,7 @@ async def test_an_answer_that_the_topics_have_is_taken_and_nobody_is_asked_again
     await world.keep_copy()
     await world.start()
     await world.send("cut", f"charge {hangs}")
-    await world.calls(hangs)
+    await world.acts("cut", hangs)
     command = await world.command("cut")
     await world.stop(0.5)
     await world.answer(command, "charged after all")

@@ -134,11 +134,16 @@ class World:
             return "none.none"
         return (await self.log.read(found.row.run_no))[-1].type.removesuffix(".v1")
 
-    async def calls(self, run_id: str) -> None:
-        """Wait until the tool of a run runs."""
+    async def acts(self, run_id: str, order_id: str) -> None:
+        """Wait until the tool of a run runs, and until what led to it is published."""
         async with asyncio.timeout(20):
-            while not CHARGED[run_id]:  # noqa: ASYNC110
+            while not CHARGED[order_id]:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
+            while True:
+                found = await self.log.find_run("default", run_id)
+                if found is not None and found.published_seq == found.head.seq:
+                    return
+                await asyncio.sleep(0.05)
 
     async def keep_copy(self) -> None:
         """The platform is stopped; the server too, for as long as the copy takes."""
