@@ -135,7 +135,7 @@ async def test_what_declares_nothing_is_never_repeated_by_itself_and_a_person_de
 
 
 async def test_a_call_that_kills_its_worker_three_times_is_found_and_others_go_on(shop: Shop):
-    await shop.outside.send({"target": "agent:kills", "input": "Charge order 1", "run_id": "r"})
+    await shop.outside.send({"target": "agent:kills", "input": "Charge order 1042", "run_id": "r"})
     for life in range(3):
         await shop.until(lambda life=life: len(shop.journal()) == life + 1)
         await shop.until(lambda: shop.fleet.running["tools-0"].poll() is not None)
@@ -144,7 +144,7 @@ async def test_a_call_that_kills_its_worker_three_times_is_found_and_others_go_o
     paused = await shop.result("paused")
     assert paused["requirements"][0]["kind"] == "in_doubt"
     assert len(shop.journal()) == 3
-    await shop.outside.send({"target": "agent:once", "input": "Charge order 2", "run_id": "q"})
+    await shop.outside.send({"target": "agent:once", "input": "Charge order 1043", "run_id": "q"})
     assert (await shop.result("completed"))["run_id"] == "q"
     said = await asyncio.to_thread(_letters, shop.fleet.env)
     assert [(one["reason"], one["run_id"]) for one in said] == [("killed", "r")]
