@@ -26,7 +26,7 @@ test: $(BIN)/.ready ## run all tests (needs nothing but Python)
 	$(BIN)/python -m pytest -q -m "not apache and not weaviate and not live" $(ARGS)
 
 # Contracts and what decides: every branch is tested by unit tests alone.
-DECIDES := agent_run agent_states answers calls draft endings heard kinds memory_run
+DECIDES := acting agent_run agent_states answers calls draft endings heard kinds memory_run
 COVERED := actalog_contracts actalog_core.decider actalog_core.events \
 	$(DECIDES:%=actalog_conductor.%) actalog_memory.core
 

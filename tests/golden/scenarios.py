@@ -7,7 +7,14 @@ from typing import Any
 from actalog_contracts.base import Usage
 from actalog_contracts.calls import CallModel, Command, Outcome, Remember, RunTool, answer
 from actalog_contracts.definitions import AgentDefinition, Limits
-from actalog_contracts.runs import ModelFailed, RememberFailed, StateOp, ToolFailed, ToolInDoubt
+from actalog_contracts.runs import (
+    ModelFailed,
+    RememberFailed,
+    StateOp,
+    ToolFailed,
+    ToolInDoubt,
+    ToolReturned,
+)
 from actalog_llm.prompt.cache import PromptCache
 from tests.integration.conductor.test_held_text import REVIEWED
 from tests.integration.conductor.test_memory_runs import LEARNS
@@ -62,6 +69,18 @@ async def _rejected(world: World) -> None:
     await _resolve(world, "reject", note="too much")
 
 
+async def _done(world: World) -> None:
+    await _resolve(world, "done", result="refunded 4 EUR")
+
+
+async def _not_done(world: World) -> None:
+    await world.bus.drained()
+    assert isinstance(world, Scripted)
+    acted = ToolReturned(call_id="r:t1.0", epoch=3, content="refunded")
+    world.instead["r:t1.0"] = acted  # asked again, it acts
+    await _resolve(world, "not_done")
+
+
 async def _cancelled(world: World) -> None:
     await world.bus.drained()
     await world.send(type="run.cancel.v1", run_id="r", reason="changed my mind", by="ann")
@@ -107,6 +126,12 @@ SCENARIOS: Mapping[str, Scenario] = {
     "model-failed": Scenario(set={"instead": {"r:m1": MODEL_FAILED}}),
     "tool-failed": Scenario(set={"script": {1: ["lookup"]}, "instead": {"r:t1.0": TOOL_FAILED}}),
     "tool-in-doubt": Scenario(set={"script": {1: ["lookup"]}, "instead": {"r:t1.0": IN_DOUBT}}),
+    "doubt-settled-by-a-person": Scenario(
+        set={"script": {1: ["lookup"]}, "instead": {"r:t1.0": IN_DOUBT}}, play=_done
+    ),
+    "doubt-not-acted": Scenario(
+        set={"script": {1: ["lookup"]}, "instead": {"r:t1.0": IN_DOUBT}}, play=_not_done
+    ),
     "turns-used-up": Scenario(
         definition=PLAIN.model_copy(update={"limits": Limits(turns=1)}),
         set={"script": {1: ["lookup"]}},

@@ -60,6 +60,7 @@ async def test_a_broker_that_was_silent_after_the_commit_is_told_all_of_it(world
     assert told == [f"r:{seq}".encode() for seq in range(1, 6)]
 
 
+@pytest.mark.tampers
 async def test_a_run_with_events_of_a_newer_build_waits_for_one(
     world: World, monkeypatch: pytest.MonkeyPatch
 ):

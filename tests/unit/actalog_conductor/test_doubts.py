@@ -194,3 +194,22 @@ def test_a_dead_model_call_ends_the_run_and_one_that_nobody_waits_for_does_not()
     spec.when(Buried("r:m1", "no colour")).then("run.failed")
     spec.when(Buried("r:m9", "no colour")).then_nothing()
     spec.when(Buried(None, "no colour")).then("run.failed")
+
+
+def test_what_comes_late_for_a_call_that_has_its_outcome_is_recorded_beside_it_once():
+    ended = doubted().given(returned(), replied(2, "done"))
+    assert isinstance(ended.now, Finished)
+    late = Late(ToolReturned(call_id="r:t1.0", epoch=1, content="again", duration_ms=7))
+    (settled,) = ended.when(late).then("call.settled").events
+    assert isinstance(settled, CallSettled)
+    assert (settled.outcome, settled.duration_ms) == ("tool.returned.v1", 7)
+    ended.given(late).when(late).then_nothing()
+    ended.when(Late(DOUBT)).then_nothing()
+
+
+def test_a_doubt_about_a_call_that_does_not_run_changes_nothing():
+    state = doubted().now
+    after = agent_run.evolve(state, DOUBT.model_copy(update={"call_id": "r:t9.9"}))
+    assert isinstance(state, Acting)
+    assert isinstance(after, Acting)
+    assert (after.running, after.doubts) == (state.running, {})

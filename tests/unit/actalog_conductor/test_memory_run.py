@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 
 from actalog_conductor import memory_run
 from actalog_conductor.agent_states import Finished, Identity, NotStarted
-from actalog_conductor.heard import Broken, Cancel, Deadline, Heard, StartRun, TimeIs, TurnCame
+from actalog_conductor.heard import (
+    Broken,
+    Buried,
+    Cancel,
+    Deadline,
+    Heard,
+    StartRun,
+    TimeIs,
+    TurnCame,
+)
 from actalog_contracts.base import Error, TextRef, Usage
 from actalog_contracts.calls import CallModel, Remember
 from actalog_contracts.definitions import AgentDefinition
@@ -255,3 +264,13 @@ def test_a_run_has_one_end_and_nothing_but_settled_calls_after_it(
 
 
 ENDS = ("run.completed.v1", "run.failed.v1", "run.cancelled.v1", "run.blocked.v1")
+
+
+def test_a_dead_letter_of_what_is_waited_for_ends_it_typed():
+    state, _ = hear(memory_run.initial(CHILD, BOTH), START)
+    gone = Buried("c:memories1", "KeyError (dead letter of x)")
+    for waits, letter in ((state, gone), (hear(state, needed())[0], replace(gone, call_id="c:m1"))):
+        ended, events = hear(waits, letter)
+        assert isinstance(ended, Finished)
+        assert [event.type for event in events] == ["run.failed.v1"]
+        assert hear(waits, replace(gone, call_id="c:other1"))[1] == []
