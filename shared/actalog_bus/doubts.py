@@ -54,9 +54,10 @@ class Doubts:
         if told_of_changes:
             metadata_changes(consumer, self._doubt)
 
-    async def resume(self, partitions: Collection[TopicPartition]) -> None:
+    async def resume(self, partitions: Collection[TopicPartition]) -> bool:
         """Where these were assigned, begin with the last record before what was committed. A
-        broker that knows of less than it has acknowledged has lost its data.
+        broker that knows of less than it has acknowledged has lost its data. Whether it knows
+        anything of the group.
 
         Raises:
             KafkaError, TimeoutError, IllegalStateError: not now; try again.
@@ -80,6 +81,7 @@ class Doubts:
                 self._consumer.seek(at, offset if stamp is None else stamp.offset)
         if lost:
             self._began_anew(lost)
+        return any(offset >= 0 for offset, _ in told.values())
 
     async def look(self, *, heard: bool) -> None:
         """After each poll; `heard` when it brought records.

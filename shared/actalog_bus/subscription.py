@@ -184,7 +184,9 @@ class Subscription(ConsumerRebalanceListener):
         assert self._consumer is not None
         mine = self._assigned & self._consumer.assignment()
         if not self.listen.broadcast:
-            await doubts.resume(mine)
+            known = await doubts.resume(mine)
+            if self.by_assignment and not known and self.listen.began_anew is not None:
+                self.listen.began_anew()  # what one before us asked went with another broker
         self._assigned.clear()
 
     async def _at_leisure(self, *, behind: bool) -> None:

@@ -1,5 +1,7 @@
 """A folder that a platform keeps its data in, and the command line used with it."""
 
+import asyncio
+import contextlib
 import json
 import os
 import subprocess
@@ -7,6 +9,11 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
+
+import psutil
+
+from actalog.embedded.postgres import EmbeddedPostgres
+from tests.witness import of_database
 
 TASKS = Path(__file__).parents[2] / "actalog/examples/support_desk/tasks.jsonl"
 MODELS = ("OPENAI_", "ANTHROPIC_", "ACTALOG_")
@@ -55,8 +62,39 @@ class Home:
             time.sleep(0.05)
         return process
 
+    @property
+    def data(self) -> Path:
+        """Of the embedded PostgreSQL."""
+        return EmbeddedPostgres(self.folder).data
+
+    def left(self) -> list[str]:
+        """The servers that still run for this home."""
+        found: list[str] = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                told = process.environ().get("ACTALOG_HOME")
+                if told == str(self.folder) and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(" ".join(process.cmdline()))
+        return found
+
     def end(self) -> None:
+        """Whatever was done to it: no process is left, and every run that was made replays."""
         for process in self.processes:
             if process.poll() is None:
                 process.kill()
             process.communicate()
+        until = time.monotonic() + 15
+        while left := self.left():
+            assert time.monotonic() < until, left
+            time.sleep(0.05)
+        if (self.data / "PG_VERSION").exists():
+            loop = asyncio.new_event_loop()
+            loop.run_until_complete(self._replayed())
+            loop.close()
+
+    async def _replayed(self) -> None:
+        server = EmbeddedPostgres(self.folder)
+        try:
+            await of_database(await server.start())
+        finally:
+            await server.stop()

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -43,10 +44,33 @@ def test_a_platform_killed_in_the_middle_leaves_nothing_that_stops_the_next(home
             break
     process.send_signal(signal.SIGKILL)
     process.communicate()
+    began = time.monotonic()
     assert {one["status"] for one in home.work()} == {"completed"}
+    # Turns of sessions that were open wait for no timer: what was asked of the broker that died
+    # is asked again at once.
+    assert time.monotonic() - began < 25
     status, out, _ = home.run("doctor", "--json")  # nothing runs: the database is named by nobody
     assert status == 1
     assert "actalog up" in out
+
+
+def test_a_platform_killed_at_any_moment_of_its_start_leaves_nothing_that_stops_the_next(
+    home: Home,
+):
+    database = home.data.parent
+    for moment in (
+        home.folder / "up.lock", database / "postgres.log", home.data / "PG_VERSION",
+        home.folder / "broker.log", home.data / "postmaster.pid", home.file,
+    ):  # fmt: skip
+        began = time.time()
+        process = home.start("up", "--tasks", str(TASKS))
+        # Some are made at the first start alone: then it is killed when it is ready.
+        while not any(one.exists() and one.stat().st_mtime >= began for one in (moment, home.file)):
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.002)
+        process.kill()
+        process.communicate()
+    assert {one["status"] for one in home.work()} == {"completed"}
 
 
 def test_what_was_accepted_before_the_kill_is_finished_after_it(home: Home, tmp_path: Path):

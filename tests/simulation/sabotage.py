@@ -199,7 +199,8 @@ def attempts_share_an_epoch() -> Sequence[tuple[Any, str, Any]]:
 
 
 def a_wiped_broker_goes_unnoticed() -> Sequence[tuple[Any, str, Any]]:
-    async def trusting(self: Any, partitions: Any) -> None: ...
+    async def trusting(self: Any, partitions: Any) -> bool:
+        return True
 
     def never(self: Any, record: Any) -> bool:
         return False
