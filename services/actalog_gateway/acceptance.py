@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import uuid
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -28,6 +29,8 @@ DEPTH_EVERY_S = 1.0
 PUBLISH_S = 2.0  # the inbox has it: whoever finds no broker in time leaves it to the supervisor
 PUBLISHING_MOST = 1_000
 KEY_LIMIT = 512
+TENANT_SHARE = 0.5  # of the inbox: one tenant's flood leaves room for the others
+TAKING_MOST = 1_000  # requests at once: each holds up to 1 MiB while the database is slow
 
 log = structlog.get_logger()
 
@@ -50,7 +53,8 @@ class Acceptance:
         self.bus, self.log, self.reader = bus, log, Reader(log)
         self.topic = topics.full_name(topics.TASKS, prefix)
         self.inbox_limit = inbox_limit
-        self._depth, self._depth_until = 0, 0.0
+        self._depths: Counter[str] = Counter()
+        self._depth_until, self._taking = 0.0, 0
         self._targets: dict[str, str] = {}
         self._targets_until = 0.0
         self._publishing: set[asyncio.Task[None]] = set()
@@ -82,9 +86,18 @@ class Acceptance:
 
     async def take(self, task: TaskSubmit, *, tenant_id: str, key: str | None = None) -> Accepted:
         """A task that was read."""
-        tenant_id = task.tenant_id or tenant_id
+        if self._taking >= TAKING_MOST:
+            said = f"{self._taking} tasks are being accepted already"
+            raise Problem("overloaded", said, status=503, retry_after_s=1)
+        self._taking += 1
+        try:
+            return await self._take(task, tenant_id=task.tenant_id or tenant_id, key=key)
+        finally:
+            self._taking -= 1
+
+    async def _take(self, task: TaskSubmit, *, tenant_id: str, key: str | None) -> Accepted:
         target = await self.target(task.target)
-        await self.room()
+        await self.room(tenant_id)
         known = task.run_id is not None or key is not None
         run_id = task.run_id or await self._run_id(tenant_id, key)
         told = {} if tenant_id == "default" else {"tenant_id": tenant_id}
@@ -100,6 +113,7 @@ class Acceptance:
         elif not await self._again(tenant_id, task):
             raise Problem("overloaded", "the task is being decided; send it again", status=503,
                           retry_after_s=1)  # fmt: skip
+        self._depths[tenant_id] += 1  # until it is counted again
         return Accepted(run_id, session_id, target)
 
     async def cancel(self, cancel: RunCancel, *, tenant_id: str, session_id: str) -> None:
@@ -147,16 +161,24 @@ class Acceptance:
         bare = {id: f"{kind}:{id}" for kind, id, _, _ in found if ids.count(id) == 1}
         return bare | named
 
-    async def room(self) -> None:
-        """Raises a 503 above the inbox's limit. The depth is sampled about once a second."""
+    async def room(self, tenant_id: str | None = None) -> None:
+        """The depth is sampled about once a second; in between what is accepted here is added.
+
+        Raises:
+            Problem: 503 above the inbox's limit, 429 above a tenant's share of it.
+        """
         now = asyncio.get_running_loop().time()
         if now > self._depth_until:
             self._depth_until = now + DEPTH_EVERY_S
-            self._depth = await self.log.inbox_depth()
-            metrics.INBOX_DEPTH.set(self._depth)
-        if self._depth > self.inbox_limit:
-            said = f"{self._depth} accepted messages wait already; at most {self.inbox_limit} do"
+            self._depths = Counter(await self.log.inbox_depths())
+            metrics.INBOX_DEPTH.set(self._depths.total())
+        if (depth := self._depths.total()) > self.inbox_limit:
+            said = f"{depth} accepted messages wait already; at most {self.inbox_limit} do"
             raise Problem("overloaded", said, status=503, retry_after_s=5)
+        share = int(self.inbox_limit * TENANT_SHARE)
+        if tenant_id is not None and (mine := self._depths[tenant_id]) > share:
+            said = f"{mine} messages of this tenant wait already; at most {share} do"
+            raise Problem("overloaded", said, status=429, retry_after_s=5)
 
     async def _run_id(self, tenant_id: str, key: str | None) -> str:
         """A new one, or the one that an Idempotency-Key stands for in this tenant."""

@@ -16,6 +16,7 @@ from actalog_contracts.definitions import AgentDefinition, ModelChoice
 from actalog_contracts.runs import ModelFailed, ModelReplied
 from actalog_core import genai, metrics
 from actalog_core.canonical import keyed_digest
+from actalog_core.clock import parse_time
 from actalog_core.errors import Undecodable
 from actalog_core.settings import Settings
 from actalog_llm import outcomes, wire
@@ -83,6 +84,9 @@ class LlmHandlers:
     async def _call(
         self, command: CallModel, claim: Claim, begun: list[ModelCall]
     ) -> ModelReplied | ModelFailed:
+        if self.patience.clock() >= parse_time(command.deadline):  # it has waited in a topic
+            told = Failure("timeout", "the run's deadline had passed before the model was asked")
+            return outcomes.failed(command, told, epoch=claim.epoch)
         prompt = await self.prompts.prompt(command)
         definition = await self.prompts.definition(command.definition)
         choice = definition.model

@@ -106,7 +106,7 @@ class Attempt:
         left_s = (parse_time(self.command.deadline) - now).total_seconds()
         timeout_s = min(self.command.timeout_ms / 1000, left_s)
         if timeout_s <= 0:
-            return Ran("timeout")
+            return Ran("late")
         return await self.runner.run(
             function, kwargs, timeout_s=timeout_s, limit=self.command.output_limit,
             cancel=self.cancel,
@@ -128,6 +128,9 @@ class Attempt:
                     f"{self.command.name} did not end within its {self.command.timeout_ms} ms"
                     " or the run's deadline; it may have acted."
                 )
+                return self._failed(claim, "timeout", said, took_ms)
+            case "late":
+                said = f"{self.command.name} was not begun: the run's deadline has passed."
                 return self._failed(claim, "timeout", said, took_ms)
             case "cancelled":
                 said = f"{self.command.name} was cancelled because its run has ended."

@@ -18,12 +18,12 @@ log = structlog.get_logger()
 # After its deadline an async callable is cancelled, and given so long to put things in order.
 GRACE_S = 1.0
 
-How = Literal["returned", "raised", "timeout", "cancelled"]
+How = Literal["returned", "raised", "timeout", "cancelled", "late"]
 
 
 @dataclass(frozen=True)
 class Ran:
-    """How it went. `text` when it returned, `error` when it raised."""
+    """How it went. `text` when it returned, `error` when it raised; `late`: it was not begun."""
 
     how: How
     text: str = ""

@@ -22,6 +22,7 @@ Partition = tuple[str, int]
 Bury = Callable[[Record, Fault], Awaitable[None]]
 
 log = structlog.get_logger()
+BUFFER_BYTES = 64 * 1_048_576  # beside it lies what one poll has fetched
 SPAN = 20_000  # finished offsets remembered behind one that takes long, per partition
 
 
@@ -31,7 +32,8 @@ def _nothing() -> None: ...
 class Dispatcher:
     """One subscription's lanes. Must be used from one event loop.
 
-    `limit` records are heard at once; about `buffer` are held, split evenly between partitions,
+    `limit` records are heard at once; about `buffer` of them or `buffer_bytes` are held, split
+    evenly between partitions,
     so that one hot lane fills its own partition's share and no other.
     """
 
@@ -43,12 +45,14 @@ class Dispatcher:
         bury: Bury,
         limit: int = 256,
         buffer: int = 4_096,
+        buffer_bytes: int = BUFFER_BYTES,
         tries: int = 3,
         backoff: Backoff | None = None,
         progress: Callable[[], None] = _nothing,
     ) -> None:
         self._hear, self._lane, self._bury = hear, lane, bury
         self._limit, self._buffer, self._tries = limit, buffer, tries
+        self._buffer_bytes = buffer_bytes
         self._backoff = backoff or Backoff()
         self._progress = progress
         self._shares: dict[Partition, Share] = {}
@@ -74,6 +78,7 @@ class Dispatcher:
         share.mark.take(record.offset, record.timestamp_ms)
         share.took(record)
         share.unheard += 1
+        share.held_bytes += len(record.value or b"")
         name = self._lane_of(record)
         hearing = Hearing(record, share, self._progress, fault=fault)
         if name in self._lanes:
@@ -156,12 +161,16 @@ class Dispatcher:
 
     def paused(self) -> set[Partition]:
         """Partitions that must not be fetched now: from their full share until half of it."""
-        most = max(1, self._buffer // max(1, len(self._shares)))
+        parts = max(1, len(self._shares))
+        most, most_bytes = max(1, self._buffer // parts), self._buffer_bytes // parts
         self._paused &= self._shares.keys()
         for partition, share in self._shares.items():
-            if share.unheard >= most or share.mark.span >= SPAN:
+            filled = max(
+                share.unheard / most, share.held_bytes / most_bytes, share.mark.span / SPAN
+            )
+            if filled >= 1:
                 self._paused.add(partition)
-            elif share.unheard <= most // 2 and share.mark.span <= SPAN // 2:
+            elif filled <= 0.5:
                 self._paused.discard(partition)
         return set(self._paused)
 
@@ -235,6 +244,7 @@ class Dispatcher:
         else:
             del self._lanes[name]
         hearing.share.unheard -= 1
+        hearing.share.held_bytes -= len(hearing.record.value or b"")
         hearing.settle()
         self._progress()
 

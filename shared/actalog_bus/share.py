@@ -18,6 +18,7 @@ class Share:
 
     mark: Watermark = field(default_factory=Watermark)
     unheard: int = 0
+    held_bytes: int = 0
     committed: int | None = None
     lost: bool = False
     last: Stamp | None = None

@@ -1,5 +1,6 @@
 """The run log and the effect ledger in memory: the same laws, nothing kept."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -355,6 +356,9 @@ class MemoryLog:
 
     async def inbox_depth(self) -> int:
         return len(self.inbox)
+
+    async def inbox_depths(self) -> Mapping[str, int]:
+        return Counter(tenant_id for tenant_id, _ in self.inbox)
 
     async def put_tombstone(self, tombstone: Tombstone) -> None:
         self.tombstones.setdefault((tombstone.tenant_id, tombstone.run_id), tombstone)

@@ -338,6 +338,11 @@ class PostgresLog(Watching):
         return await self.pool.fetchval("select count(*) from inbox")
 
     @reaching
+    async def inbox_depths(self) -> Mapping[str, int]:
+        rows = await self.pool.fetch("select tenant_id, count(*) as n from inbox group by 1")
+        return {row["tenant_id"]: row["n"] for row in rows}
+
+    @reaching
     async def put_tombstone(self, tombstone: Tombstone) -> None:
         await self.pool.execute(
             "insert into tombstones (tenant_id, run_id, reason, by) values ($1, $2, $3, $4)"

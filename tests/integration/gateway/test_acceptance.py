@@ -5,7 +5,9 @@ import json
 from typing import Any
 
 import pytest
+from httpx import Response
 
+from actalog_log.ports import InboxRow
 from tests.integration.gateway.world import DeafBus, World, called, paused, reply, until
 
 TASK = {"target": "agent:a", "input": "hello"}
@@ -119,6 +121,48 @@ async def test_a_full_inbox_asks_to_come_back_later(world: World):
         assert (full.status_code, full.headers["retry-after"]) == (503, "5")
         assert (await http.get("/health/ready")).status_code == 503
         assert (await http.get("/health/live")).status_code == 200
+
+
+async def test_one_tenants_flood_leaves_room_for_the_others(world: World):
+    async with world.gateway(inbox_limit=20) as (http, service):
+
+        async def post(tenant: str) -> Response:
+            return await http.post("/v1/tasks", json=TASK, params={"tenant_id": tenant})
+
+        flood = [(await post("loud")).status_code for _ in range(15)]
+        # Also between two counts of the inbox: what was accepted here is added.
+        assert flood == [202] * 11 + [429] * 4
+        refused = await post("loud")
+        assert (refused.json()["error"]["code"], refused.headers["retry-after"]) == (
+            "overloaded", "5",
+        )  # fmt: skip
+        assert refused.json()["error"]["retryable"] is True
+        assert [(await post("quiet")).status_code for _ in range(5)] == [202] * 5
+        service.parts[1]._depth_until = 0.0  # type: ignore[attr-defined]
+        assert (await post("loud")).status_code == 429
+        assert (await post("quiet")).status_code == 202
+        assert (await http.get("/health/ready")).status_code == 200
+
+
+async def test_a_slow_database_does_not_gather_requests_without_end(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("actalog_gateway.acceptance.TAKING_MOST", 5)
+    going, put = asyncio.Event(), world.log.put_inbox
+
+    async def slow(row: InboxRow) -> bool:
+        await going.wait()
+        return await put(row)
+
+    monkeypatch.setattr(world.log, "put_inbox", slow)
+    async with world.gateway() as (http, _):
+        waiting = [asyncio.create_task(http.post("/v1/tasks", json=TASK)) for _ in range(5)]
+        await asyncio.sleep(0.3)
+        refused = await http.post("/v1/tasks", json=TASK)
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+        going.set()
+        assert [(await one).status_code for one in waiting] == [202] * 5
+        assert (await http.post("/v1/tasks", json=TASK)).status_code == 202
 
 
 async def test_a_cancel_is_accepted_also_for_a_run_nobody_knows(world: World):

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from actalog_contracts.definitions import AgentDefinition, LengthCheck, ModelChoice
 from actalog_contracts.runs import ModelFailed, ModelReplied
 from actalog_core.canonical import keyed_digest
+from actalog_core.clock import rfc3339
 from actalog_testing.scripted import Fault, Reply, ToolUse
 from tests.integration.llm.world import SUPPORT, World
 
@@ -265,3 +267,13 @@ async def test_a_broken_command_is_a_dead_letter(world: World):
     await world.bus.publish("actalog.llm.commands", value=b"{", key=b"r")
     await world.bus.drained()
     assert len(world.bus.records("actalog.llm.commands.dlq")) == 1
+
+
+async def test_a_model_is_not_asked_for_a_run_whose_deadline_has_passed(world: World):
+    await world.start()
+    await world.begin()
+    world.runs["r"].deadline = rfc3339(datetime.now(UTC) - timedelta(seconds=1))
+    told = await world.ask()
+    assert isinstance(told, ModelFailed)
+    assert (told.kind, told.attempts, told.usage.model_calls) == ("timeout", (), 0)
+    assert world.server.count == 0

@@ -121,7 +121,9 @@ async def test_the_run_s_deadline_ends_a_callable_too(world: World):
     soon = rfc3339(datetime.now(UTC) + timedelta(milliseconds=20))
     assert (await world.failed("hangs", deadline=soon)).kind == "timeout"
     past = rfc3339(datetime.now(UTC) - timedelta(seconds=1))
-    assert (await world.failed("hangs", deadline=past, call_id="2")).kind == "timeout"
+    late = await world.failed("hangs", deadline=past, call_id="2")
+    assert late.kind == "timeout"
+    assert "was not begun" in late.message
 
 
 async def test_a_thread_that_overruns_is_told_as_timed_out_and_its_slot_goes_to_others(

@@ -321,3 +321,46 @@ async def test_what_is_fetched_again_is_known_and_a_log_that_began_anew_is_heard
     # A partition that went to somebody else is nobody's doubt any more.
     mine.keep(())
     assert mine.began_anew() == set()
+
+
+async def test_large_records_fill_a_partition_by_their_bytes() -> None:
+    """A poller that fetches for ever, and hearers that never end: what is held stays bounded."""
+    block, bound, one_poll = b"x" * 100_000, 4_000_000, 10
+
+    async def hear(_: Delivery) -> None:
+        await asyncio.Event().wait()
+
+    async def bury(_: Record, __: Fault) -> None: ...
+
+    made = Dispatcher(hear=hear, lane=by_key, bury=bury, limit=4, buffer_bytes=bound)
+    offsets = {0: 0, 1: 0}
+    for _ in range(500):
+        for partition in (0, 1):
+            if ("t", partition) in made.paused():
+                continue
+            for _ in range(one_poll):
+                at = offsets[partition]
+                made.take(Record("t", partition, at, 0, str(at % 7).encode(), block, ()))
+                offsets[partition] += 1
+        await asyncio.sleep(0)
+    held = sum(offsets.values()) * len(block)
+    assert bound <= held <= bound + 2 * one_poll * len(block)
+    await made.drain(0)
+
+
+async def test_a_flood_of_one_session_lets_the_others_through() -> None:
+    heard: list[str] = []
+
+    async def hear(delivery: Delivery) -> None:
+        await asyncio.sleep(0)
+        heard.append(by_key(delivery.record))
+
+    made = dispatcher(hear, limit=4)
+    for offset in range(500):
+        made.take(record(offset, key="flood"))
+    for offset in range(500, 520):
+        made.take(record(offset, key=f"s{offset}"))
+    await until(lambda: made.idle)
+    last = max(at for at, key in enumerate(heard) if key != "flood")
+    assert last < 60
+    assert heard.count("flood") == 500
