@@ -24,6 +24,8 @@ _PROBLEM: dict[str, Any] = {
 ERRORS: dict[int | str, dict[str, Any]] = {
     "4XX": {"description": "Refused: what is wrong, and in which field.",
             "content": {"application/json": {"schema": _PROBLEM}}},
+    "429": {"description": "Too much of this tenant waits; `Retry-After` says how long.",
+            "content": {"application/json": {"schema": _PROBLEM}}},
     "503": {"description": "Too much waits, or the database is away; `Retry-After` says how long.",
             "content": {"application/json": {"schema": _PROBLEM}}},
 }  # fmt: skip
