@@ -36,6 +36,7 @@ class Command(Message):
     call_id: CallId
     definition: Digest
     deadline: str
+    priority: int | None = None  # its task's, where that is not 0
 
 
 class CheckText(Command):

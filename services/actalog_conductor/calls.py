@@ -98,4 +98,5 @@ def _about(facts: Facts, call_id: str) -> dict[str, Any]:
         "tenant_id": facts.run.tenant_id, "run_no": facts.run.run_no, "run_id": facts.run.run_id,
         "session_id": facts.run.session_id, "user_id": facts.run.user_id, "call_id": call_id,
         "definition": facts.accepted.definition, "deadline": facts.accepted.deadline,
+        "priority": facts.accepted.priority or None,
     }  # fmt: skip

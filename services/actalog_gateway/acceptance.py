@@ -12,6 +12,7 @@ import structlog
 
 from actalog_bus.envelope import headers
 from actalog_bus.ports import Bus
+from actalog_bus.ready import PRIORITY
 from actalog_contracts import topics
 from actalog_contracts.base import FromOutside
 from actalog_contracts.border import BadInput, decode
@@ -235,7 +236,8 @@ class Acceptance:
         told = headers(
             type=row.headers["ce_type"], id=row.inbox_id, tenant_id=row.tenant_id,
             service="gateway", traceparent=row.headers.get("traceparent"),
-            extra={INBOX_ID: row.inbox_id},
+            extra={name: said for name, said in row.headers.items() if name == PRIORITY}
+            | {INBOX_ID: row.inbox_id},
         )  # fmt: skip
         async with asyncio.timeout(PUBLISH_S):
             await self.bus.publish(
@@ -268,6 +270,8 @@ def _row(tenant_id: str, inbox_id: str, message: FromOutside) -> InboxRow:
     content = orjson.loads(body)
     kind = content.setdefault("type", type(message).model_fields["type"].default)
     told = {"ce_type": str(kind)}
+    if isinstance(message, TaskSubmit) and message.priority:
+        told[PRIORITY] = str(message.priority)
     if trace := tracing.inject():
         told["traceparent"] = trace
     return InboxRow(tenant_id, inbox_id, orjson.dumps(content), headers=told)

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 import structlog
 
 from actalog_bus.ports import Fault, Hear, Lane, Reason, Record
+from actalog_bus.ready import Ready, priority_of
 from actalog_bus.retry import Backoff
 from actalog_bus.share import Hearing, Share
 from actalog_bus.watermark import Stamp
@@ -57,7 +58,7 @@ class Dispatcher:
         self._progress = progress
         self._shares: dict[Partition, Share] = {}
         self._lanes: dict[str, deque[Hearing]] = {}
-        self._ready: deque[str] = deque()
+        self._ready = Ready()
         self._workers: set[asyncio.Task[None]] = set()
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._paused: set[Partition] = set()
@@ -207,7 +208,7 @@ class Dispatcher:
 
     def _make_ready(self, name: str) -> None:
         self._timers.pop(name, None)
-        self._ready.append(name)
+        self._ready.append(name, priority_of(self._lanes[name][0].record))
         if not self._closing and len(self._workers) < self._limit:
             worker = asyncio.create_task(self._work())
             self._workers.add(worker)
@@ -234,13 +235,13 @@ class Dispatcher:
             loop = asyncio.get_running_loop()
             self._timers[name] = loop.call_later(delay_s, self._make_ready, name)
         else:
-            self._ready.append(name)
+            self._ready.append(name, priority_of(self._lanes[name][0].record))
 
     def _done(self, name: str, hearing: Hearing) -> None:
         lane = self._lanes[name]
         lane.popleft()
         if lane:
-            self._ready.append(name)
+            self._ready.append(name, priority_of(self._lanes[name][0].record))
         else:
             del self._lanes[name]
         hearing.share.unheard -= 1

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from actalog_bus.ports import Bus, Headers, Outgoing, Record
+from actalog_bus.ready import PRIORITY
 from actalog_contracts import topics
 from actalog_contracts.base import Message
 from actalog_contracts.calls import AnyReply, Command
@@ -81,6 +82,7 @@ class Postman:
             headers=headers(
                 type=getattr(command, "type"), id=message_id, tenant_id=command.tenant_id,  # noqa: B009
                 run_id=command.run_id, traceparent=traceparent, service=self.service,
+                extra={PRIORITY: str(command.priority)} if command.priority else None,
             ),
         )  # fmt: skip
 

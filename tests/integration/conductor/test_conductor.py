@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from actalog_bus.memory import MemoryBroker
+from actalog_bus.ready import PRIORITY
 from actalog_contracts.calls import CallModel, RunTool, answer
 from actalog_contracts.tasks import PublishedEvent
 from actalog_log.ports import ledger_key
@@ -200,3 +201,15 @@ async def test_a_task_without_id_is_one_run_however_often_it_is_delivered(world:
     world.bus.redeliver("actalog.conductor")
     await world.bus.drained()
     assert len(await world.log.list_runs("default")) == 1
+
+
+async def test_a_tasks_priority_goes_with_its_commands(world: World):
+    await world.start()
+    await world.task("urgent", priority=5)
+    await world.task("usual")
+    await world.bus.drained()
+    told = {
+        (one.header("ce_subject") or b"").decode(): one.header(PRIORITY)
+        for one in world.bus.records("actalog.llm.commands")
+    }
+    assert told == {"urgent": b"5", "usual": None}

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from httpx import Response
 
+from actalog_bus.ready import PRIORITY
 from actalog_log.ports import InboxRow
 from tests.integration.gateway.world import DeafBus, World, called, paused, reply, until
 
@@ -24,6 +25,15 @@ async def test_a_task_is_in_the_inbox_and_on_the_topic(world: World):
         assert world.tasks()[0]["run_id"] == told["run_id"]
         waiting = await http.get(answer.headers["location"])
         assert waiting.json()["status"] == "accepted"
+
+
+async def test_a_priority_is_known_before_the_task_is_read(world: World):
+    async with world.gateway() as (http, _):
+        for number in (0, 7):
+            await http.post("/v1/tasks", json={**TASK, "run_id": f"p{number}", "priority": number})
+        await until(lambda: len(world.tasks()) == 2)
+    told = {one.header(PRIORITY) for one in world.bus.records("actalog.tasks")}
+    assert told == {None, b"7"}
 
 
 async def test_kafka_down_is_no_reason_to_refuse(world: World):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from actalog_bus.dead import Fault, dead_letter
 from actalog_bus.dispatch import Dispatcher
 from actalog_bus.ports import Delivery, Hear, Record
+from actalog_bus.ready import PRIORITY, priority_of
 from actalog_bus.retry import Backoff
 from actalog_core.errors import Permanent, Transient
 
@@ -364,3 +365,32 @@ async def test_a_flood_of_one_session_lets_the_others_through() -> None:
     last = max(at for at, key in enumerate(heard) if key != "flood")
     assert last < 60
     assert heard.count("flood") == 500
+
+
+def of(level: object, offset: int) -> Record:
+    headers = () if level == 0 else ((PRIORITY, str(level).encode()),)
+    return Record("t", 0, offset, 0, f"k{offset}".encode(), str(level).encode(), headers)
+
+
+async def test_where_more_waits_than_may_be_heard_the_higher_goes_first() -> None:
+    heard: list[str] = []
+
+    async def hear(delivery: Delivery) -> None:
+        await asyncio.sleep(0)
+        heard.append((delivery.record.value or b"").decode())
+
+    made = dispatcher(hear, limit=2)
+    levels = [0] * 40 + [5] * 40 + [-1] * 40
+    for offset, level in enumerate(levels):
+        made.take(of(level, offset))
+    await until(lambda: made.idle)
+    assert sorted(map(int, heard)) == sorted(levels)
+    middle = {level: [at for at, told in enumerate(heard) if told == level] for level in set(heard)}
+    mean = {level: sum(places) / len(places) for level, places in middle.items()}
+    assert mean["5"] < mean["0"] < mean["-1"]
+    assert middle["-1"][0] < middle["5"][-1]  # and yet nobody waits for all others
+    assert middle["0"][-1] > middle["5"][-1]
+
+
+def test_nonsense_is_no_priority() -> None:
+    assert [priority_of(of(said, 1)) for said in ("x", "", 1.5, 99, -99, 3)] == [0, 0, 0, 9, -9, 3]
