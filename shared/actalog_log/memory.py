@@ -1,6 +1,5 @@
 """The run log and the effect ledger in memory: the same laws, nothing kept."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -8,14 +7,14 @@ from datetime import datetime, timedelta
 from actalog_core.clock import Clock, system_clock
 from actalog_core.errors import RunExists, SequenceTaken, TurnTaken
 from actalog_log import chain
-from actalog_log.memory_calls import ASKED_S, MemoryCalls
+from actalog_log.memory_beside import MemoryBeside
+from actalog_log.memory_calls import MemoryCalls
 from actalog_log.ports import (
     Append,
     Decision,
     FoundRun,
     Head,
     Held,
-    InboxRow,
     Looming,
     Opening,
     OpenRun,
@@ -24,7 +23,6 @@ from actalog_log.ports import (
     SessionOp,
     Standing,
     StoredEvent,
-    Tombstone,
 )
 
 HOLDS_TURN = ("active", "waiting")
@@ -39,26 +37,17 @@ class _Open:
     wakes: int = 0
 
 
-class MemoryLog:
+class MemoryLog(MemoryBeside):
     """RunLog in dictionaries. Nothing awaits inside, so each call is a transaction."""
 
     def __init__(self, *, clock: Clock = system_clock) -> None:
-        self.clock = clock
+        super().__init__(clock)
         self.runs: dict[int, RunRow] = {}
         self.ids: dict[tuple[str, str], int] = {}
         self.turns: dict[tuple[str, str], dict[int, int]] = {}
         self.events: dict[int, list[StoredEvent]] = {}
         self.open: dict[int, _Open] = {}
-        self.inbox: dict[tuple[str, str], InboxRow] = {}
-        self.tries: dict[tuple[str, str], int] = {}
-        self.inbox_asked: dict[tuple[str, str], datetime] = {}
-        self.tombstones: dict[tuple[str, str], Tombstone] = {}
-        self.held: dict[tuple[str, str], str] = {}
-        self.held_by: dict[int, set[tuple[str, str]]] = {}
         self.ops: dict[tuple[str, str], dict[int, SessionOp]] = {}
-        self.definitions: dict[str, tuple[str, str, bytes]] = {}
-        self.current: dict[tuple[str, str], str] = {}
-        self.blobs: dict[tuple[str, str], tuple[str, bytes]] = {}
         self.calls = MemoryCalls(self)
         self.position = 0
         self.heard: dict[tuple[str, str, int], int] = {}
@@ -316,93 +305,6 @@ class MemoryLog:
     async def keep_ranges_ahead(self) -> int:
         return 0
 
-    # --- inbox, tombstones, held text
-
-    async def put_inbox(self, row: InboxRow) -> bool:
-        key = (row.tenant_id, row.inbox_id)
-        if key in self.inbox:
-            return False
-        self.inbox[key] = replace(row, received_at=self.clock())
-        return True
-
-    async def get_inbox(self, tenant_id: str, inbox_id: str) -> InboxRow | None:
-        return self.inbox.get((tenant_id, inbox_id))
-
-    async def drop_inbox(self, tenant_id: str, inbox_id: str) -> None:
-        self.inbox.pop((tenant_id, inbox_id), None)
-
-    async def due_inbox(self, older_than: datetime, limit: int) -> Sequence[InboxRow]:
-        rows = self._due_inbox(older_than)[:limit]
-        for row in rows:
-            key = (row.tenant_id, row.inbox_id)
-            self.inbox_asked[key] = older_than + timedelta(seconds=ASKED_S)
-        return rows
-
-    def _due_inbox(self, older_than: datetime) -> list[InboxRow]:
-        return [
-            row
-            for key, row in self.inbox.items()
-            if row.received_at
-            and row.received_at < older_than
-            and self.inbox_asked.get(key, older_than - timedelta(1)) < older_than
-        ]
-
-    async def try_inbox(self, tenant_id: str, inbox_id: str, by: int = 1) -> int:
-        key = (tenant_id, inbox_id)
-        if key not in self.inbox:
-            return 0
-        self.tries[key] = self.tries.get(key, 0) + by
-        return self.tries[key]
-
-    async def inbox_depth(self) -> int:
-        return len(self.inbox)
-
-    async def inbox_depths(self) -> Mapping[str, int]:
-        return Counter(tenant_id for tenant_id, _ in self.inbox)
-
-    async def put_tombstone(self, tombstone: Tombstone) -> None:
-        self.tombstones.setdefault((tombstone.tenant_id, tombstone.run_id), tombstone)
-
-    async def get_tombstone(self, tenant_id: str, run_id: str) -> Tombstone | None:
-        return self.tombstones.get((tenant_id, run_id))
-
-    async def get_held(self, tenant_id: str, held_id: str) -> str | None:
-        return self.held.get((tenant_id, held_id))
-
     async def put_held(self, held: Held) -> None:
         if held.run_no in self.open:
             self._hold(held)
-
-    def _hold(self, held: Held) -> None:
-        key = (held.tenant_id, held.held_id)
-        self.held.setdefault(key, held.text)
-        self.held_by.setdefault(held.run_no, set()).add(key)
-
-    # --- definitions and blobs
-
-    async def put_definition(self, digest: str, kind: str, id: str, body: bytes) -> bool:
-        self.definitions.setdefault(digest, (kind, id, body))
-        changed = self.current.get((kind, id)) != digest
-        self.current[kind, id] = digest
-        return changed
-
-    async def get_definition(self, digest: str) -> bytes | None:
-        found = self.definitions.get(digest)
-        return found[2] if found else None
-
-    async def current_definition(self, kind: str, id: str) -> tuple[str, bytes] | None:
-        digest = self.current.get((kind, id))
-        return None if digest is None else (digest, self.definitions[digest][2])
-
-    async def current_definitions(self) -> Sequence[tuple[str, str, str, bytes]]:
-        every = sorted(self.current.items())
-        return [(kind, id, digest, self.definitions[digest][2]) for (kind, id), digest in every]
-
-    async def put_blob(self, tenant_id: str, blob_id: str, media_type: str, data: bytes) -> None:
-        self.blobs.setdefault((tenant_id, blob_id), (media_type, data))
-
-    async def get_blob(self, tenant_id: str, blob_id: str) -> tuple[str, bytes] | None:
-        return self.blobs.get((tenant_id, blob_id))
-
-    async def installation_key(self) -> bytes:
-        return b"a log in memory is kept by nobody"

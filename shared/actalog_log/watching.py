@@ -135,10 +135,12 @@ class Watching:
 
     @reaching
     async def wake_all(self, at: datetime) -> int:
+        # In the order in which all take these rows; what somebody holds just now is waited for,
+        # because nobody else would wake it.
         said = await self.pool.execute(
             "update open_runs o set wake_at = $1 from (select run_no from open_runs"
             " where standing <> 'lost' and (wake_at is null or wake_at > $1)"
-            " for update skip locked) k"
+            " order by run_no for update) k"
             " where o.run_no = k.run_no", at,
         )  # fmt: skip
         return int(said.rpartition(" ")[2])
