@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from actalog.recovery import recovering, restoring
 from actalog.recovery.noticing import DatabaseWasRestored, all_as_known
 from actalog.recovery.recovering import AnotherDatabase
 from actalog_bus.offsets import GroupIsAlive
@@ -202,3 +203,38 @@ async def test_nothing_is_recovered_while_services_hear(world: World):
         await world.recover()
     await world.stop()
     assert await world.recover() is not None
+
+
+@pytest.mark.parametrize("dies_at", ["bring_back", "close_lost", "commit"])
+async def test_a_recovery_that_was_cut_off_is_begun_again(
+    world: World, monkeypatch: pytest.MonkeyPatch, dies_at: str
+):
+    await world.start()
+    await world.send("before", "hello")
+    await world.ended("before")
+    await world.stop()
+    await world.keep_copy()
+    await world.start()
+    await world.send("after", "hello")
+    await world.ended("after")
+    await world.stop()
+    await world.put_back()
+    asked = 0
+
+    async def dies(*_: object) -> None:
+        nonlocal asked
+        asked += 1
+        if dies_at != "commit" or asked == 2:  # the first only asks whether anybody hears
+            raise ConnectionResetError
+
+    with monkeypatch.context() as patched:
+        where = recovering if dies_at == "commit" else restoring
+        patched.setattr(where, dies_at, dies)
+        with pytest.raises(ConnectionResetError):
+            await world.recover()
+    await refused(world)
+    assert await world.recover() is not None
+    await as_known(world)
+    await world.start()
+    await world.send("later", "hello")
+    assert set((await world.ended("before", "after", "later")).values()) == {"run.completed"}
