@@ -7,7 +7,7 @@ ARGS ?=
 TASKS := actalog/examples/support_desk/tasks.jsonl
 
 .DEFAULT_GOAL := help
-.PHONY: help run test simulate sabotage coverage test-kafka test-weaviate check fix contracts bench up down clean lock
+.PHONY: help run test test-kills simulate sabotage coverage test-kafka test-weaviate check fix contracts bench up down clean lock
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -23,7 +23,10 @@ run: $(BIN)/.ready ## the whole platform on the example's tasks; ARGS="--exit" e
 	$(BIN)/actalog up --tasks $(TASKS) $(ARGS)
 
 test: $(BIN)/.ready ## run all tests (needs nothing but Python)
-	$(BIN)/python -m pytest -q -m "not apache and not weaviate and not live" $(ARGS)
+	$(BIN)/python -m pytest -q -m "not apache and not kills and not weaviate and not live" $(ARGS)
+
+test-kills: $(BIN)/.ready ## processes killed in the middle of their work
+	$(BIN)/python -m pytest -q -m "kills and not apache" $(ARGS)
 
 # Contracts and what decides: every branch is tested by unit tests alone.
 DECIDES := acting agent_run agent_states answers calls draft endings heard kinds memory_run

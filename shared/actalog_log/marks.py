@@ -20,7 +20,7 @@ _MARK = """
 # Migrated while it had runs already: it never wrote marks, and is not older for that.
 _YOUNG = """
     select exists (select from runs where accepted_at < (
-        select applied_at from migrations where name = '0004_marks.sql'))
+        select applied_at from migrations where name = '0005_marks.sql'))
 """
 
 

@@ -54,6 +54,7 @@ def test_a_platform_killed_in_the_middle_leaves_nothing_that_stops_the_next(home
     assert "actalog up" in out
 
 
+@pytest.mark.kills
 def test_a_platform_killed_at_any_moment_of_its_start_leaves_nothing_that_stops_the_next(
     home: Home,
 ):

@@ -17,7 +17,9 @@ from actalog_testing.scripted import ScriptedServer
 from tests.acceptance.outside import Outside
 from tests.acceptance.processes import Fleet, run
 
-pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.timeout(180)]
+pytestmark = [
+    pytest.mark.kafka, pytest.mark.postgres, pytest.mark.kills, pytest.mark.timeout(180),
+]  # fmt: skip
 
 
 @dataclass
@@ -139,8 +141,8 @@ async def test_a_call_that_kills_its_worker_three_times_is_found_and_others_go_o
     for life in range(3):
         await shop.until(lambda life=life: len(shop.journal()) == life + 1)
         await shop.until(lambda: shop.fleet.running["tools-0"].poll() is not None)
-        shop.fleet.spawn("tools")
-        await shop.fleet.ready("tools-0")
+        shop.fleet.spawn("tools")  # it may have died again before it is seen to be ready
+    await shop.fleet.ready("tools-0")  # the fourth lives on
     paused = await shop.result("paused")
     assert paused["requirements"][0]["kind"] == "in_doubt"
     assert len(shop.journal()) == 3
