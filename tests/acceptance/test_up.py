@@ -36,6 +36,7 @@ def test_every_task_of_the_example_completes_the_second_time_as_well_as_the_firs
         assert not home.file.exists()
 
 
+@pytest.mark.kills
 def test_a_platform_killed_in_the_middle_leaves_nothing_that_stops_the_next(home: Home):
     process = home.start("up", "--tasks", str(TASKS))
     assert process.stdout is not None
@@ -74,6 +75,7 @@ def test_a_platform_killed_at_any_moment_of_its_start_leaves_nothing_that_stops_
     assert {one["status"] for one in home.work()} == {"completed"}
 
 
+@pytest.mark.kills
 def test_what_was_accepted_before_the_kill_is_finished_after_it(home: Home, tmp_path: Path):
     tasks = tmp_path / "tasks.jsonl"
     told = [

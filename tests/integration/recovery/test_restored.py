@@ -13,7 +13,7 @@ from actalog_bus.offsets import GroupIsAlive
 from actalog_log.database import connect
 from tests.integration.recovery.world import CHARGED, World
 
-pytestmark = [pytest.mark.postgres, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.postgres, pytest.mark.kills, pytest.mark.timeout(150)]
 
 
 @pytest.fixture(params=["embedded", pytest.param("apache", marks=pytest.mark.apache)])
