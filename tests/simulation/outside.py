@@ -6,6 +6,7 @@ Both keep count of what really happened, whatever the platform believes.
 import asyncio
 import json
 import random
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -48,6 +49,7 @@ class Outside:
     by_key: dict[str, str] = field(default_factory=dict[str, str])
     asked: dict[tuple[str, int], int] = field(default_factory=dict[tuple[str, int], int])
     remembered: int = 0
+    on_its_way: Counter[str] = field(default_factory=Counter[str])  # requests, by token
 
     async def act(self, tool: str, token: str, key: str | None = None) -> str:
         """Send a request that changes something; it arrives although its sender dies."""
@@ -57,6 +59,7 @@ class Outside:
         if self.hook("tool.begin", owner, tool) == "slow":
             delay_s += 2 + self.dice.random() * 8
         context = self.loop.within(self.loop.world)
+        self.on_its_way[token] += 1
         self.loop.call_later(
             delay_s, lambda: self._acted(owner, tool, token, key, arrived), context=context
         )
@@ -68,6 +71,7 @@ class Outside:
         self, owner: Process, tool: str, token: str, key: str | None,
         arrived: "asyncio.Future[str]",
     ) -> None:  # fmt: skip
+        self.on_its_way[token] -= 1
         if key is None or key not in self.by_key:
             self.effects.append(Effect(tool, token, key, self.loop.now))
             if key is not None:
@@ -76,6 +80,14 @@ class Outside:
             owner.kill()
         elif not arrived.done():
             arrived.set_result(f"{tool} {token}")
+
+    def tokens(self) -> set[str]:
+        """Of all that happened or is on its way."""
+        return {one.token for one in self.effects} | set(self.on_its_way)
+
+    def knows(self, token: str) -> bool:
+        """Whether it has happened or will: who asks there is told of what is on its way, too."""
+        return self.on_its_way[token] > 0 or any(one.token == token for one in self.effects)
 
     def effects_of(self, token: str) -> int:
         return sum(one.token == token for one in self.effects)

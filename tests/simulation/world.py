@@ -250,12 +250,16 @@ class World:
         return list(found.items())
 
     def has_acted(self, run_id: str, call_id: str) -> bool:
-        """Whether the outside has seen what the call does: what a person looks up."""
+        """Whether the outside knows of what the call does: what a person looks up. Who said "not
+        done" while the request was still on its way would cause the second effect themselves."""
         run_no = self.database.log.ids.get(("default", run_id))
         for stored in self.database.log.events.get(run_no or 0, ()):
             event = decode(stored.type, chain.unseal(stored.payload))
             if isinstance(event, ToolCalled) and event.call_id == call_id:
-                return any(one.token in event.arguments for one in self.outside.effects)
+                return any(
+                    token in event.arguments and self.outside.knows(token)
+                    for token in self.outside.tokens()
+                )
         return False
 
     def expired(self, run_id: str | None) -> bool:
