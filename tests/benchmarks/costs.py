@@ -109,9 +109,11 @@ async def imports() -> dict[str, dict[str, float]]:
     told: dict[str, dict[str, float]] = {}
     for name in ("sys", "actalog", *(f"actalog_{service}.app" for service in SERVICES)):
         code = (
-            "import time, resource; began = time.perf_counter();"
+            "import time; began = time.perf_counter();"
             f"import {name}; took = time.perf_counter() - began;"
-            "print(took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
+            # Not ru_maxrss, which a child begins with its parent's.
+            "status = open('/proc/self/status').read();"
+            "print(took, int(status.split('VmHWM:')[1].split()[0]) / 1024)"
         )
         said = [await asyncio.to_thread(_python, code) for _ in range(5)]
         told[name] = {
