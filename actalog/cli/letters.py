@@ -10,7 +10,7 @@ import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from actalog.cli.sending import NoBroker
+from actalog.cli.sending import NoBroker, producing
 from actalog_bus.dead import about
 from actalog_bus.ports import Outgoing, Record
 from actalog_bus.security import security
@@ -147,19 +147,8 @@ async def reader(settings: KafkaSettings, fates: Letters, *, prefix: str) -> Asy
 @asynccontextmanager
 async def again(settings: KafkaSettings) -> AsyncGenerator["Again"]:
     """What sends letters again."""
-    producer = AIOKafkaProducer(
-        bootstrap_servers=settings.bootstrap, acks="all", max_request_size=MAX_REQUEST_BYTES,
-        **security(settings),
-    )  # fmt: skip
-    try:
-        await producer.start()
-    except (KafkaError, OSError) as error:
-        await producer.stop()
-        raise NoBroker(f"ACTALOG_KAFKA: {settings.bootstrap}: {error}") from error
-    try:
+    async with producing(settings, acks="all", max_request_size=MAX_REQUEST_BYTES) as producer:
         yield Again(producer)
-    finally:
-        await producer.stop()
 
 
 class Again:

@@ -36,22 +36,33 @@ class Sender:
 
 
 @asynccontextmanager
-async def sender(settings: KafkaSettings, *, prefix: str) -> AsyncGenerator[Sender]:
-    """A connected producer.
+async def producing(settings: KafkaSettings, **more: Any) -> AsyncGenerator[AIOKafkaProducer]:
+    """A connected producer; `more` are options of aiokafka's.
 
     Raises:
         NoBroker: nobody answers.
     """
-    producer = AIOKafkaProducer(bootstrap_servers=settings.bootstrap, **security(settings))
+    producer = AIOKafkaProducer(bootstrap_servers=settings.bootstrap, **more, **security(settings))
     try:
         await producer.start()
     except (KafkaError, OSError) as error:
         await producer.stop()
         raise NoBroker(f"ACTALOG_KAFKA: {settings.bootstrap}: {error}") from error
     try:
-        yield Sender(producer, topics.full_name(topics.TASKS, prefix))
+        yield producer
     finally:
         await producer.stop()
+
+
+@asynccontextmanager
+async def sender(settings: KafkaSettings, *, prefix: str) -> AsyncGenerator[Sender]:
+    """What sends tasks.
+
+    Raises:
+        NoBroker: nobody answers.
+    """
+    async with producing(settings) as producer:
+        yield Sender(producer, topics.full_name(topics.TASKS, prefix))
 
 
 async def send(message: Mapping[str, Any]) -> None:

@@ -1,7 +1,8 @@
 """What the topics tell of the time that a restored database does not know: events and answers."""
 
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -18,6 +19,7 @@ from actalog_contracts.calls import (
 from actalog_contracts.tasks import PublishedEvent
 from actalog_log.ports import ledger_key
 
+T = TypeVar("T")
 RunKey = tuple[str, str]  # tenant, run id
 _EVENT: TypeAdapter[PublishedEvent] = TypeAdapter(PublishedEvent)
 _REPLY: TypeAdapter[CallAnswered | CallStored | TurnFree | TimePassed | CallBuried] = TypeAdapter(
@@ -28,8 +30,7 @@ _REPLY: TypeAdapter[CallAnswered | CallStored | TurnFree | TimePassed | CallBuri
 @dataclass
 class Feed:
     """`runs`: what was published of each run, by seq; of one seq the first that came.
-    `answers`: by ledger key, as
-    the ledger keeps them. `highest`: the highest run number that was seen."""
+    `answers`: by ledger key, as the ledger keeps them; large ones lay there only and are gone. `highest`: the highest run number that was seen."""
 
     runs: dict[RunKey, dict[int, PublishedEvent]] = field(
         default_factory=dict[RunKey, dict[int, PublishedEvent]]
@@ -40,25 +41,23 @@ class Feed:
 
     async def take_events(self, found: AsyncIterable[Record]) -> None:
         """Read the audit feed."""
-        async for record in found:
-            try:
-                event = _EVENT.validate_json(record.value or b"")
-            except ValidationError:
-                self.unreadable += 1
-                continue
+        async for event in self._read(_EVENT, found):
             key = (event.tenant_id, event.run_id)
             self.runs.setdefault(key, {}).setdefault(event.seq, event)
             self.highest = max(self.highest, event.run_no or 0)
 
     async def take_replies(self, found: AsyncIterable[Record]) -> None:
         """Read the answers of services."""
-        async for record in found:
-            try:
-                reply = _REPLY.validate_json(record.value or b"")
-            except ValidationError:
-                self.unreadable += 1
-                continue
+        async for reply in self._read(_REPLY, found):
             self.highest = max(self.highest, reply.run_no)
             if isinstance(reply, CallAnswered) and reply.outcome.call_id is not None:
                 key = ledger_key(reply.run_no, reply.outcome.call_id)
                 self.answers.setdefault(key, body(reply))
+
+    async def _read(self, shape: TypeAdapter[T], found: AsyncIterable[Record]) -> AsyncIterator[T]:
+        """What cannot be read is counted."""
+        async for record in found:
+            try:
+                yield shape.validate_json(record.value or b"")
+            except ValidationError:
+                self.unreadable += 1

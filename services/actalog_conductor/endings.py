@@ -68,7 +68,7 @@ def settled(heard: Heard, state: Finished) -> list[RunEvent]:
         case Late(outcome=outcome):
             if (outcome.call_id, outcome.epoch) in state.facts.late:
                 return []
-            return settled(outcome, state) or _refused(outcome, state)
+            return settled(outcome, state) or _refused(outcome)
         case ToolInDoubt() if heard.call_id in state.doubted:
             return []
         case ModelReplied() | ModelFailed() if heard.call_id in state.unsettled:
@@ -91,7 +91,7 @@ def tool_settled(heard: ToolReturned | ToolFailed | ToolInDoubt) -> CallSettled:
     )
 
 
-def _refused(outcome: ToolReturned | ToolFailed | ToolInDoubt, state: Finished) -> list[RunEvent]:
+def _refused(outcome: ToolReturned | ToolFailed | ToolInDoubt) -> list[RunEvent]:
     """The call has its outcome already: what the ledger refused is recorded beside it."""
     if isinstance(outcome, ToolInDoubt):
         return []

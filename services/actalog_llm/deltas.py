@@ -10,7 +10,7 @@ from actalog_bus.envelope import Postman
 from actalog_contracts.calls import CallModel
 from actalog_contracts.streams import Delta, Progress
 from actalog_core.errors import ActalogError
-from actalog_log.together import gathered
+from actalog_core.gathering import gathered
 
 Kind = Literal["text", "reasoning"]
 WINDOW_S = 0.02  # people see no difference below; each message costs a publish

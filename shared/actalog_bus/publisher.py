@@ -135,28 +135,35 @@ async def _acknowledged(
     producer: AIOKafkaProducer, records: Sequence[Outgoing], most_bytes: int
 ) -> None:
     """Send all, then wait for all: what was sent is waited for, whatever became of the next."""
-    sent: list[Awaitable[object]] = []
+    sent: list[asyncio.Future[object]] = []
     refused: list[Exception] = []
     try:
         for one in records:
             sent.append(await _send(producer, one, most_bytes))
     except Exception as error:  # noqa: BLE001 - raised below, once the others are told
         refused.append(error)
-    for acknowledgement in sent:  # futures: waiting for one after the other costs no task
-        try:
-            await acknowledgement
-        except Exception as error:  # noqa: BLE001 - the first is raised when all are told
-            refused.append(error)
+    try:
+        for acknowledgement in sent:  # futures: waiting for one after the other costs no task
+            try:
+                await acknowledgement
+            except Exception as error:  # noqa: BLE001 - the first is raised when all are told
+                refused.append(error)
+    except asyncio.CancelledError:  # nobody would hear of what becomes of the others
+        for acknowledgement in sent:
+            acknowledgement.cancel()
+        raise
     for error in refused:
         raise error
 
 
-async def _send(producer: AIOKafkaProducer, record: Outgoing, most_bytes: int) -> Awaitable[object]:
+async def _send(
+    producer: AIOKafkaProducer, record: Outgoing, most_bytes: int
+) -> "asyncio.Future[object]":
     """Hand a record to the producer; what is returned is its acknowledgement."""
     if len(record.value or b"") > most_bytes:
         raise TooLarge(f"{record.topic}: {len(record.value or b'')} bytes")
     sending = cast(
-        Awaitable[Awaitable[object]],
+        "Awaitable[asyncio.Future[object]]",
         producer.send(
             record.topic, value=record.value, key=record.key, partition=record.partition,
             headers=list(record.headers),

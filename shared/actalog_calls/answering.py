@@ -37,7 +37,7 @@ async def answer_claimed(
     postman: Postman,
     run: Run,
     beside: bool,
-    condemned: "Condemned | None" = None,
+    condemned: Condemned | None = None,
 ) -> None:
     """Run a command once, and answer it however often it is heard.
 
@@ -69,7 +69,7 @@ class _Answering:
     claims: Claims
     postman: Postman
     run: Run
-    condemned: "Condemned | None" = None
+    condemned: Condemned | None = None
 
     @property
     def key(self) -> str:

@@ -20,10 +20,10 @@ from actalog_core.errors import (
     Transient,
     TurnTaken,
 )
+from actalog_core.gathering import gathered
 from actalog_log import chain
 from actalog_log.database import Pool
 from actalog_log.ports import Append, Decision, Head, StoredEvent
-from actalog_log.together import gathered
 
 APPEND_SQL = (resources.files("actalog_log") / "append.sql").read_text()
 MOST_DECISIONS = 500  # in one statement: larger ones were not faster

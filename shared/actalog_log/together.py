@@ -4,17 +4,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+from actalog_core.gathering import gathered
+
 A = TypeVar("A")
 R = TypeVar("R")
-
-
-TURNS = 5  # of the event loop; without load they take some microseconds
-
-
-async def gathered() -> None:
-    """Let whoever is about to ask, ask: what is ready now goes into the same batch."""
-    for _ in range(TURNS):
-        await asyncio.sleep(0)
 
 
 class Together(Generic[A, R]):

@@ -54,15 +54,9 @@ async def test_services_refuse_until_recover_has_been_run(
     await world.begin()
     fleet = Fleet({}, tmp_path)
     try:
-        await world.start()
-        await world.send("before", "hello")
-        await world.ended("before")
-        await world.stop()
+        await world.worked("before")
         await world.keep_copy()
-        await world.start()
-        await world.send("after", "hello")
-        await world.ended("after")
-        await world.stop()
+        await world.worked("after")
         await world.put_back()
         fleet.env = {
             "ACTALOG_KAFKA": apache_kafka.bootstrap, "ACTALOG_DATABASE_URL": world.dsn,

@@ -48,7 +48,8 @@ def violations(world: World) -> list[str]:
         if (found := _now(world.database.log.find_run_no(no))) is not None
     ]
     checks = (
-        _i1_no_loss, _i2_no_phantom, _i3_one_end, _i4_dense, _i5_effects, _i6_epochs, _i7_same,
+        _i1_no_loss, _i2_no_phantom, _i3_one_end, _i4_dense, _i5_effects, _i6_epochs, _i6_voided,
+        _i7_same,
         published.in_order, published.results, published.stream,
         _i10_money, _state, _turns, _i14_converged, _i15_honest, _people, _nothing_left,
     )  # fmt: skip
@@ -180,6 +181,18 @@ def _i6_epochs(world: World, runs: Sequence[Told]) -> Iterator[str]:
                 yield f"I6: {event.call_id} of {one.name} has an epoch that nobody had"
             elif event.call_id in acting and event.epoch < row.epoch:
                 yield f"I6: {event.call_id} of {one.name} took an outcome of an old epoch"
+
+
+def _i6_voided(world: World, runs: Sequence[Told]) -> Iterator[str]:
+    """What a person has said is not done, is not taken for done afterwards."""
+    for one in runs:
+        voided: dict[str, int] = {}
+        for event in one.run.events:
+            if isinstance(event, RequirementResolved) and event.decision == "not_done":
+                call_id, _, epoch = event.requirement_id.rpartition(":doubt")
+                voided[call_id] = int(epoch)
+            elif isinstance(event, ToolReturned) and event.epoch <= voided.get(event.call_id, 0):
+                yield f"I6: {one.name} took an outcome of {event.call_id} that was not done"
 
 
 def _i7_same(world: World, runs: Sequence[Told]) -> Iterator[str]:

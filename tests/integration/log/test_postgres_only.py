@@ -1,5 +1,6 @@
 """What only a real database can show."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -159,3 +160,20 @@ async def test_finished_runs_cost_the_supervisor_nothing(log: PostgresLog):
     )
     (plan,) = json.loads(told)
     assert plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"] < 30
+
+
+async def test_a_run_whose_row_somebody_holds_is_woken_with_the_others(
+    log: PostgresLog, fresh_database: str
+):
+    """Marks are written all the time: a run that was passed over would wait for its net."""
+    new, _ = await begin(log)
+    await log.move_wake(new.run_no, NOW + timedelta(hours=1))
+    other = await connect(fresh_database)
+    async with other.transaction():
+        await other.execute("select from open_runs where run_no = $1 for update", new.run_no)
+        waking = asyncio.create_task(log.wake_all(NOW))
+        await asyncio.sleep(0.1)
+        assert not waking.done()
+    assert await waking == 1
+    assert [one.row.run_no for one in await log.due_runs(NOW, 10)] == [new.run_no]
+    await other.close()

@@ -102,10 +102,7 @@ async def test_what_ran_after_the_copy_is_there_again_and_nothing_happens_twice(
 
 
 async def test_a_database_that_was_not_restored_is_let_alone(world: World):
-    await world.start()
-    await world.send("r", "hello")
-    await world.ended("r")
-    await world.stop()
+    await world.worked("r")
     await as_known(world)
     assert await world.recover() is None
     await world.keep_copy()
@@ -115,10 +112,7 @@ async def test_a_database_that_was_not_restored_is_let_alone(world: World):
 
 async def test_an_answer_that_the_topics_have_is_taken_and_nobody_is_asked_again(world: World):
     hangs = f"hangs-{uuid.uuid4().hex}"
-    await world.start()
-    await world.send("before", "hello")
-    await world.ended("before")
-    await world.stop()
+    await world.worked("before")
     await world.keep_copy()
     await world.start()
     await world.send("cut", f"charge {hangs}")
@@ -139,15 +133,9 @@ async def test_a_run_whose_events_are_gone_hears_nothing_and_its_id_stays_taken(
     if world.kafka.mode == "assigned":
         pytest.skip("the embedded broker deletes no records")
     one = uuid.uuid4().hex
-    await world.start()
-    await world.send("before", "hello")
-    await world.ended("before")
-    await world.stop()
+    await world.worked("before")
     await world.keep_copy()
-    await world.start()
-    await world.send("after", f"charge {one}")
-    await world.ended("after")
-    await world.stop()
+    await world.worked("after", f"charge {one}")
     await world.forget_first_event("after")
     await world.put_back()
     report = await world.recover()
@@ -165,10 +153,7 @@ async def test_a_run_whose_events_are_gone_hears_nothing_and_its_id_stays_taken(
 
 async def test_another_database_is_not_taken_for_a_restored_one(world: World):
     await world.keep_copy()
-    await world.start()
-    await world.send("r", "hello")
-    await world.ended("r")
-    await world.stop()
+    await world.worked("r")
     await world.put_back()
     assert "was heard up to" in await refused(world)
     with pytest.raises(AnotherDatabase):
@@ -188,15 +173,9 @@ async def test_another_database_is_not_taken_for_a_restored_one(world: World):
 async def test_nothing_is_recovered_while_services_hear(world: World):
     if world.kafka.mode == "assigned":
         pytest.skip("one process has no group; its lock in ACTALOG_HOME is asked for")
-    await world.start()
-    await world.send("before", "hello")
-    await world.ended("before")
-    await world.stop()
+    await world.worked("before")
     await world.keep_copy()
-    await world.start()
-    await world.send("after", "hello")
-    await world.ended("after")
-    await world.stop()
+    await world.worked("after")
     await world.put_back()
     await world.start()  # as somebody does who looks at nothing
     with pytest.raises(GroupIsAlive):
@@ -209,15 +188,9 @@ async def test_nothing_is_recovered_while_services_hear(world: World):
 async def test_a_recovery_that_was_cut_off_is_begun_again(
     world: World, monkeypatch: pytest.MonkeyPatch, dies_at: str
 ):
-    await world.start()
-    await world.send("before", "hello")
-    await world.ended("before")
-    await world.stop()
+    await world.worked("before")
     await world.keep_copy()
-    await world.start()
-    await world.send("after", "hello")
-    await world.ended("after")
-    await world.stop()
+    await world.worked("after")
     await world.put_back()
     asked = 0
 

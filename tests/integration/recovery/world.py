@@ -152,6 +152,13 @@ class World:
         shutil.copytree(self.postgres.data, self.folder / "copy")
         self.dsn = await self.postgres.start()
 
+    async def worked(self, run_id: str, text: str = "hello") -> None:
+        """Started, one run to its end, stopped."""
+        await self.start()
+        await self.send(run_id, text)
+        await self.ended(run_id)
+        await self.stop()
+
     async def put_back(self) -> None:
         """The copy instead of what is there: owners and rights are those of before."""
         await self.postgres.stop()
