@@ -6,6 +6,7 @@ from typing import Literal
 
 from actalog.definitions import encode
 from actalog_contracts.definitions import Definition
+from actalog_core import crashpoints
 from actalog_log.ports import RunLog
 
 
@@ -29,6 +30,8 @@ async def register(log: RunLog, definitions: Sequence[Definition]) -> list[Chang
             what = "unchanged"
         else:
             await log.put_definition(digest, kind, definition.id, body)
+            if crashpoints.armed:
+                crashpoints.reach("deploy.registered")
             what = "new" if current is None else "changed"
         changes.append(Change(f"{kind}:{definition.id}", digest, what))
     return changes

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import sys
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -30,9 +31,12 @@ def carry_out(command: Coroutine[Any, Any, int | None]) -> NoReturn:
 
 
 def _status(command: Coroutine[Any, Any, int | None]) -> int:
+    from actalog_core import crashpoints
     from actalog_core.errors import ActalogError
+    from actalog_core.settings import setting
 
     try:
+        crashpoints.arm(setting(os.environ, "ACTALOG_CRASHPOINT"))
         return _loop(command) or FINE
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -46,6 +50,8 @@ def _status(command: Coroutine[Any, Any, int | None]) -> int:
         if isinstance(first, ActalogError):
             return _told(first)
         raise
+    finally:
+        command.close()  # it may not have begun
 
 
 def _told(error: "ActalogError") -> int:

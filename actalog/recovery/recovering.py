@@ -15,6 +15,7 @@ from actalog_conductor import kinds
 from actalog_conductor.live import Runs
 from actalog_contracts import topics
 from actalog_contracts.calls import CallModel, RunTool
+from actalog_core import crashpoints
 from actalog_core.clock import Clock, rfc3339, system_clock
 from actalog_core.errors import ActalogError, Permanent
 from actalog_log.database import Connection
@@ -77,6 +78,8 @@ class Recovery:
         if not dry_run:
             await restoring.make_ranges(self.connection, [b.row.run_no for b in self._brought])
             await restoring.bring_back(self.log, self._brought, self.clock())
+            if crashpoints.armed:
+                crashpoints.reach("recover.brought")
         await self._write(report, marked, standing)
         return report
 
@@ -130,6 +133,8 @@ class Recovery:
             await mark(
                 self.connection, group_of(self.prefix), {**_committed(standing), **to}, back=True
             )
+        if crashpoints.armed:
+            crashpoints.reach("recover.written")
         await commit(self.kafka, group_of(self.prefix), to)
 
     async def _calls(self, report: Report) -> None:

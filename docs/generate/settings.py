@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from actalog_core import settings
+from actalog_core.crashpoints import POINTS
 from actalog_core.settings import MAPPINGS, PROVIDERS, Settings, variable
 from actalog_llm.providers import PROVIDERS as KNOWN
 from docs.generate.tables import code, page, table
@@ -26,6 +27,15 @@ STANDARD = """\
 `OTEL_*` are OpenTelemetry's own: traces are exported where `OTEL_EXPORTER_OTLP_ENDPOINT` (or
 `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`, `OTEL_TRACES_EXPORTER`) is set, the extra `actalog[otel]` is installed, and
 `OTEL_SDK_DISABLED` is not `true`. `OTEL_SERVICE_NAME` is `actalog-<service>` unless it is set."""
+
+CRASHPOINTS = """\
+## Crash points
+
+To rehearse what a death at a bad moment does, `ACTALOG_CRASHPOINT` names a point at which one process kills itself
+with SIGKILL: `tools` with `calls.worked:2` ends when the second call has acted and its outcome is not stored. `name:n`
+is the n-th passage since the process started (the first where it is left out); `name:n:stop` stops it instead, as a
+long pause does, until it gets SIGCONT. A line on stderr tells that it happened. Any command takes it; set it for one
+process, never for a platform that works."""
 
 
 def described() -> dict[str, str]:
@@ -73,4 +83,5 @@ def written() -> str:
     return page(
         "Settings", ABOUT, table(["variable", "value", "default", ""], page_rows()),
         PROVIDERS_ABOUT, table(["key", "address", "the provider's own"], rows), STANDARD,
+        CRASHPOINTS, table(["point", "there"], ((code(name), said) for name, said in POINTS.items())),
     )  # fmt: skip

@@ -9,6 +9,7 @@ from datetime import datetime
 from actalog_conductor.agent_states import Finished, Identity
 from actalog_conductor.definitions import Definitions
 from actalog_conductor.kinds import KINDS, Kind, State
+from actalog_core import crashpoints
 from actalog_core.decider import Due
 from actalog_core.errors import Permanent, Transient
 from actalog_core.events import decode
@@ -112,6 +113,8 @@ class Runs:
             RunUnknown: it is not in the log (yet).
             Transient: the log cannot be reached.
         """
+        if crashpoints.armed:
+            crashpoints.reach("log.reading")
         found = await self.log.find_run_no(run_no)
         if found is None:
             raise RunUnknown(f"run_no {run_no}")

@@ -15,6 +15,7 @@ import structlog
 
 from actalog_calls.reach import Reach
 from actalog_conductor.waking import Waking
+from actalog_core import crashpoints
 from actalog_core.clock import Clock
 from actalog_core.errors import Permanent, Transient
 from actalog_log.ports import Decision, InboxRow, Looming, RunLog
@@ -128,6 +129,8 @@ class Supervisor:
         self.reach.reached()
         if looming != NOTHING:
             self._patience.forget_old()
+            if crashpoints.armed:
+                crashpoints.reach("supervisor.found")
         if looming.inbox:
             await self._inbox()
         # After a gap the living renew first: an expired lease says nothing yet (protocol 6.4).
@@ -156,6 +159,8 @@ class Supervisor:
             if self._patience.may(f"answer {key}"):
                 with self._one_alone(answer=key):
                     await self.hear_answer(answer)
+                    if crashpoints.armed:
+                        crashpoints.reach("supervisor.heard")
                     # Heard, it is in the log, or it means nothing any more.
                     await self.log.append(Decision(clear_calls=(key,)))
 
@@ -171,6 +176,8 @@ class Supervisor:
         if await self.log.try_inbox(row.tenant_id, row.inbox_id) > INBOX_TRIES:
             await self.bury_row(row)
             return
+        if crashpoints.armed:
+            crashpoints.reach("supervisor.counted")
         try:
             await self.hear_row(row)
         except Transient:

@@ -12,6 +12,7 @@ from actalog_conductor.draft import Told
 from actalog_conductor.live import SETTLED, Live, Runs
 from actalog_conductor.publish import Publisher
 from actalog_contracts.calls import TurnFree
+from actalog_core import crashpoints
 from actalog_log.ports import RunLog, StoredEvent
 
 COMPLETED = "run.completed.v1"
@@ -94,7 +95,11 @@ class Teller:
         for live in results:
             if live not in elsewhere:
                 out += await self.publisher.result(live)
+        if crashpoints.armed:
+            crashpoints.reach("tell.sending")
         await self.postman.bus.publish_many(out)
+        if crashpoints.armed:
+            crashpoints.reach("tell.sent")
         for live in elsewhere:
             await self.publisher.result_elsewhere(live)
         for live in lives:

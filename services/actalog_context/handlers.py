@@ -9,6 +9,7 @@ from actalog_bus.ports import Delivery
 from actalog_context import core
 from actalog_contracts.calls import GatherContext, answer
 from actalog_contracts.definitions import AgentDefinition
+from actalog_core import crashpoints
 from actalog_core.errors import Permanent, Undecodable
 from actalog_log.memories import MemoryStore
 from actalog_log.ports import RunLog
@@ -35,6 +36,8 @@ class ContextHandlers:
             command = GatherContext.model_validate_json(delivery.record.value or b"")
         except ValidationError as error:
             raise Undecodable(f"context.gather: {error.error_count()} fields do not fit") from None
+        if crashpoints.armed:
+            crashpoints.reach("log.reading")
         definition = await self._definition(command.definition)
         found = await self._find(command, definition)
         outcome = core.built(command.call_id, definition, found)

@@ -17,7 +17,7 @@ from actalog_contracts import topics
 from actalog_contracts.base import FromOutside
 from actalog_contracts.border import BadInput, decode
 from actalog_contracts.tasks import RequirementResolve, RunCancel, TaskSubmit
-from actalog_core import homes, metrics, tracing
+from actalog_core import crashpoints, homes, metrics, tracing
 from actalog_core.canonical import keyed_digest
 from actalog_core.identity import body_digest
 from actalog_gateway.problems import Problem
@@ -97,6 +97,8 @@ class Acceptance:
             self._taking -= 1
 
     async def _take(self, task: TaskSubmit, *, tenant_id: str, key: str | None) -> Accepted:
+        if crashpoints.armed:
+            crashpoints.reach("gateway.hearing")
         target = await self.target(task.target)
         await self.room(tenant_id)
         known = task.run_id is not None or key is not None
@@ -109,7 +111,7 @@ class Acceptance:
         row = _row(tenant_id, run_id, task)
         if not known:
             await self._put_and_publish(row, session_id)
-        elif await self.log.put_inbox(row):
+        elif await self._put(row):
             self._publish(row, session_id)
         elif not await self._again(tenant_id, task):
             raise Problem("overloaded", "the task is being decided; send it again", status=503,
@@ -120,7 +122,7 @@ class Acceptance:
     async def cancel(self, cancel: RunCancel, *, tenant_id: str, session_id: str) -> None:
         """Accept a cancel, also of a run nobody knows yet (protocol 2.3)."""
         row = _row(tenant_id, f"cancel:{cancel.run_id}"[:200], cancel)
-        if await self.log.put_inbox(row):
+        if await self._put(row):
             self._publish(row, session_id)
 
     async def resolve(self, answer: RequirementResolve, *, tenant_id: str, session_id: str) -> None:
@@ -131,7 +133,7 @@ class Acceptance:
         """
         inbox_id = f"resolve:{answer.requirement_id}"[:200]
         row = _row(tenant_id, inbox_id, answer)
-        if await self.log.put_inbox(row):
+        if await self._put(row):
             self._publish(row, session_id)
             return
         waiting = await self.log.get_inbox(tenant_id, inbox_id)
@@ -213,11 +215,20 @@ class Acceptance:
             raise Problem("conflict", "a run with this id has another body", field="run_id")
         return True
 
+    async def _put(self, row: InboxRow) -> bool:
+        """False when a row of this id waits there already."""
+        if crashpoints.armed:
+            crashpoints.reach("gateway.accepting")
+        new = await self.log.put_inbox(row)
+        if crashpoints.armed:
+            crashpoints.reach("gateway.accepted")
+        return new
+
     async def _put_and_publish(self, row: InboxRow, session_id: str) -> None:
         """Both at once: nobody else can know an id that was made here."""
         publishing = self._publish(row, session_id)
         try:
-            await self.log.put_inbox(row)
+            await self._put(row)
         except BaseException:
             if publishing:
                 publishing.cancel()
@@ -239,11 +250,15 @@ class Acceptance:
             extra={name: said for name, said in row.headers.items() if name == PRIORITY}
             | {INBOX_ID: row.inbox_id},
         )  # fmt: skip
+        if crashpoints.armed:
+            crashpoints.reach("gateway.sending")
         async with asyncio.timeout(PUBLISH_S):
             await self.bus.publish(
                 self.topic, value=row.body, key=session_id.encode(), headers=told,
                 partition=self._home(session_id),
             )  # fmt: skip
+        if crashpoints.armed:
+            crashpoints.reach("gateway.sent")
 
     def _published(self, task: asyncio.Task[None]) -> None:
         self._publishing.discard(task)

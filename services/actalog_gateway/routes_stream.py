@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Response
 
-from actalog_core import metrics
+from actalog_core import crashpoints, metrics
 from actalog_gateway.follow import Dropped, Feed, Hub
 from actalog_gateway.gateway import Gate, Gateway, RunId, Tenant
 from actalog_gateway.problems import Problem
@@ -65,6 +65,8 @@ async def _frames(hub: Hub, where: Where, teller: Teller) -> AsyncIterator[bytes
                 async for item in story:
                     for frame in teller.tell(item):
                         yield frame
+                        if crashpoints.armed:
+                            crashpoints.reach("gateway.streaming")
             except Dropped:
                 metrics.SSE_DROPPED.inc()
                 yield b": dropped, reading was too slow; come back with the last id\n\n"

@@ -12,6 +12,7 @@ from actalog_contracts.base import ToolCall
 from actalog_contracts.calls import CheckText, answer
 from actalog_contracts.definitions import AgentDefinition
 from actalog_contracts.runs import InputChecked, OutputReviewed
+from actalog_core import crashpoints
 from actalog_core.errors import Permanent, Undecodable
 from actalog_guardrails import core
 from actalog_log.ports import RunLog
@@ -38,6 +39,8 @@ class GuardrailHandlers:
             command = CheckText.model_validate_json(delivery.record.value or b"")
         except ValidationError as error:
             raise Undecodable(f"text.check: {error.error_count()} fields do not fit") from None
+        if crashpoints.armed:
+            crashpoints.reach("log.reading")
         text = command.text
         if command.held is not None:
             text = await self.log.get_held(command.tenant_id, command.held.held)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from actalog_contracts.definitions import ModelChoice
+from actalog_core import crashpoints
 from actalog_llm.failures import failure
 from actalog_llm.ports import Adapter, Opened
 from actalog_llm.providers import Endpoint
@@ -78,6 +79,8 @@ class _Reading:
                 deadline.reschedule(now + between_s)
             for kind, text in pieces:
                 self.show(kind, text)
+            if crashpoints.armed:
+                crashpoints.reach("model.streaming")
 
     def late(self) -> str:
         """Which deadline has passed."""

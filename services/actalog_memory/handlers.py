@@ -8,6 +8,7 @@ from actalog_bus.envelope import Postman
 from actalog_bus.ports import Delivery
 from actalog_contracts.calls import Remember, answer
 from actalog_contracts.runs import HistoryRun, InputChecked, RunAccepted
+from actalog_core import crashpoints
 from actalog_core.errors import Undecodable
 from actalog_core.events import decode
 from actalog_log.memories import MemoryStore
@@ -43,6 +44,8 @@ class MemoryHandlers:
         await self.postman.reply(answer(command, outcome), causation=delivery.record)
 
     async def _known(self, command: Remember) -> core.Known:
+        if crashpoints.armed:
+            crashpoints.reach("log.reading")
         found = await self.log.find_run_no(command.about_run_no)
         if found is None:
             raise AboutMissing(f"run_no {command.about_run_no}")

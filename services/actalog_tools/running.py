@@ -9,6 +9,7 @@ from typing import Any, Literal, cast
 
 import structlog
 
+from actalog_core import crashpoints
 from actalog_core.clock import Monotonic
 from actalog_tools.results import joined, joined_async, text_of
 from actalog_tools.threads import Ended, Threads
@@ -69,6 +70,8 @@ class Runner:
                 return Ran("cancelled")
             raise
         cancel.tasks.remove(waiting)
+        if crashpoints.armed:
+            crashpoints.reach("tool.running")
         try:
             await asyncio.wait([job.done], timeout=timeout_s)
         finally:
@@ -83,6 +86,9 @@ class Runner:
     async def _in_loop(self, call: Any, timeout_s: float, cancel: Cancel) -> Ran:
         task = asyncio.create_task(contained(call))
         cancel.tasks.append(task)
+        if crashpoints.armed:
+            await asyncio.sleep(0)  # it has begun
+            crashpoints.reach("tool.running")
         try:
             await asyncio.wait([task], timeout=timeout_s)
         except asyncio.CancelledError:

@@ -17,6 +17,7 @@ from actalog_bus.ready import Ready, priority_of
 from actalog_bus.retry import Backoff
 from actalog_bus.share import Hearing, Share
 from actalog_bus.watermark import Stamp
+from actalog_core import crashpoints
 from actalog_core.errors import Permanent, Transient
 
 Partition = tuple[str, int]
@@ -187,6 +188,8 @@ class Dispatcher:
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
+        if crashpoints.armed:
+            crashpoints.reach("bus.draining")
         if self._workers:
             await asyncio.wait(set(self._workers), timeout=grace_s)
         left = set(self._workers)
@@ -255,6 +258,8 @@ class Dispatcher:
             if hearing.fault is not None:
                 await self._bury(hearing.record, hearing.fault)
             else:
+                if crashpoints.armed:
+                    crashpoints.reach("bus.hearing")
                 hearing.attempts += 1
                 await self._hear(hearing)
         except asyncio.CancelledError as error:

@@ -9,7 +9,7 @@ from actalog_bus.ready import PRIORITY
 from actalog_contracts import topics
 from actalog_contracts.base import Message
 from actalog_contracts.calls import AnyReply, Command
-from actalog_core import homes
+from actalog_core import crashpoints, homes
 from actalog_core.clock import rfc3339, system_clock
 
 JSON = b"application/json"
@@ -88,7 +88,11 @@ class Postman:
 
     async def reply(self, reply: AnyReply, *, causation: Record | None = None) -> None:
         """Answer the conductor, at the session's home."""
+        if crashpoints.armed:
+            crashpoints.reach("reply.sending")
         await self.bus.publish_many([self.answer(reply, causation=causation)])
+        if crashpoints.armed:
+            crashpoints.reach("reply.sent")
 
     def answer(self, reply: AnyReply, *, causation: Record | None = None) -> Outgoing:
         """The record of an answer."""

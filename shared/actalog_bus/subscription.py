@@ -18,6 +18,7 @@ from actalog_bus.ports import Listen, Record
 from actalog_bus.settings import KafkaSettings
 from actalog_bus.suspicion import Suspicion
 from actalog_bus.wiring import BUSY_MS, QUIET_MS, Consumers, set_fetch_wait
+from actalog_core import crashpoints
 from actalog_core.errors import Transient
 
 log = structlog.get_logger()
@@ -90,6 +91,8 @@ class Subscription(ConsumerRebalanceListener):
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
         await self.dispatcher.drain(grace_s)
+        if crashpoints.armed:
+            crashpoints.reach("bus.drained")
         await self._commit()
         if self.suspicion is not None:
             await self.suspicion.part()
@@ -115,6 +118,8 @@ class Subscription(ConsumerRebalanceListener):
     ) -> None:
         """Tell the broker how far we are before somebody else begins."""
         self._settled.clear()
+        if crashpoints.armed:
+            crashpoints.reach("bus.revoked")
         await self._commit()
         if self.suspicion is not None:
             await self.suspicion.part()
@@ -127,6 +132,8 @@ class Subscription(ConsumerRebalanceListener):
             self.listen.assigned()
         self._keep([(p.topic, p.partition) for p in assigned])
         self._assigned = set(assigned)
+        if crashpoints.armed:
+            crashpoints.reach("bus.assigned")
         self._settled.set()
         self._joined = True
 
@@ -259,6 +266,8 @@ class Subscription(ConsumerRebalanceListener):
                 if self.listen.marking is not None and mine:
                     told = {(at.topic, at.partition): offset for at, offset in mine.items()}
                     await self.listen.marking(told)
+                if crashpoints.armed:
+                    crashpoints.reach("bus.committing")
                 await self._consumer.commit({at: (n, stamps[at]) for at, n in mine.items()})
             done = {(at.topic, at.partition): offset for at, offset in mine.items()}
             self.dispatcher.committed(done)

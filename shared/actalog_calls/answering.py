@@ -18,6 +18,7 @@ from actalog_contracts.calls import (
     answer,
     lies_in_ledger,
 )
+from actalog_core import crashpoints
 from actalog_core.errors import Permanent
 from actalog_log.ports import Claim, ledger_key
 
@@ -165,6 +166,8 @@ class _Answering:
         """Whether it is ours to run. What was answered is answered again."""
         match claim.state:
             case "claimed" | "expired":
+                if crashpoints.armed:
+                    crashpoints.reach("calls.claimed")
                 return True
             case "answered":
                 if claim.outcome is not None:  # else the log has it
@@ -188,11 +191,14 @@ class _Answering:
 
     async def _worked(self, work: "asyncio.Future[Outcome]") -> Outcome:
         try:
-            return await work
+            outcome = await work
         except BaseException:
             await _abort(work)
             self.claims.broke_off(self.key)
             raise
+        if crashpoints.armed:
+            crashpoints.reach("calls.worked")
+        return outcome
 
 
 async def _abort(work: "asyncio.Future[Outcome]") -> None:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from actalog_calls.leases import Cancel, Leases, Mine, T
+from actalog_core import crashpoints
 from actalog_core.errors import Transient
 from actalog_log.ports import Claim
 
@@ -110,6 +111,8 @@ class Claims(Leases):
                 unsure = True  # it may stand all the same
                 await asyncio.sleep(delay_s)
                 delay_s = min(delay_s * 2, self.lease_ms / 3000)
+        if crashpoints.armed:
+            crashpoints.reach("calls.settled")
         self.forget(call_id)
         return stored or (unsure and await self._stands_as(call_id, outcome))
 

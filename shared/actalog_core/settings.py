@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from actalog_core import crashpoints
 from actalog_core.errors import SettingMissing
 
 # Providers that have adapters of their own are fields; the others share OpenAI's wire format.
@@ -96,6 +97,8 @@ class Settings(BaseModel):
     """How soon a dead worker's calls are somebody else's, in milliseconds."""
     session_timeout_ms: int = Field(default=6_000, ge=1_000)
     """How soon a dead group member's partitions are somebody else's, in milliseconds."""
+    crashpoint: str | None = None
+    """For rehearsals only: `name[:n][:stop]`, the point at which the process kills or stops itself; see below."""
     openai_api_key: str | None = Field(default=None, repr=False)
     """OpenAI's key. A secret."""
     openai_base_url: str | None = None
@@ -108,6 +111,13 @@ class Settings(BaseModel):
     """Keys of other providers by their name: `{"groq": ...}` from `GROQ_API_KEY`."""
     provider_urls: Mapping[str, str] = Field(default_factory=dict[str, str])
     """Addresses of other providers: `{"ollama": ...}` from `OLLAMA_BASE_URL`."""
+
+    @field_validator("crashpoint")
+    @classmethod
+    def _known_point(cls, told: str | None) -> str | None:
+        if told:
+            crashpoints.parsed(told)
+        return told
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> Self:

@@ -12,6 +12,7 @@ from importlib import resources
 
 import asyncpg
 
+from actalog_core import crashpoints
 from actalog_core.errors import (
     ActalogError,
     DataRefused,
@@ -190,8 +191,12 @@ class Flusher:
         return await self._one_by_one(batch)
 
     async def _commit(self, batch: list[Waiting]) -> None:
+        if crashpoints.armed:
+            crashpoints.reach("log.appending")
         # One statement is one transaction: it stands whole or not at all.
         await self.pool.execute(APPEND_SQL, *arguments(batch))
+        if crashpoints.armed:
+            crashpoints.reach("log.committed")
         for waiting in batch:
             waiting.commit()
 

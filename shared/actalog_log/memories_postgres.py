@@ -6,6 +6,7 @@ from typing import Any
 import structlog
 
 from actalog_contracts.runs import MemoryNote, MemoryOp, MemoryUpdated, SessionSummarised
+from actalog_core import crashpoints
 from actalog_core.canonical import clean_text
 from actalog_core.errors import NewerBuild, Undecodable
 from actalog_core.events import decode
@@ -98,6 +99,8 @@ class PostgresMemories:
             async with self.pool.acquire() as connection, connection.transaction():
                 await connection.execute(_LOCK)
                 applied += await self._apply_batch(connection)
+            if crashpoints.armed:
+                crashpoints.reach("memory.applied")
         return applied
 
     @reaching
@@ -117,6 +120,8 @@ class PostgresMemories:
         rows = await connection.fetch(_BATCH, self.batch)
         for row in rows:
             await _apply(connection, row)
+            if crashpoints.armed:
+                crashpoints.reach("memory.applying")
         if rows:
             await connection.execute(_MOVE, rows[-1]["xid"], rows[-1]["position"])
         return len(rows)

@@ -3,6 +3,7 @@
 import hashlib
 from importlib import resources
 
+from actalog_core import crashpoints
 from actalog_core.errors import Permanent
 from actalog_log.database import Connection, connect
 
@@ -63,6 +64,8 @@ async def _apply(connection: Connection) -> list[str]:
                     "insert into migrations (name, checksum) values ($1, $2)", name, checksum(sql)
                 )
             made.append(name)
+            if crashpoints.armed:
+                crashpoints.reach("migrate.applied")
         elif applied[name] != checksum(sql):
             raise MigrationChanged(name)
     # Services ask whether all is there; the table is older than the role.

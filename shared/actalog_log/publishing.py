@@ -5,6 +5,7 @@ import contextlib
 
 import asyncpg
 
+from actalog_core import crashpoints
 from actalog_log.database import Pool
 
 EVERY_SECONDS = 0.2
@@ -65,6 +66,8 @@ class PublishedMarks:
         marks = dict(sorted(self.marks.items()))
         if not marks:
             return
+        if crashpoints.armed:
+            crashpoints.reach("marks.writing")
         async with self.pool.acquire() as connection, connection.transaction():
             await connection.execute("set local synchronous_commit = off")
             rows = await connection.fetch(_RAISE, list(marks), list(marks.values()))

@@ -1,0 +1,1 @@
+"""The platform as real processes under real faults."""
