@@ -6,12 +6,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal, Protocol
 
 import httpx
 
 from actalog_bus.envelope import Postman, body, headers
 from actalog_bus.memory import MemoryBroker, MemoryBus
+from actalog_bus.ports import Bus
 from actalog_contracts.base import ToolCall, Usage
 from actalog_contracts.definitions import AgentDefinition, ModelChoice
 from actalog_contracts.runs import (
@@ -38,7 +39,16 @@ from actalog_gateway.reader import published
 from actalog_gateway.server import HttpServer
 from actalog_log import chain
 from actalog_log.memory import MemoryLog
-from actalog_log.ports import Append, Decision, Head, NewEvent, RunRow, Standing, StoredEvent
+from actalog_log.ports import (
+    Append,
+    Decision,
+    Head,
+    NewEvent,
+    RunLog,
+    RunRow,
+    Standing,
+    StoredEvent,
+)
 
 AGENT = AgentDefinition(id="a", name="Agent A", model=ModelChoice(provider="openai", id="m"))
 PROMPT = PromptRecord(digest="sha256:p", renderer="1", parts=())
@@ -55,11 +65,22 @@ class DeafBus(MemoryBus):
         return "bus: no broker"
 
 
+class Stage(Protocol):
+    """Where scripted runs are written: over the doubles, or over real servers."""
+
+    @property
+    def log(self) -> RunLog: ...
+    @property
+    def bus(self) -> Bus: ...
+    @property
+    def prefix(self) -> str: ...
+
+
 @dataclass
 class Run:
     """A run that the scripted conductor writes."""
 
-    world: "World"
+    world: Stage
     row: RunRow
     head: Head
     stored: list[StoredEvent] = field(default_factory=list[StoredEvent])
@@ -86,17 +107,20 @@ class Run:
         """As the conductor does, without the position."""
         said = published(self.row, replace(stored, position=0))
         await self.world.bus.publish(
-            "actalog.events", value=body(said), key=self.row.session_id.encode(),
+            f"{self.world.prefix}.events", value=body(said), key=self.row.session_id.encode(),
             headers=headers(type=stored.type, id=said.id, tenant_id=self.row.tenant_id,
                             run_id=self.row.run_id),
         )  # fmt: skip
 
-    async def delta(self, text: str, *, offset: int = 0, epoch: int = 1, turn: int = 1) -> None:
+    async def delta(
+        self, text: str, *, offset: int = 0, epoch: int = 1, turn: int = 1,
+        kind: Literal["text", "reasoning"] = "text",
+    ) -> None:  # fmt: skip
         delta = Delta(
             tenant_id=self.row.tenant_id, run_id=self.row.run_id, session_id=self.row.session_id,
-            call_id=f"{self.row.run_id}:m{turn}", epoch=epoch, offset=offset, text=text,
+            call_id=f"{self.row.run_id}:m{turn}", epoch=epoch, offset=offset, text=text, kind=kind,
         )  # fmt: skip
-        postman = Postman(self.world.bus, prefix="actalog", service="llm")
+        postman = Postman(self.world.bus, prefix=self.world.prefix, service="llm")
         await postman.stream(delta, session_id=self.row.session_id)
 
     async def begin(self, input: str = "hello") -> None:
@@ -150,6 +174,22 @@ def paused(run_id: str) -> RunPaused:
     return RunPaused(requirements=(one,))
 
 
+async def new_run(
+    stage: Stage, run_id: str, *, session: str = "s", tenant: str = "default",
+    parent: RunRow | None = None, kind: str = "agent", definition: str = "sha256:a",
+    turn: int | None = 1,
+) -> Run:  # fmt: skip
+    """A run without events."""
+    row = RunRow(
+        run_no=await stage.log.reserve_run_no(), tenant_id=tenant, run_id=run_id,
+        session_id=session, turn=turn, kind=kind, target="agent:a", definition=definition,
+        body_digest="hmac:1", accepted_at=NOW, user_id="u",
+        parent_run_no=parent.run_no if parent else None,
+        parent_run_id=parent.run_id if parent else None,
+    )  # fmt: skip
+    return Run(stage, row, Head(0, chain.row_digest(row)))
+
+
 @dataclass
 class World:
     """One log and one broker; any number of gateways."""
@@ -158,6 +198,7 @@ class World:
     broker: MemoryBroker = field(default_factory=MemoryBroker)
     bus: MemoryBus = field(init=False)
     numbers: int = 0
+    prefix: str = "actalog"
 
     def __post_init__(self) -> None:
         self.bus = MemoryBus(broker=self.broker)
@@ -171,14 +212,10 @@ class World:
         parent: RunRow | None = None, kind: str = "agent", definition: str = "sha256:a",
     ) -> Run:  # fmt: skip
         self.numbers += 1
-        row = RunRow(
-            run_no=await self.log.reserve_run_no(), tenant_id=tenant, run_id=run_id,
-            session_id=session, turn=None if parent else self.numbers, kind=kind,
-            target="agent:a", definition=definition, body_digest="hmac:1", accepted_at=NOW,
-            user_id="u", parent_run_no=parent.run_no if parent else None,
-            parent_run_id=parent.run_id if parent else None,
+        return await new_run(
+            self, run_id, session=session, tenant=tenant, parent=parent, kind=kind,
+            definition=definition, turn=None if parent else self.numbers,
         )  # fmt: skip
-        return Run(self, row, Head(0, chain.row_digest(row)))
 
     @asynccontextmanager
     async def gateway(
