@@ -7,7 +7,7 @@ ARGS ?=
 TASKS := actalog/examples/support_desk/tasks.jsonl
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-kills simulate sabotage coverage test-kafka test-weaviate check fix contracts bench up down clean lock
+.PHONY: help run test test-kills simulate chaos sabotage coverage test-kafka test-weaviate check fix contracts bench up down clean lock
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -46,6 +46,9 @@ test-weaviate: $(BIN)/.ready ## the suites of retrieval on Weaviate
 
 simulate: $(BIN)/.ready ## the whole platform under many seeds; ARGS="--seeds 2000", ARGS="--seed 42 --shrink"
 	$(BIN)/python -m tests.simulation $(ARGS)
+
+chaos: $(BIN)/.ready ## real services and servers under real faults; ARGS=--short, ARGS="--seed 7 --only kills"
+	$(BIN)/python -m tests.chaos $(ARGS)
 
 sabotage: $(BIN)/.ready ## deliberate faults in the code: the suites must catch each
 	$(BIN)/python -m tests.simulation.sabotage

@@ -1,0 +1,108 @@
+"""One scenario: load, faults, the end of everything, and the verdict."""
+
+import json
+import random
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.chaos.faults import Chaos, Injection
+from tests.chaos.load import Load
+from tests.chaos.oracle import Verdict, judged
+from tests.chaos.person import Person
+from tests.chaos.recovery import recovery
+from tests.chaos.scenarios import Scenario
+from tests.chaos.stage import Stage
+
+DRAINS_S = 120.0  # after the last fault everything has ended by then, or it never will
+
+
+@dataclass
+class Outcome:
+    """`lines` are the table's; `wrong` is empty when everything holds."""
+
+    name: str
+    seconds: float
+    completed: int
+    lines: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    wrong: list[str] = field(default_factory=list[str])
+
+    @property
+    def goodput(self) -> float:
+        """Runs that completed, a second, from the first task to the last fault's end."""
+        return self.completed / self.seconds
+
+
+async def played(scenario: Scenario, stage: Stage, seed: int) -> Outcome:
+    """Run it on a stage that is ready; leave the stage ready."""
+    dice = random.Random(f"{scenario.name} {seed}")
+    began = time.time()
+    load = Load(
+        scenario.name, bootstrap=stage.kafka.bootstrap, prefix=stage.prefix,
+        gateways=stage.gateways, dice=random.Random(f"load {scenario.name} {seed}"),
+    )  # fmt: skip
+    async with Person(stage.journal, stage.gateways, stage.quiet), load:
+        chaos = Chaos(stage, load, dice)
+        await scenario.schedule(chaos)
+        took = time.time() - began
+        completed = len(load.ended)
+        load.stop()
+        await stage.ready()
+        left = await load.drained(DRAINS_S)
+        verdict = await judged(stage, load, wiped=False)
+    outcome = Outcome(scenario.name, took, completed)
+    outcome.wrong += verdict.wrong
+    outcome.wrong += [f"I14: {one.task.run_id} had no result in {DRAINS_S:.0f} s" for one in left]
+    outcome.wrong += vacuous(scenario, chaos.injected, load)
+    outcome.lines = lines(chaos.injected, verdict, load)
+    return outcome
+
+
+def vacuous(scenario: Scenario, injected: list[Injection], load: Load) -> list[str]:
+    """What would let a scenario pass without having tried anything."""
+    wrong = [f"vacuous: {one.fault} did not happen" for one in injected if not one.evidence]
+    wrong += [
+        f"vacuous: nothing was in flight at {one.fault}" for one in injected if not one.in_flight
+    ]
+    good = sum(bool(one.result and one.result["status"] == "completed") for one in load.ended)
+    if good * 2 < len(load.sent) or not load.sent:
+        wrong.append(f"vacuous: only {good} of {len(load.sent)} tasks completed")
+    if scenario.name != "healthy" and not injected:
+        wrong.append("vacuous: no fault")
+    return wrong
+
+
+def lines(injected: list[Injection], verdict: Verdict, load: Load) -> list[dict[str, Any]]:
+    """One for each kind of fault. A doubt belongs to the last fault before it."""
+    found: dict[str, dict[str, Any]] = {}
+    ordered = sorted(injected, key=lambda one: one.at)
+    for one in ordered:
+        line = found.setdefault(one.fault, _line(one.fault, len(load.sent), verdict))
+        line["injected"] += 1
+        line["in_flight"] += len(one.in_flight)
+        line["recovery_s"] += [round(s, 3) for s in recovery(one, verdict.runs)]
+    for at in verdict.doubts.values():
+        before = [one for one in ordered if one.at <= at]
+        if before:
+            found[before[-1].fault]["in_doubt"] += 1
+    return list(found.values())
+
+
+def _line(fault: str, runs: int, verdict: Verdict) -> dict[str, Any]:
+    return {
+        "suite": "chaos", "fault": fault, "injected": 0, "in_flight": 0, "runs": runs,
+        "lost": verdict.lost, "repeated_effects": verdict.repeated, "in_doubt": 0,
+        "recovery_s": [],
+    }  # fmt: skip
+
+
+def told(outcome: Outcome) -> str:
+    """For a person who watches."""
+    counts: Mapping[str, int] = {
+        key: sum(line[key] for line in outcome.lines) for key in ("injected", "in_doubt")
+    }
+    waits = sorted(s for line in outcome.lines for s in line["recovery_s"])
+    said = f"{outcome.name}: {outcome.completed} runs in {outcome.seconds:.0f} s"
+    said += f" ({outcome.goodput:.1f}/s), {json.dumps(counts)}"
+    return said + (f", longest wait {waits[-1]:.1f} s of {len(waits)}" if waits else "")
