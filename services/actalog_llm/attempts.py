@@ -97,6 +97,11 @@ class ModelCall:
             await self._begin_anew(tried)
             await asyncio.sleep(delay_s)
 
+    def send_rest(self) -> None:
+        """What is left of the deltas is on its way."""
+        if self.deltas is not None:
+            self.deltas.send_rest()
+
     async def _begin_anew(self, failed: Failure) -> None:
         """The next attempt has its own epoch before its first delta (protocol 6.7)."""
         await self.claims.stands(self.key)

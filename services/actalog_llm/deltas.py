@@ -7,10 +7,10 @@ from typing import Literal
 import structlog
 
 from actalog_bus.envelope import Postman
+from actalog_bus.ports import Outgoing
 from actalog_contracts.calls import CallModel
 from actalog_contracts.streams import Delta, Progress
 from actalog_core.errors import ActalogError
-from actalog_core.gathering import gathered
 
 Kind = Literal["text", "reasoning"]
 WINDOW_S = 0.02  # people see no difference below; each message costs a publish
@@ -19,7 +19,8 @@ log = structlog.get_logger()
 
 
 class Deltas:
-    """The deltas of one attempt: the first at once, then what has come within each window.
+    """The deltas of one attempt: the first at once, then what has come within each window, and
+    what is left with the answer.
 
     `stands` returns once the call is claimed; nothing leaves before (protocol 6.3). A delta that
     cannot be published is lost: the log will have the whole message.
@@ -40,6 +41,7 @@ class Deltas:
         self.offsets: dict[Kind, int] = {"text": 0, "reasoning": 0}
         self.task: asyncio.Task[None] | None = None
         self._waiting: list[tuple[Kind, str]] = []
+        self._left: list[Outgoing] = []
         self._more = asyncio.Event()
         self._ended = False
 
@@ -53,7 +55,8 @@ class Deltas:
             self.task = asyncio.create_task(self._send_all())
 
     def end(self) -> None:
-        """The message is whole: what is left is sent at once."""
+        """The message is whole: what is left leaves with the answer, by `send_rest`."""
+        self._left = self._taken()
         self._ended = True
         self._more.set()
 
@@ -62,35 +65,45 @@ class Deltas:
         self._waiting.clear()
         self.end()
 
+    def send_rest(self) -> None:
+        """What is left is on its way. Called when the answer is about to leave, it goes to the
+        broker in the same request; later, people would wait for the answer's acknowledgement."""
+        left, self._left = self._left, []
+        if left:
+            self.task = asyncio.create_task(self._publish(left))
+
     async def _send_all(self) -> None:
         try:
             await self.stands()
-            while True:
-                self._more.clear()
-                if self._ended:  # the answer is about to leave: what is left goes with it
-                    await gathered()
-                await self._send()
-                if self._ended and not self._waiting:
-                    return
-                if not self._ended:
-                    await asyncio.sleep(self.window_s)
-                if not self._waiting and not self._ended:
-                    await self._more.wait()
+        except ActalogError as error:  # then there is no answer either
+            log.warning("deltas were not sent", call=self.command.call_id, error=str(error))
+            return
+        while not self._ended:
+            self._more.clear()
+            await self._publish(self._taken())
+            await asyncio.sleep(self.window_s)
+            if not self._waiting and not self._ended:
+                await self._more.wait()
+
+    async def _publish(self, records: list[Outgoing]) -> None:
+        try:
+            await self.postman.bus.publish_many(records)
         except ActalogError as error:
-            self._waiting.clear()
             log.warning("deltas were not sent", call=self.command.call_id, error=str(error))
 
-    async def _send(self) -> None:
+    def _taken(self) -> list[Outgoing]:
+        """What has come since the last time, as records."""
         waiting, self._waiting = self._waiting, []
-        for kind, text in _joined(waiting):
-            offset = self.offsets[kind]
-            self.offsets[kind] += len(text)
-            delta = Delta(
-                tenant_id=self.command.tenant_id, run_id=self.command.run_id,
-                session_id=self.command.session_id, call_id=self.command.call_id,
-                epoch=self.epoch, kind=kind, offset=offset, text=text,
-            )  # fmt: skip
-            await self.postman.stream(delta, session_id=self.command.session_id)
+        return [self._record(kind, text) for kind, text in _joined(waiting)]
+
+    def _record(self, kind: Kind, text: str) -> Outgoing:
+        command, offset = self.command, self.offsets[kind]
+        self.offsets[kind] += len(text)
+        delta = Delta(
+            tenant_id=command.tenant_id, run_id=command.run_id, session_id=command.session_id,
+            call_id=command.call_id, epoch=self.epoch, kind=kind, offset=offset, text=text,
+        )  # fmt: skip
+        return self.postman.shown(delta, session_id=command.session_id)
 
 
 async def tell_retry(postman: Postman, command: CallModel, *, epoch: int, detail: str) -> None:

@@ -53,14 +53,23 @@ class LlmHandlers:
         except ValidationError as error:
             raise Undecodable(str(error)) from error
 
+        begun: list[ModelCall] = []
+
         async def run(claim: Claim) -> ModelReplied | ModelFailed:
-            return await self._until_ended(command, claim)
+            return await self._until_ended(command, claim, begun)
+
+        def leaving() -> None:
+            for call in begun:
+                call.send_rest()
 
         await answer_claimed(
-            delivery, command, claims=self.claims, postman=self.postman, run=run, beside=True
-        )
+            delivery, command, claims=self.claims, postman=self.postman, run=run, beside=True,
+            leaving=leaving,
+        )  # fmt: skip
 
-    async def _until_ended(self, command: CallModel, claim: Claim) -> ModelReplied | ModelFailed:
+    async def _until_ended(
+        self, command: CallModel, claim: Claim, begun: list[ModelCall]
+    ) -> ModelReplied | ModelFailed:
         """The request is broken off when a renewal says that its run has ended."""
         task = asyncio.current_task()
         assert task is not None
@@ -72,7 +81,6 @@ class LlmHandlers:
             task.cancel()
 
         self.claims.on_ended(claim.call_id, end)
-        begun: list[ModelCall] = []
         try:
             return await self._call(command, claim, begun)
         except asyncio.CancelledError:

@@ -113,8 +113,9 @@ class Postman:
 
     async def stream(self, message: Message, *, session_id: str) -> None:
         """A delta for people. The caller does not care whether it arrives."""
-        await self.bus.publish(
-            topics.full_name(topics.STREAM, self.prefix),
-            value=body(message),
-            key=session_id.encode(),
-        )
+        await self.bus.publish_many([self.shown(message, session_id=session_id)])
+
+    def shown(self, message: Message, *, session_id: str) -> Outgoing:
+        """The record of a delta."""
+        topic = topics.full_name(topics.STREAM, self.prefix)
+        return Outgoing(topic, value=body(message), key=session_id.encode())

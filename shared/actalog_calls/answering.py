@@ -39,6 +39,7 @@ async def answer_claimed(
     run: Run,
     beside: bool,
     condemned: Condemned | None = None,
+    leaving: Callable[[], None] | None = None,
 ) -> None:
     """Run a command once, and answer it however often it is heard.
 
@@ -47,13 +48,14 @@ async def answer_claimed(
     cancelled if the claim is somebody else's, and begun again if it turns out to be `expired`.
     `claim.call_id` is the name by which `claims` knows the call. A call that three workers have
     died with is not run: `condemned` answers it, where there is one, and it is a dead letter.
+    `leaving` is told when the answer is about to leave.
 
     Raises:
         Transient: the database or the broker was not reached; hear it again.
         KilledItsWorkers: see there.
         Whatever `run` raises: heard again, the claim is `expired`.
     """
-    answering = _Answering(delivery, command, claims, postman, run, condemned)
+    answering = _Answering(delivery, command, claims, postman, run, condemned, leaving)
     await (answering.beside() if beside else answering.before())
 
 
@@ -71,6 +73,7 @@ class _Answering:
     postman: Postman
     run: Run
     condemned: Condemned | None = None
+    leaving: Callable[[], None] | None = None
 
     @property
     def key(self) -> str:
@@ -198,6 +201,8 @@ class _Answering:
             raise
         if crashpoints.armed:
             crashpoints.reach("calls.worked")
+        if self.leaving is not None:
+            self.leaving()
         return outcome
 
 
