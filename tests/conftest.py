@@ -66,13 +66,21 @@ def postgres_dsn(tmp_path_factory: pytest.TempPathFactory, on_server_loop: Run) 
     on_server_loop(server.stop())
 
 
+@pytest.fixture(scope="session")
+def migrated(postgres_dsn: str, on_server_loop: Run) -> str:
+    """The name of a migrated database, for copies: a copy takes a fifth of the time."""
+    name = "migrated"
+    on_server_loop(execute(postgres_dsn, f"create database {name}"))
+    on_server_loop(migrate(postgres_dsn.rsplit("/", 1)[0] + f"/{name}"))
+    return name
+
+
 @pytest.fixture
-def fresh_database(postgres_dsn: str, on_server_loop: Run) -> Iterator[str]:
+def fresh_database(postgres_dsn: str, migrated: str, on_server_loop: Run) -> Iterator[str]:
     """A migrated database of its own for each test."""
     name = f"test_{uuid.uuid4().hex}"
     dsn = postgres_dsn.rsplit("/", 1)[0] + f"/{name}"
-    on_server_loop(execute(postgres_dsn, f"create database {name}"))
-    on_server_loop(migrate(dsn))
+    on_server_loop(execute(postgres_dsn, f"create database {name} template {migrated}"))
     yield dsn
     on_server_loop(execute(postgres_dsn, f"drop database {name} with (force)"))
 

@@ -2,11 +2,13 @@
 
 import hashlib
 import hmac
+import struct
 from collections.abc import Mapping
 
 import orjson
 
 MAX_INTEGER = 2**53 - 1
+_length = struct.Struct(">Q").pack
 
 
 def canonical(value: object) -> bytes:
@@ -47,11 +49,10 @@ def _check(value: object) -> None:
 
 def sha256_parts(*parts: bytes) -> bytes:
     """sha256 over length-prefixed parts, so that no two lists of parts have the same input."""
-    digest = hashlib.sha256()
+    told: list[bytes] = []
     for part in parts:
-        digest.update(len(part).to_bytes(8, "big"))
-        digest.update(part)
-    return digest.digest()
+        told += (_length(len(part)), part)
+    return hashlib.sha256(b"".join(told)).digest()
 
 
 def content_digest(data: bytes) -> str:

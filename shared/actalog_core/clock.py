@@ -14,7 +14,9 @@ def system_clock() -> datetime:
 
 def rfc3339(moment: datetime) -> str:
     """`2026-11-24T16:00:00.123456Z`: always six digits, so that texts sort as times do."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def parse_time(text: str) -> datetime:

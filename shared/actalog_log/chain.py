@@ -1,7 +1,6 @@
 """The hash chain and the payload envelope (protocol 11.1, 11.2)."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime
 
 from actalog_core.canonical import sha256_parts
@@ -111,6 +110,14 @@ def verify(event: StoredEvent, previous: bytes) -> None:
         raise ChainBroken(f"run_no {event.run_no}, seq {event.seq}")
 
 
+def _opened(event: StoredEvent, previous: bytes) -> StoredEvent:
+    # Written out: `dataclasses.replace` takes three times as long, and long runs are read often.
+    return StoredEvent(
+        event.run_no, event.seq, event.type, unseal(event.payload), event.rules_version,
+        event.causation_id, event.recorded_at, previous, event.hash, event.position, event.xid,
+    )  # fmt: skip
+
+
 def verified(events: Iterable[StoredEvent], previous: bytes) -> list[StoredEvent]:
     """Stored events with their payload unsealed and their `previous_hash` filled in.
 
@@ -120,6 +127,6 @@ def verified(events: Iterable[StoredEvent], previous: bytes) -> list[StoredEvent
     told: list[StoredEvent] = []
     for event in events:
         verify(event, previous)
-        told.append(replace(event, payload=unseal(event.payload), previous_hash=previous))
+        told.append(_opened(event, previous))
         previous = event.hash
     return told

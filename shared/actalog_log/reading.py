@@ -1,5 +1,6 @@
 """Reading a run's events in PostgreSQL. What many ask for at the same time goes together."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -35,6 +36,16 @@ _READ = """
     order by k.at, e.seq
 """
 
+# Sorted by the index as it is; in the statement above many rows would be joined and sorted.
+_LONG = """
+    select run_no, seq, type, rules_version, payload, causation_id, recorded_at, hash,
+           position, xid::text::bigint as xid
+    from events where run_no = $1 and seq >= $2 and seq <= $3 order by seq
+"""
+_RUN = """
+    select r.*, s.user_id from runs r left join subjects s using (subject) where r.run_no = $1
+"""
+
 
 class Reading:
     """Reads over a pool."""
@@ -50,15 +61,23 @@ class Reading:
         """See `RunLog.read`."""
         if upto is not None and upto - after <= FEW:
             rows = await self.together.ask((run_no, after, upto))
+            run = rows[0] if rows and after == 0 else None
         else:
-            (rows,) = await self._ask([(run_no, after, _EVERY if upto is None else upto)])
+            rows, run = await self._ask_alone(run_no, after, _EVERY if upto is None else upto)
         if not rows:
             return []
         if after == 0:
-            previous = chain.row_digest(as_row(rows[0]))
+            previous = chain.row_digest(as_row(run))
         else:
             previous, rows = rows[0]["hash"], rows[1:]
-        return chain.verified([as_event(row) for row in rows], previous)
+        return chain.verified(map(as_event, rows), previous)
+
+    async def _ask_alone(self, run_no: int, after: int, upto: int) -> tuple[list[Row], Row | None]:
+        """The events, and the run's own row where they begin with the first."""
+        asking = self.pool.fetch(_LONG, run_no, after, upto)
+        if after > 0:
+            return await asking, None
+        return await asyncio.gather(asking, self.pool.fetchrow(_RUN, run_no))
 
     async def _ask(self, asked: Sequence[Asked]) -> list[list[Row]]:
         columns = [[one[at] for one in asked] for at in range(3)]
@@ -87,8 +106,6 @@ def as_row(row: Row) -> RunRow:
 def as_event(row: Row) -> StoredEvent:
     """A row of `events`; what came before it is told by whoever verifies the chain."""
     return StoredEvent(
-        run_no=row["run_no"], seq=row["seq"], type=row["type"], payload=row["payload"],
-        rules_version=row["rules_version"], causation_id=row["causation_id"],
-        recorded_at=row["recorded_at"], previous_hash=b"", hash=row["hash"],
-        position=row["position"], xid=row["xid"],
+        row["run_no"], row["seq"], row["type"], row["payload"], row["rules_version"],
+        row["causation_id"], row["recorded_at"], b"", row["hash"], row["position"], row["xid"],
     )  # fmt: skip
