@@ -26,6 +26,9 @@ NASTY = (
 texts = st.lists(st.sampled_from(NASTY) | st.text(max_size=5), max_size=8).map("".join)
 AGENT = AgentDefinition(id="a", name="A", model=ModelChoice(provider="openai", id="m"))
 KEY, CALL = b"k" * 32, "r:m1"
+IDS: dict[str, Any] = {
+    "tenant_id": "default", "run_id": "r", "session_id": "s", "call_id": CALL,
+}  # fmt: skip
 
 
 def told(seq: int, event: Any) -> Told:
@@ -39,8 +42,7 @@ def told(seq: int, event: Any) -> Told:
 def deltas(text: str, cuts: Iterable[int]) -> list[Delta]:
     ends = sorted({min(cut, len(text)) for cut in cuts} | {len(text)})
     begins = [0, *ends[:-1]]
-    ids = {"tenant_id": "default", "run_id": "r", "session_id": "s", "call_id": CALL}
-    return [Delta(**ids, epoch=1, offset=a, text=text[a:b])
+    return [Delta(**IDS, epoch=1, offset=a, text=text[a:b])
             for a, b in zip(begins, ends, strict=True) if b > a]  # fmt: skip
 
 
@@ -55,9 +57,8 @@ def lines_are_the_standards(raw: bytes) -> None:
 def test_a_message_arrives_as_it_was_written_and_no_frame_is_broken(text: str, cuts: list[int]):
     text = clean_text(text)  # as every text of a model is before it is told
     teller = Teller(Ids(KEY, "default", "r"), "r")
-    ids = {"tenant_id": "default", "run_id": "r", "session_id": "s", "call_id": CALL}
     items = [
-        told(1, accepted(text)), Progress(**ids, epoch=1, what="tool", detail=text),
+        told(1, accepted(text)), Progress(**IDS, epoch=1, what="tool", detail=text),
         *deltas(text, cuts), told(2, reply("r", text)),
     ]  # fmt: skip
     raw = b"".join(frame for item in items for frame in teller.tell(item))
