@@ -1,7 +1,7 @@
 """Follows a run for AgentOS's clients: as a stream, or to its end; remembering is waited for."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
@@ -29,7 +29,7 @@ class ClientGone(Exception):
 
 async def frames(
     gate: Gateway, where: Where, teller: AgentTeller, first: bytes
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """The stream of a run until it has ended or pauses."""
     yield first
     with gate.hub.feed(where) as feed:
@@ -91,7 +91,7 @@ async def state(gate: Gateway, where: Where, definition: AgentDefinition) -> dic
     return told
 
 
-async def _remembered(gate: Gateway, where: Where, teller: AgentTeller) -> AsyncIterator[bytes]:
+async def _remembered(gate: Gateway, where: Where, teller: AgentTeller) -> AsyncGenerator[bytes, None]:
     """The memory run's events, if the definition asks for one; it can neither delay nor fail the
     answer, so it is not waited for without end."""
     if teller.story.status != "completed" or not wants_memory(teller.definition):

@@ -1,7 +1,7 @@
 """`GET /v1/runs/{run_id}/events`: a run as it happens."""
 
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Annotated
 
@@ -56,7 +56,7 @@ async def _nothing_more(gate: Gateway, where: Where, seq: int) -> bool:
     return found.standing == "ended" and seq == found.head.seq
 
 
-async def _frames(hub: Hub, where: Where, teller: Teller) -> AsyncIterator[bytes]:
+async def _frames(hub: Hub, where: Where, teller: Teller) -> AsyncGenerator[bytes, None]:
     """The first frame comes at once, so that a client knows that it is connected."""
     yield f"retry: {random.randint(*RETRY_MS)}\n\n".encode()
     with hub.feed(where, Feed(deltas=teller.deltas)) as feed:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Generator
 import uvicorn
 from starlette.types import ASGIApp
 
+from actalog_gateway.streaming import HttpProtocol, OpenStream
+
 GRACE_S = 1  # streams were told to end before; the rest is requests in flight
 TICK_S = 1.0  # uvicorn's own ten wakes a second are an idle platform's cost
 CLIENT_GONE_MS = 30_000
@@ -29,6 +31,13 @@ class _Server(uvicorn.Server):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(TICK_S):
                     await self.stopping.wait()
+            now = asyncio.get_running_loop().time()
+            for stream in self.streams():
+                stream.tick(now)
+
+    def streams(self) -> list[OpenStream]:
+        """The clients that follow a stream now."""
+        return [one for one in self.server_state.connections if isinstance(one, OpenStream)]
 
 
 class HttpServer:
@@ -48,7 +57,7 @@ class HttpServer:
         listening = _listen(self.host, self.port)
         self.port = listening.getsockname()[1]
         config = uvicorn.Config(
-            self.app, http="httptools", ws="none", lifespan="off", access_log=False,
+            self.app, http=HttpProtocol, ws="none", lifespan="off", access_log=False,
             log_config=None, server_header=False, timeout_keep_alive=65,
             timeout_graceful_shutdown=GRACE_S,
         )  # fmt: skip
@@ -69,6 +78,8 @@ class HttpServer:
         server.should_exit = True
         server.stopping.set()
         _, late = await asyncio.wait([task], timeout=GRACE_S + 1.0)
+        for stream in server.streams():
+            stream.abort()
         for one in late:
             one.cancel()
             with contextlib.suppress(asyncio.CancelledError):

@@ -3,20 +3,19 @@
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as BrokenBase64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from hashlib import sha256
 from typing import Any
 
 import orjson
-from sse_starlette import EventSourceResponse, ServerSentEvent
-from sse_starlette.sse import SendTimeoutError
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from actalog_core import metrics
 from actalog_gateway.problems import Problem
+from actalog_gateway.streaming import HAND_OVER
 
-HEARTBEAT_S = 10.0  # proxies close what is silent for 15 to 30 s
-SEND_TIMEOUT_S = 20.0  # a client that takes nothing for so long is gone
+# Proxies keep nothing back; a stream ends with its connection.
+HEADERS = {"Cache-Control": "no-store", "Connection": "close", "X-Accel-Buffering": "no"}
 # JSON may hold these as they are, and many clients end a line at them.
 _LINES = {ord(one): f"\\u{ord(one):04x}" for one in "\x7f\x85\u2028\u2029\ufeff"}
 
@@ -70,25 +69,17 @@ class Ids:
         return Problem("bad_input", "no such event id", field="Last-Event-ID")
 
 
-def _heartbeat() -> ServerSentEvent:
-    return ServerSentEvent(comment="heartbeat", sep="\n")
+class Stream(Response):
+    """A stream of ready frames. The server writes them (`streaming`)."""
 
+    media_type = "text/event-stream"
 
-class Stream(EventSourceResponse):
-    """A stream of ready frames, with a heartbeat while nothing happens."""
-
-    def __init__(
-        self, frames: AsyncIterator[bytes], *, heartbeat_s: float = HEARTBEAT_S,
-        send_timeout_s: float = SEND_TIMEOUT_S,
-    ) -> None:  # fmt: skip
-        super().__init__(
-            frames, sep="\n", ping=heartbeat_s, ping_message_factory=_heartbeat,
-            send_timeout=send_timeout_s, headers={"Cache-Control": "no-store"},
-        )  # fmt: skip
+    def __init__(self, frames: AsyncGenerator[bytes, None]) -> None:
+        super().__init__(headers=HEADERS)
+        del self.headers["content-length"]
+        self.frames = frames
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """A client that takes nothing any more is dropped."""
-        try:
-            await super().__call__(scope, receive, send)
-        except SendTimeoutError:
-            metrics.SSE_DROPPED.inc()
+        start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
+        await send(start)
+        scope["extensions"][HAND_OVER](self.frames)

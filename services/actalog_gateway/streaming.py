@@ -1,0 +1,105 @@
+"""Connections that became streams. A client of a stream waits for hours and says nothing: uvicorn
+hands its connection over, and what answered the request is freed (10 times less memory)."""
+
+import asyncio
+from collections.abc import AsyncGenerator, MutableSet
+from contextlib import aclosing
+from typing import Any
+
+import structlog
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from actalog_core import metrics
+
+HAND_OVER = "actalog.stream"  # the ASGI extension: takes the frames that follow the headers
+HEARTBEAT_S = 10.0  # proxies close what is silent for 15 to 30 s
+SEND_TIMEOUT_S = 20.0  # a client that takes nothing for so long is gone
+HEARTBEAT = b": heartbeat\n\n"
+
+log = structlog.get_logger()
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """uvicorn's, with the extension."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["extensions"] = {HAND_OVER: self.hand_over}  # pyright: ignore[reportGeneralTypeIssues]
+
+    def hand_over(self, frames: AsyncGenerator[bytes, None]) -> None:
+        """The headers of a chunked answer were sent; its body is `frames`. For uvicorn the request
+        is over: nothing refers to it any more, so that it is freed without a collection."""
+        self.cycle.disconnected = True  # it would close what was not answered to the end
+        self.pipeline.clear()
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
+            stream = OpenStream(self.transport, self.connections, frames)
+            if self.flow.write_paused:
+                stream.pause_writing()
+            self.transport.set_protocol(stream)
+        self.connections.discard(self)
+        self.parser = self.scope = self.headers = self.cycle = None  # type: ignore[assignment]
+
+
+class OpenStream(asyncio.Protocol):
+    """One client: writes frames as chunks, no faster than they are taken."""
+
+    __slots__ = ("_at", "_connections", "_room", "_task", "_transport")
+
+    def __init__(
+        self, transport: asyncio.Transport, connections: MutableSet[Any],
+        frames: AsyncGenerator[bytes, None],
+    ) -> None:  # fmt: skip
+        self._transport, self._connections = transport, connections
+        self._room: asyncio.Future[None] | None = None  # while the client takes nothing
+        self._at = 0.0  # of the last frame, or since when the client takes nothing
+        loop = asyncio.get_running_loop()
+        self._task = loop.create_task(self._write_all(frames))
+        connections.add(self)
+
+    async def _write_all(self, frames: AsyncGenerator[bytes, None]) -> None:
+        try:
+            async with aclosing(frames):
+                async for frame in frames:
+                    self._write(frame)
+                    if self._room is not None:
+                        await self._room
+        except Exception as error:
+            log.error("a stream failed", exc_info=error)
+            self._transport.abort()  # it must not look whole
+        else:
+            self._transport.write(b"0\r\n\r\n")
+            self._transport.close()
+
+    def _write(self, frame: bytes) -> None:
+        self._at = asyncio.get_running_loop().time()
+        self._transport.write(b"%x\r\n%b\r\n" % (len(frame), frame))
+
+    def tick(self, now: float) -> None:
+        """About once a second: a heartbeat where nothing happens, an end where nothing is taken."""
+        if self._room is not None:
+            if now - self._at > SEND_TIMEOUT_S:
+                metrics.SSE_DROPPED.inc()
+                self._transport.abort()
+        elif now - self._at >= HEARTBEAT_S and not self._transport.is_closing():
+            self._write(HEARTBEAT)
+
+    def pause_writing(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._at, self._room = loop.time(), loop.create_future()
+
+    def resume_writing(self) -> None:
+        room, self._room = self._room, None
+        if room is not None and not room.done():
+            room.set_result(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._connections.discard(self)
+        self._task.cancel()
+
+    def shutdown(self) -> None:
+        """uvicorn stops: whoever makes the frames was told before and ends them."""
+
+    def abort(self) -> None:
+        """The grace is over."""
+        self._transport.abort()
