@@ -10,7 +10,7 @@ from fastapi import Request
 from actalog_contracts.definitions import AgentDefinition
 from actalog_core import metrics
 from actalog_gateway.agentos_told import AgentTeller
-from actalog_gateway.follow import Dropped, Feed, Told
+from actalog_gateway.feeds import Dropped, Feed, Told
 from actalog_gateway.gateway import Gateway
 from actalog_gateway.problems import Problem
 from actalog_gateway.reader import Where
@@ -91,7 +91,9 @@ async def state(gate: Gateway, where: Where, definition: AgentDefinition) -> dic
     return told
 
 
-async def _remembered(gate: Gateway, where: Where, teller: AgentTeller) -> AsyncGenerator[bytes, None]:
+async def _remembered(
+    gate: Gateway, where: Where, teller: AgentTeller
+) -> AsyncGenerator[bytes, None]:
     """The memory run's events, if the definition asks for one; it can neither delay nor fail the
     answer, so it is not waited for without end."""
     if teller.story.status != "completed" or not wants_memory(teller.definition):

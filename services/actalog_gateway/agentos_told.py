@@ -25,7 +25,7 @@ from actalog_contracts.streams import Delta
 from actalog_core.events import decode
 from actalog_gateway import agentos_shapes as shapes
 from actalog_gateway.agentos_shapes import without_none
-from actalog_gateway.follow import Item, Told
+from actalog_gateway.feeds import Item, Told
 from actalog_gateway.sse import data_frame
 from actalog_gateway.story import Story, ToolStory
 

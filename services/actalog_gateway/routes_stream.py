@@ -8,7 +8,8 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Response
 
 from actalog_core import crashpoints, metrics
-from actalog_gateway.follow import Dropped, Feed, Hub
+from actalog_gateway.feeds import Dropped, Feed
+from actalog_gateway.follow import Hub
 from actalog_gateway.gateway import Gate, Gateway, RunId, Tenant
 from actalog_gateway.problems import Problem
 from actalog_gateway.reader import Where
@@ -65,8 +66,10 @@ async def _frames(hub: Hub, where: Where, teller: Teller) -> AsyncGenerator[byte
                 async for item in story:
                     for frame in teller.tell(item):
                         yield frame
+                        del frame  # it may be large, and the next may be hours away
                         if crashpoints.armed:
                             crashpoints.reach("gateway.streaming")
+                    del item
             except Dropped:
                 metrics.SSE_DROPPED.inc()
                 yield b": dropped, reading was too slow; come back with the last id\n\n"

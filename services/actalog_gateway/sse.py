@@ -37,6 +37,8 @@ def data_frame(event: str, content: dict[str, Any]) -> bytes:
 class Ids:
     """Opaque ids of events: seq, run, and a seal under the installation's key."""
 
+    __slots__ = ("_key", "_run")
+
     def __init__(self, key: bytes, tenant_id: str, run_id: str) -> None:
         self._key = key
         self._run = self._mac(b"run", orjson.dumps([tenant_id, run_id]))

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from typing import Any
 
 import structlog
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from actalog_core import metrics
 
@@ -22,6 +22,12 @@ log = structlog.get_logger()
 class HttpProtocol(HttpToolsProtocol):
     """uvicorn's, with the extension."""
 
+    answering: RequestResponseCycle | None = None  # `cycle` may be of a request that waits behind
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self.answering = cycle
+        super()._start_asgi_task(cycle, app)
+
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.scope["extensions"] = {HAND_OVER: self.hand_over}  # pyright: ignore[reportGeneralTypeIssues]
@@ -29,7 +35,8 @@ class HttpProtocol(HttpToolsProtocol):
     def hand_over(self, frames: AsyncGenerator[bytes, None]) -> None:
         """The headers of a chunked answer were sent; its body is `frames`. For uvicorn the request
         is over: nothing refers to it any more, so that it is freed without a collection."""
-        self.cycle.disconnected = True  # it would close what was not answered to the end
+        if self.answering is not None:
+            self.answering.disconnected = True  # it would close what was not answered to the end
         self.pipeline.clear()
         if not self.transport.is_closing():
             self.flow.resume_reading()
@@ -38,7 +45,7 @@ class HttpProtocol(HttpToolsProtocol):
                 stream.pause_writing()
             self.transport.set_protocol(stream)
         self.connections.discard(self)
-        self.parser = self.scope = self.headers = self.cycle = None  # type: ignore[assignment]
+        self.parser = self.scope = self.headers = self.cycle = self.answering = None  # type: ignore[assignment]
 
 
 class OpenStream(asyncio.Protocol):
@@ -62,6 +69,7 @@ class OpenStream(asyncio.Protocol):
             async with aclosing(frames):
                 async for frame in frames:
                     self._write(frame)
+                    del frame  # the next may be hours away
                     if self._room is not None:
                         await self._room
         except Exception as error:

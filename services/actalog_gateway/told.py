@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from actalog_contracts.streams import Delta, Progress
-from actalog_gateway.follow import Item, Told
+from actalog_gateway.feeds import Item, Told
 from actalog_gateway.sse import Ids, data_frame, frame
 
 
-@dataclass
+@dataclass(slots=True)
 class Open:
     """A message that is being written: how many code points of it this client has."""
 
@@ -20,6 +20,8 @@ class Open:
 class Teller:
     """For one client. `after` is the last seq it has: later events are told, and a message that
     it may have seen the beginning of starts again behind a `restart`."""
+
+    __slots__ = ("_answered", "_open", "after", "deltas", "ids", "run_id", "seq")
 
     def __init__(self, ids: Ids, run_id: str, *, after: int = 0, deltas: bool = True) -> None:
         self.ids, self.run_id, self.after, self.deltas = ids, run_id, after, deltas

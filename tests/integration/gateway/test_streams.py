@@ -210,7 +210,7 @@ async def test_a_client_that_reads_nothing_is_dropped_and_harms_nobody(world: Wo
         writer.write(b"GET /v1/runs/r/events HTTP/1.1\r\nHost: x\r\n\r\n")
         await until(lambda: hub.followers == 1)  # type: ignore[attr-defined]
         assert isinstance(hub, Hub)
-        ((_, feed),) = hub._runs["r"]
+        feed = hub._runs["r"][0].feed
         other = asyncio.create_task(get(http, "r", deltas="false"))
         for at in range(200):
             await run.delta("y" * 100_000, offset=at * 100_000)

@@ -11,7 +11,7 @@ from actalog_contracts.definitions import AgentDefinition, ModelChoice
 from actalog_contracts.streams import Delta, Progress
 from actalog_core.canonical import clean_text
 from actalog_gateway.agentos_told import AgentTeller
-from actalog_gateway.follow import Told
+from actalog_gateway.feeds import Told
 from actalog_gateway.sse import Ids
 from actalog_gateway.told import Teller
 from tests.integration.gateway.reassembly import Reader, parse
