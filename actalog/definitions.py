@@ -14,6 +14,7 @@ from actalog_core.canonical import canonical, content_digest
 
 if TYPE_CHECKING:
     from actalog.agent import Agent
+    from actalog.tools.function import Function
 
 DEFAULT_HISTORY_RUNS = 3  # Agno's
 MARKDOWN = "Use markdown to format your answers."
@@ -77,10 +78,13 @@ def agent_definition(agent: "Agent") -> AgentDefinition:
 
 def agent_callables(agent: "Agent") -> Mapping[str, Callable[..., Any]]:
     """The functions of an agent by their path in the App."""
-    return {
-        one.path: one.function if one.function.reconciler else one.function.entrypoint
-        for one in _tools(agent)
-    }
+    return {one.path: _with_declarations(one.function) for one in _tools(agent)}
+
+
+def _with_declarations(function: "Function[..., Any]") -> Callable[..., Any]:
+    """What the tools service reads of a Function; else the author's own, which costs less."""
+    needed = function.reconciler or function.isolated
+    return function if needed else function.entrypoint
 
 
 def _tools(agent: "Agent") -> Sequence[Named]:

@@ -21,6 +21,8 @@ class Function(Generic[P, R]):
     `idempotent` tool is run again with the same key; of a `reconciled` one its `reconciler` is
     asked first; any other is never repeated by itself.
     `timeout` is in seconds, `output_limit` in code points given to the model.
+    `isolated`: it runs in a process of its own, which may take `memory_mb` (1,048,576 bytes each)
+    more than it has when the call begins; 1024 where it is None.
     """
 
     __name__: str
@@ -36,6 +38,8 @@ class Function(Generic[P, R]):
         reconciler: Reconciler | None = None,
         timeout: float | None = None,
         output_limit: int | None = None,
+        isolated: bool = False,
+        memory_mb: int | None = None,
     ) -> None:
         update_wrapper(self, entrypoint)
         self.entrypoint = entrypoint
@@ -46,6 +50,8 @@ class Function(Generic[P, R]):
         self.reconciler = reconciler
         self.timeout = timeout
         self.output_limit = output_limit
+        self.isolated = isolated
+        self.memory_mb = memory_mb
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         return self.entrypoint(*args, **kwargs)
@@ -63,6 +69,7 @@ class Function(Generic[P, R]):
             "requires_confirmation": self.requires_confirmation, "effect": self.effect,
             "reconciler": self.reconciler,
             "timeout": self.timeout, "output_limit": self.output_limit,
+            "isolated": self.isolated, "memory_mb": self.memory_mb,
         }  # fmt: skip
         return Function(entrypoint, **(kept | changes))
 
@@ -97,6 +104,16 @@ def _effect(declared: dict[str, Any]) -> Effect:
     return chosen[0] if chosen else "once"
 
 
+def _check_memory(declared: dict[str, Any]) -> None:
+    given: Any = declared.get("memory_mb")
+    if given is None:
+        return
+    if not declared.get("isolated"):
+        raise BadDefinition("memory_mb= limits a tool with isolated=True, and no other.")
+    if not isinstance(given, int) or isinstance(given, bool) or given <= 0:
+        raise BadDefinition(f"memory_mb={given!r}; give a positive whole number.")
+
+
 @overload
 def tool(function: Callable[P, R], /) -> Function[P, R]: ...
 @overload
@@ -110,18 +127,21 @@ def tool(
     reconciler: Reconciler | None = None,
     timeout: float | None = None,
     output_limit: int | None = None,
+    isolated: bool = False,
+    memory_mb: int | None = None,
 ) -> Callable[[Callable[P, R]], Function[P, R]]: ...
 def tool(function: Callable[..., Any] | None = None, /, **declared: Any) -> Any:
     """Make a function a tool, bare or with arguments.
 
     Raises:
         NotSupported, UnknownParameter: an argument of another name.
-        BadDefinition: more than one of read_only, idempotent and reconciler, or something that
-            cannot be called.
+        BadDefinition: more than one of read_only, idempotent and reconciler, something that
+            cannot be called, or a limit of memory that is none.
     """
     if not declared.keys() <= KNOWN:
         refuse("tool", declared, known=KNOWN, not_yet=TOOL_NOT_YET)
     effect = _effect(declared)
+    _check_memory(declared)
 
     def make(entrypoint: Callable[..., Any]) -> Function[..., Any]:
         if not callable(entrypoint):

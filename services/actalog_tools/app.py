@@ -13,6 +13,7 @@ from actalog_core.service import Service
 from actalog_core.settings import Settings
 from actalog_log.ports import Calls, RunLog
 from actalog_tools.handlers import ToolHandlers
+from actalog_tools.isolated.pool import Isolated
 from actalog_tools.offered import Offered
 from actalog_tools.running import Runner
 from actalog_tools.threads import Threads
@@ -55,12 +56,14 @@ def build_app(
     prefix = settings.topic_prefix
     claims = Claims(calls, holder=holder, lease_ms=settings.lease_ms, clock=monotonic)
     threads = threads or Threads()
+    isolated = Isolated(most=settings.isolated_workers)
     handlers = ToolHandlers(
-        tools=Offered(callables),
+        tools=Offered(callables, app=settings.app),
         log=log,
         claims=claims,
         postman=Postman(bus, prefix=prefix, service="tools"),
         runner=Runner(threads, monotonic),
+        isolated=isolated,
         clock=clock,
     )
     bus.listen(
@@ -72,7 +75,7 @@ def build_app(
             limit=LIMIT,
         )
     )
-    return Service("tools", [claims, ThreadsPart(threads)])
+    return Service("tools", [claims, ThreadsPart(threads), isolated])
 
 
 def lane(record: Record) -> str:

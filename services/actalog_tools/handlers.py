@@ -18,6 +18,7 @@ from actalog_core.clock import Clock
 from actalog_core.errors import Transient, Undecodable
 from actalog_log.ports import Claim, RunLog
 from actalog_tools.attempt import Attempt, Outcome, Tool, doubtful, in_doubt
+from actalog_tools.isolated.pool import Isolated
 from actalog_tools.run_context import special
 from actalog_tools.running import Cancel, Runner
 
@@ -33,6 +34,7 @@ class ToolHandlers:
     claims: Claims
     postman: Postman
     runner: Runner
+    isolated: Isolated
     clock: Clock
     saying: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
 
@@ -53,8 +55,10 @@ class ToolHandlers:
             cancel = Cancel()
             self.claims.on_ended(claim.call_id, cancel)
             self._say(command, claim)
-            attempt = Attempt(command, tool, given, self.runner, cancel)
-            return await attempt.outcome(claim, self.clock())
+            attempt = Attempt(
+                command, tool, given, self.runner, self.isolated, cancel, self.clock()
+            )
+            return await attempt.outcome(claim)
 
         await answer_claimed(
             delivery, command, claims=self.claims, postman=self.postman, run=run,

@@ -22,6 +22,14 @@ class NoText(Exception):
         return f"{type(self).__doc__} {self.args[0]}"
 
 
+class FarError(Exception):
+    """What a callable raised in another process: its type's name, what is told, and the line."""
+
+    def __init__(self, name: str, said: str, at: str) -> None:
+        super().__init__(said)
+        self.name, self.at = name, at
+
+
 def text_of(value: Any) -> str:
     """Text as it is, everything else as JSON.
 
@@ -76,10 +84,11 @@ async def joined_async(parts: AsyncIterable[Any], limit: int) -> str:
     return "".join(texts)
 
 
-def limited(text: str, limit: int) -> tuple[str, bool]:
+def limited(text: str, limit: int, whole: int | None = None) -> tuple[str, bool]:
     """(text for the model, whether something was cut off). `limit` is in code points, note
-    included where it has room; what the bus could not carry is cut, too."""
-    whole = len(text)
+    included where it has room; what the bus could not carry is cut, too. `whole` is the length
+    of a text that was cut behind the limit before it came here."""
+    whole = len(text) if whole is None else whole
     text = clean_text(text[: limit + 1])
     kept = _fitting(text, whole, limit)
     return (text, False) if kept == whole else (text[:kept] + _note(kept, whole), True)
@@ -107,7 +116,7 @@ def told(error: BaseException) -> str:
     if isinstance(error, BaseExceptionGroup):
         group = cast(BaseExceptionGroup[BaseException], error)
         return "; ".join(map(told, group.exceptions))[:MOST_SAID]
-    if isinstance(error, NoText):
+    if isinstance(error, (NoText, FarError)):
         return clean_text(str(error))[:MOST_SAID]
     try:
         message = str(error)
@@ -117,8 +126,15 @@ def told(error: BaseException) -> str:
     return clean_text(said)[:MOST_SAID]
 
 
+def name_of(error: BaseException) -> str:
+    """Its type."""
+    return error.name if isinstance(error, FarError) else type(error).__name__
+
+
 def where(error: BaseException) -> str:
     """The line that raised it, for a log line: its locals and its text are not for the log."""
+    if isinstance(error, FarError):
+        return error.at
     at = error.__traceback__
     while at is not None and at.tb_next is not None:
         at = at.tb_next

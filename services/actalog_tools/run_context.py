@@ -15,6 +15,15 @@ from actalog_core.events import decode
 from actalog_core.session_state import apply, changes, read_ops
 from actalog_log.ports import RunLog
 
+MOST_STATE = 200_000  # code points of state operations in one reply
+
+
+class StateTooLarge(Exception):
+    """it put more into the session's state than a message carries."""
+
+    def __str__(self) -> str:
+        return str(type(self).__doc__)
+
 
 @dataclass
 class RunContext:
@@ -41,9 +50,13 @@ class Special:
 
         Raises:
             TypeError: it left a value there that has no JSON form.
+            StateTooLarge: see there.
         """
         state = self.values.get("session_state")
-        return () if state is None else changes(self.before, state)
+        ops = () if state is None else changes(self.before, state)
+        if sum(len(op.key) + len(op.value or "") for op in ops) > MOST_STATE:
+            raise StateTooLarge
+        return ops
 
 
 def idempotency_key(command: RunTool) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Literal, cast
 
 import structlog
 
+from actalog_contracts.runs import StateOp
 from actalog_core import crashpoints
 from actalog_core.clock import Monotonic
 from actalog_tools.results import joined, joined_async, text_of
@@ -19,16 +20,27 @@ log = structlog.get_logger()
 # After its deadline an async callable is cancelled, and given so long to put things in order.
 GRACE_S = 1.0
 
-How = Literal["returned", "raised", "timeout", "cancelled", "late"]
+How = Literal["returned", "raised", "timeout", "cancelled", "late", "died"]
+Kind = Literal["raised", "limit", "internal"]
 
 
 @dataclass(frozen=True)
 class Ran:
-    """How it went. `text` when it returned, `error` when it raised; `late`: it was not begun."""
+    """How it went. `text` when it returned, `error` when it raised; `late`: it was not begun.
+
+    Of another process come the text cut to its limit with the length of the `whole`, what it did
+    to the session's state as `ops`, and what else may be wrong as `kind`. `died`: that process
+    ended as `died` tells. `begun` is False where the callable certainly has not acted.
+    """
 
     how: How
     text: str = ""
     error: BaseException | None = None
+    whole: int | None = None
+    ops: tuple[StateOp, ...] | None = None
+    kind: Kind = "raised"
+    died: str = ""
+    begun: bool = True
 
 
 @dataclass
@@ -58,16 +70,16 @@ class Runner:
         """Run it to its end, its deadline, or until it is cancelled. Raises nothing of the
         author's. The deadline of a thread begins when it has one."""
         if cancel.wanted:
-            return Ran("cancelled")
+            return Ran("cancelled", begun=False)
         if is_async(function):
             return await self._in_loop(_called(function, kwargs, limit), timeout_s, cancel)
-        waiting = asyncio.ensure_future(self.threads.begin(lambda: _plain(function, kwargs, limit)))
+        waiting = asyncio.ensure_future(self.threads.begin(lambda: plain(function, kwargs, limit)))
         cancel.tasks.append(waiting)
         try:
             job = await waiting
         except asyncio.CancelledError:
             if cancel.wanted:
-                return Ran("cancelled")
+                return Ran("cancelled", begun=False)
             raise
         cancel.tasks.remove(waiting)
         if crashpoints.armed:
@@ -80,7 +92,7 @@ class Runner:
             return Ran("timeout")
         ended = job.done.result()
         if ended.error is None and not isinstance(ended.value, str):
-            return await self._in_loop(_awaited(ended.value, limit), timeout_s, cancel)
+            return await self._in_loop(awaited(ended.value, limit), timeout_s, cancel)
         return _ran(cast(Ended[str], ended), cancel)
 
     async def _in_loop(self, call: Any, timeout_s: float, cancel: Cancel) -> Ran:
@@ -131,10 +143,11 @@ async def contained(call: Any) -> Ended[str]:
 
 
 async def _called(function: Callable[..., Any], kwargs: Mapping[str, Any], limit: int) -> str:
-    return await _awaited(function(**kwargs), limit)
+    return await awaited(function(**kwargs), limit)
 
 
-async def _awaited(made: Any, limit: int) -> str:
+async def awaited(made: Any, limit: int) -> str:
+    """The text of what has to be awaited, or iterated over."""
     if inspect.isawaitable(made):
         made = await made
     if isinstance(made, AsyncIterator):
@@ -142,8 +155,8 @@ async def _awaited(made: Any, limit: int) -> str:
     return joined(cast(Iterator[Any], made), limit) if isinstance(made, Iterator) else text_of(made)
 
 
-def _plain(function: Callable[..., Any], kwargs: Mapping[str, Any], limit: int) -> Any:
-    """In a thread: its text, or what has to be awaited in the loop."""
+def plain(function: Callable[..., Any], kwargs: Mapping[str, Any], limit: int) -> Any:
+    """Its text, or what has to be awaited in a loop."""
     made = function(**kwargs)
     if inspect.isawaitable(made) or isinstance(made, AsyncIterator):
         return made  # pyright: ignore[reportUnknownVariableType]

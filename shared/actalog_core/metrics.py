@@ -67,6 +67,11 @@ FIRST_TOKEN_SECONDS = _histogram(
 MODEL_TOKENS = _counter("model_tokens", "Tokens, input or output.", "provider", "model", "kind")
 MODEL_RETRIES = _counter("model_retries", "Attempts that failed, by kind.", "provider", "kind")
 TOOL_SECONDS = _histogram("tool_seconds", "A tool call.", buckets=SLOW_S)
+ISOLATED_WORKERS = _gauge("isolated_workers", "Processes for isolated tools that are alive.")
+ISOLATED_KILLED = _counter(
+    "isolated_killed", "Processes of isolated tools that ended, by reason: timeout, cancelled, died, memory,"
+    " left (it left processes or threads behind), garbage, stopped.", "reason",
+)  # fmt: skip
 APPEND_SECONDS = _histogram("append_seconds", "A decision, from asking to its commit.")
 WAKES = _counter("wakes", "Runs that the supervisor woke.")
 SSE_CLIENTS = _gauge("sse_clients", "Clients that follow a stream now.")

@@ -95,6 +95,8 @@ class Settings(BaseModel):
     """The replica's ordinal: a restarted one takes its own place in the consumer group again."""
     lease_ms: int = Field(default=5_000, ge=100)
     """How soon a dead worker's calls are somebody else's, in milliseconds."""
+    isolated_workers: int = Field(default=8, ge=1)
+    """Processes for tools that are declared `isolated`, at most, of each tools service."""
     session_timeout_ms: int = Field(default=6_000, ge=1_000)
     """How soon a dead group member's partitions are somebody else's, in milliseconds."""
     crashpoint: str | None = None

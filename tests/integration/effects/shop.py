@@ -62,9 +62,23 @@ def kills(order_id: str, idempotency_key: str) -> str:
     os._exit(9)
 
 
+@tool(isolated=True, name="charge_order")
+def apart(order_id: str, idempotency_key: str) -> str:
+    """Charge an order."""
+    did("process", str(os.getpid()))
+    return charged(idempotency_key)
+
+
+@tool(isolated=True, idempotent=True, name="charge_order")
+def ends_apart(order_id: str, idempotency_key: str) -> str:
+    """Charge an order."""
+    did("charged", idempotency_key)
+    os._exit(9)
+
+
 app = App(
     agents=[
         Agent(name=one.__name__, model="openai:gpt-5.4-mini", tools=[one])
-        for one in (reads, again, reconciled, once, kills)
+        for one in (reads, again, reconciled, once, kills, apart, ends_apart)
     ]
 )

@@ -152,6 +152,43 @@ async def test_a_call_that_kills_its_worker_three_times_is_found_and_others_go_o
     assert [(one["reason"], one["run_id"]) for one in said] == [("killed", "r")]
 
 
+async def test_a_killed_service_leaves_no_isolated_tool_running_and_its_call_is_in_doubt(
+    shop: Shop,
+):
+    (shop.folder / "stand still").touch()
+    await shop.outside.send({"target": "agent:apart", "input": "Charge order 1042", "run_id": "r"})
+    await shop.until(lambda: len(shop.journal()) == 2)
+    pid = int(shop.journal()[0].split()[1])
+    assert alive(pid)
+    shop.fleet.kill("tools-0")
+    await shop.until(lambda: not alive(pid), within_s=3)
+    shop.fleet.spawn("tools")
+    paused = await shop.result("paused")
+    assert paused["requirements"][0]["kind"] == "in_doubt"
+    assert len(shop.journal()) == 2
+
+
+async def test_an_isolated_tool_that_ends_its_process_fails_and_its_service_lives_on(shop: Shop):
+    service = shop.fleet.running["tools-0"]
+    await shop.outside.send(
+        {"target": "agent:ends_apart", "input": "Charge order 1042", "run_id": "r"}
+    )
+    result = await shop.result("completed")
+    assert "was run 3 times" in result["output"]
+    assert len(shop.journal()) == 3
+    assert len(set(shop.journal())) == 1
+    assert service.poll() is None
+    assert await asyncio.to_thread(_letters, shop.fleet.env) == []
+
+
+def alive(pid: int) -> bool:
+    """Whether there is such a process; a zombie is none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def _letters(env: Any) -> list[dict[str, Any]]:
     told = subprocess.run(
         [sys.executable, "-m", "actalog", "dlq", "list", "--json"], env={**os.environ, **env},

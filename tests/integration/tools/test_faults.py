@@ -259,7 +259,20 @@ async def _after_a_death(charge: Any, effect: str, begun: Any) -> Any:
     return outcome
 
 
-async def test_when_the_run_is_cancelled_an_async_callable_is_and_its_outcome_recorded():
+@pytest.mark.parametrize(
+    ("effect", "known", "told"),
+    [
+        ("read_only", None, "cancelled in the middle"),
+        ("idempotent", None, "it may have acted"),
+        ("once", None, "in doubt"),
+        ("reconciled", NOT_DONE, "it has not acted"),
+        ("reconciled", UNKNOWN, "in doubt"),
+        ("reconciled", Done("charged"), "charged"),
+    ],
+)
+async def test_when_the_run_is_cancelled_an_async_callable_is_and_what_it_may_have_done_is_told(
+    effect: str, known: Any, told: str
+):
     world = World(lease_ms=100)
     begun = asyncio.Event()
 
@@ -267,15 +280,27 @@ async def test_when_the_run_is_cancelled_an_async_callable_is_and_its_outcome_re
         begun.set()
         await asyncio.sleep(60)
 
+    async def asks() -> Any:
+        return known
+
+    if known is not None:
+        hangs.reconciler = asks  # type: ignore[attr-defined]
     await world.accept()
     await world.start(hangs=hangs)
-    await world.ask("hangs")
+    await world.ask("hangs", effect=effect)
     await begun.wait()
     world.end()
     await world.bus.drained()
-    (failed,) = world.outcomes()
-    assert isinstance(failed, ToolFailed)
-    assert failed.kind == "cancelled"
+    (outcome,) = world.outcomes()
+    match outcome:
+        case ToolFailed(kind=kind, message=message):
+            assert kind == "cancelled"
+            assert told in message
+        case ToolInDoubt(message=message):
+            assert told == "in doubt"
+            assert "cancelled in the middle" in message
+        case ToolReturned(content=content):
+            assert content == told
     await world.stop()
 
 

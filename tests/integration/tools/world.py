@@ -49,13 +49,14 @@ class World:
     broker: MemoryBroker = field(default_factory=MemoryBroker)
     lease_ms: int = 60_000
     threads: Threads = field(default_factory=Threads)
+    settings: Settings | None = None
 
     async def start(self, **callables: Callable[..., Any]) -> "World":
         self.bus = MemoryBus(broker=self.broker)
         self.postman = Postman(self.bus, prefix="actalog", service="conductor")
         self.service = build_app(
             bus=self.bus, log=self.log, calls=self.log.calls,
-            settings=Settings(lease_ms=self.lease_ms), holder="test", threads=self.threads,
+            settings=self.settings or Settings(lease_ms=self.lease_ms), holder="test", threads=self.threads,
             callables={f"agent:a/tools/{name}": one for name, one in callables.items()},
         )  # fmt: skip
         await self.log.put_definition(
