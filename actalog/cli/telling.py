@@ -129,7 +129,8 @@ def _tool(event: ToolCalled | ToolReturned | ToolFailed | ToolInDoubt | CallSett
         case ToolInDoubt():
             return f"nobody knows whether it acted: {shorten(event.message, WIDE)}"
         case CallSettled():
-            return f"late: {event.outcome} of {event.call_id}"
+            said = f": {shorten(event.message, WIDE)}" if event.message else ""
+            return f"late: {event.outcome} of {event.call_id}{said}"
 
 
 def _ending(event: RunCompleted | RunFailed | RunBlocked | RunCancelled) -> str:

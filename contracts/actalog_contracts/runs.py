@@ -242,6 +242,7 @@ class CallSettled(Event):
     outcome: str
     usage: Usage = Usage()
     duration_ms: Count | None = None  # of a tool
+    message: str | None = None  # what is known of a tool that failed or is in doubt
 
 
 class RequirementRaised(Value):

@@ -86,9 +86,11 @@ def settled(heard: Heard, state: Finished) -> list[RunEvent]:
 def tool_settled(heard: ToolReturned | ToolFailed | ToolInDoubt) -> CallSettled:
     """The record of an outcome that changes nothing."""
     took_ms = None if isinstance(heard, ToolInDoubt) else heard.duration_ms
+    message = None if isinstance(heard, ToolReturned) else heard.message
     return CallSettled(
-        call_id=heard.call_id, epoch=heard.epoch, outcome=heard.type, duration_ms=took_ms
-    )
+        call_id=heard.call_id, epoch=heard.epoch, outcome=heard.type, duration_ms=took_ms,
+        message=message,
+    )  # fmt: skip
 
 
 def _refused(outcome: ToolReturned | ToolFailed | ToolInDoubt) -> list[RunEvent]:

@@ -295,17 +295,28 @@ async def test_when_the_guardian_dies_its_workers_do_and_the_next_call_has_anoth
 async def test_when_the_service_stops_nothing_is_left_and_the_call_is_left_to_others(
     journal: Journal,
 ):
-    world = World()
-    await world.start(forks=wild.forks)
+    world = await World().start(forks=wild.forks)
     await world.ask("forks", journal.arguments(how="daemon", then="hang"), timeout_ms=60_000)
     await until(journal.lines)
     guardian = isolated_of(world).guardian
     assert guardian is not None
+    await world.bus.stop(0.05)  # it is given a grace, and its lease is left to run out
     await world.service.stop()
     assert not lives(journal.pids()[0])
     assert guardian.process.returncode == 0
-    await world.bus.crash()
     assert world.outcomes() == []
+
+
+async def test_a_call_that_finds_its_service_stopped_is_not_taken_for_one_that_died(
+    world: World, journal: Journal
+):
+    await world.start(hangs=wild.hangs)
+    await world.ask("hangs", journal.arguments(), effect="idempotent")
+    await until(journal.lines)
+    await isolated_of(world).stop()
+    await asyncio.sleep(0.2)
+    assert world.outcomes() == []
+    assert not lives(journal.pids()[0])
 
 
 async def test_a_callable_that_no_other_process_can_import_is_refused_at_the_start():
