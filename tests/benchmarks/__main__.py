@@ -11,7 +11,7 @@ from pathlib import Path
 
 import uvloop
 
-from tests.benchmarks import apart, costs, logs, one_call, streams, supervisor
+from tests.benchmarks import apart, costs, guarded, logs, one_call, streams, supervisor
 
 Measured = Mapping[str, Mapping[str, float]]
 SECTIONS: Mapping[str, Callable[[], Awaitable[Measured]]] = {
@@ -20,6 +20,7 @@ SECTIONS: Mapping[str, Callable[[], Awaitable[Measured]]] = {
     "stream": streams.stream,
     "log": logs.log,
     "supervisor": supervisor.measure,
+    "guarded": guarded.measure,
     "size": costs.size,
     "session": costs.session,
     "idle": costs.idle,

@@ -66,7 +66,7 @@ async def platform(broker: Broker, *, app: str = APP) -> AsyncGenerator[Rig]:
                     "ACTALOG_LOG_LEVEL": "warning",
                     **({"ACTALOG_KAFKA": bootstrap} if bootstrap else {}),
                 }  # fmt: skip
-                async with _up(app, env, folder) as (told, process, took):
+                async with up(env, folder, app=app) as (told, process, took):
                     yield Rig(
                         kafka=told["kafka"], dsn=dsn, base_url=base_url, http=told["http"],
                         pid=process.pid, embedded=kafka is None, started_s=took,
@@ -78,12 +78,14 @@ async def platform(broker: Broker, *, app: str = APP) -> AsyncGenerator[Rig]:
 
 
 @asynccontextmanager
-async def _up(
-    app: str, env: dict[str, str], folder: Path
+async def up(
+    env: dict[str, str], folder: Path, *, app: str = APP, module: str = "actalog"
 ) -> AsyncGenerator[tuple[dict[str, str], "subprocess.Popen[bytes]", float]]:
+    """`actalog up` with these settings: what it told of itself, its process, and how long it took
+    to start."""
     output = folder / "up.log"
     began = time.perf_counter()
-    arguments = [sys.executable, "-m", "actalog", "up", "--app", app, "--port", str(free_port())]
+    arguments = [sys.executable, "-m", module, "up", "--app", app, "--port", str(free_port())]
     process = spawn(arguments, output=output, env={**env, "PYTHONPATH": str(ROOT)})
     told = Path(env["ACTALOG_HOME"]) / "platform.json"
     try:
