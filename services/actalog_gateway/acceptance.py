@@ -190,7 +190,7 @@ class Acceptance:
         if not 0 < len(key) <= KEY_LIMIT:
             said = f"Idempotency-Key: between 1 and {KEY_LIMIT} characters"
             raise BadInput(said, field="Idempotency-Key")
-        secret = await self.log.installation_key()
+        secret = await self.reader.key()
         told = orjson.dumps(["idempotency-key", tenant_id, key])
         return str(uuid.UUID(keyed_digest(secret, told).removeprefix("hmac:")[:32]))
 
@@ -201,7 +201,7 @@ class Acceptance:
             Problem: its id is, with another body (`conflict`).
         """
         assert task.run_id is not None
-        key = await self.log.installation_key()
+        key = await self.reader.key()
         waiting = await self.log.get_inbox(tenant_id, task.run_id)
         found = await self.log.find_run(tenant_id, task.run_id) if waiting is None else None
         match waiting, found:

@@ -130,24 +130,26 @@ class Hub:
             for one in followers:
                 one.offer(item, len(record.value))
 
-    async def story(self, where: Where, feed: Feed) -> AsyncGenerator[Item]:
+    async def story(
+        self, where: Where, feed: Feed, row: RunRow | None = None
+    ) -> AsyncGenerator[Item]:
         """A run from its first event on: each event once and in order, deltas as they come. Ends
-        behind the run's last event, or when the gateway stops.
+        behind the run's last event, or when the gateway stops. `row`: if it was read just now.
 
         Raises:
             Dropped: the client reads too slowly.
         """
         seq, ended, wait = 0, False, FIRST_LOOK_S
-        row: RunRow | None = None
-        stored: Sequence[StoredEvent]
+        run_no, stored = where.run_no, ()
         while True:
-            row, stored = await self._look(where, row, seq)
+            row, stored = await self._look(where, run_no, seq, row)
             for event in stored:
                 seq, ended, wait = event.seq, ended or event.type in ENDINGS, LOOK_S
                 assert row is not None
+                run_no = row.run_no
                 yield _told(row, event)
                 del event
-            stored = ()  # who waits for hours holds no event that was told long ago
+            row, stored = None, ()  # who waits for hours holds nothing that was told long ago
             while not ended:
                 item = await feed.next(wait)
                 if isinstance(item, (Delta, Progress)):
@@ -164,20 +166,20 @@ class Hub:
                 return
 
     async def _look(
-        self, where: Where, row: RunRow | None, seq: int
+        self, where: Where, run_no: int | None, seq: int, row: RunRow | None
     ) -> tuple[RunRow | None, Sequence[StoredEvent]]:
         """What the log has behind `seq`. While it cannot be reached, the bus goes on telling."""
         try:
+            if seq and run_no is not None and await self.log.last_seq(run_no) <= seq:
+                return None, ()
             if row is None:
                 found = await self.log.find_run(where.tenant_id, where.run_id)
                 if found is None:
-                    return None, []
+                    return None, ()
                 row = found.row
-            elif await self.log.last_seq(row.run_no) <= seq:
-                return row, []
             return row, await self.log.read(row.run_no, after=seq)
         except Transient:
-            return row, []
+            return None, ()
 
 
 def _lane(record: Record) -> str:

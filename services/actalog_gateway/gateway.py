@@ -33,7 +33,7 @@ class Gateway:
 
     async def ids(self, tenant_id: str, run_id: str) -> Ids:
         """The ids of a run's events."""
-        return Ids(await self.log.installation_key(), tenant_id, run_id)
+        return Ids(await self.reader.key(), tenant_id, run_id)
 
     async def missing(self) -> str | None:
         """What keeps it from accepting: the database, or too much that waits in the inbox."""

@@ -1,7 +1,7 @@
 """Reads runs for the routes: from the log, or from the inbox where nobody has decided yet."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import orjson
 
@@ -19,19 +19,35 @@ Decoded = tuple[StoredEvent, RunEvent]
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """A run that was accepted. `run_no` is None while it waits in the inbox."""
+    """A run that was accepted. `run_no` is None while it waits in the inbox, or was not looked
+    up."""
 
     tenant_id: str
     run_id: str
     session_id: str
     run_no: int | None = None
 
+    @classmethod
+    def of(cls, accepted: FoundRun | InboxRow, run_id: str) -> Self:
+        match accepted:
+            case FoundRun(row=row):
+                return cls(row.tenant_id, run_id, row.session_id, row.run_no)
+            case InboxRow(body=body, tenant_id=tenant_id):
+                return cls(tenant_id, run_id, orjson.loads(body).get("session_id") or run_id)
 
-@dataclass(frozen=True)
+
+@dataclass
 class Reader:
     """Raises a 404 for what is not there, also for what is another tenant's."""
 
     log: RunLog
+    _key: bytes | None = None
+
+    async def key(self) -> bytes:
+        """The installation's. It never changes, so it is asked for once."""
+        if self._key is None:
+            self._key = await self.log.installation_key()
+        return self._key
 
     async def run(self, tenant_id: str, run_id: str) -> FoundRun:
         """A run that is in the log."""
@@ -47,15 +63,6 @@ class Reader:
         if waiting := await self.log.get_inbox(tenant_id, run_id):
             return waiting
         return await self.run(tenant_id, run_id)  # decided between the two questions
-
-    async def where(self, tenant_id: str, run_id: str) -> Where:
-        """What following a run needs to know of it."""
-        match await self.accepted(tenant_id, run_id):
-            case FoundRun(row=row):
-                return Where(tenant_id, run_id, row.session_id, row.run_no)
-            case InboxRow(body=body):
-                session_id = orjson.loads(body).get("session_id") or run_id
-                return Where(tenant_id, run_id, session_id)
 
     async def session_state(
         self, tenant_id: str, session_id: str, definition: AgentDefinition | None

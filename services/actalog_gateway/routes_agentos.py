@@ -116,7 +116,7 @@ async def _answer(
 async def _output(gate: Gateway, found: FoundRun, definition: AgentDefinition) -> dict[str, Any]:
     row = found.row
     story = tell(row.run_id, await gate.reader.events(row.run_no))
-    where = Where(row.tenant_id, row.run_id, row.session_id)
+    where = Where.of(found, row.run_id)
     state = await runs.state(gate, where, definition)
     return shapes.output(row, story, definition, state)
 
@@ -152,7 +152,7 @@ async def go_on(agent_id: PathId, run_id: RunId, request: Request, gate: Gate) -
     story = tell(run_id, await gate.reader.events(found.row.run_no))
     for answer in _answers(story, forms.text(form, "tools")):
         await send_answer(gate, answer, TENANT)
-    where = Where(TENANT, run_id, found.row.session_id, found.row.run_no)
+    where = Where.of(found, run_id)
     if not forms.flag(form, "stream", default=True):
         return await _answer(gate, where, definition, request, after=story.seq)
     teller = AgentTeller(

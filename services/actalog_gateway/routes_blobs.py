@@ -31,7 +31,7 @@ async def put(request: Request, gate: Gate, tenant: Tenant = "default") -> JSONR
 
 async def keep(gate: Gateway, tenant: str, data: bytes, media_type: str) -> str:
     """The blob's id: a keyed digest, since it leaves the tenant (protocol 1.3)."""
-    key = await gate.log.installation_key()
+    key = await gate.reader.key()
     blob_id = keyed_digest(key, tenant.encode() + b"\x00" + data)
     await gate.log.put_blob(tenant, blob_id, media_type, data)
     return blob_id

@@ -10,11 +10,12 @@ from fastapi import APIRouter, Header, Query, Response
 from actalog_core import crashpoints, metrics
 from actalog_gateway.feeds import Dropped, Feed
 from actalog_gateway.follow import Hub
-from actalog_gateway.gateway import Gate, Gateway, RunId, Tenant
+from actalog_gateway.gateway import Gate, RunId, Tenant
 from actalog_gateway.problems import Problem
 from actalog_gateway.reader import Where
 from actalog_gateway.sse import Ids, Stream
 from actalog_gateway.told import Teller
+from actalog_log.ports import FoundRun, InboxRow, RunRow
 
 router = APIRouter(prefix="/v1", tags=["runs"])
 
@@ -35,12 +36,15 @@ async def events(
     After `Last-Event-ID` of the last event of an ended run there is nothing more: 204, by which
     browsers know to come back no more.
     """
-    where = await gate.reader.where(tenant, run_id)
+    accepted = await gate.reader.accepted(tenant, run_id)
     ids = await gate.ids(tenant, run_id)
     seq = _after(ids, last_event_id or after)
-    if seq and await _nothing_more(gate, where, seq):
+    if seq and _nothing_more(accepted, seq):
         return Response(status_code=204)
-    return Stream(_frames(gate.hub, where, Teller(ids, run_id, after=seq, deltas=deltas)))
+    row = accepted.row if isinstance(accepted, FoundRun) else None
+    where = Where.of(accepted, run_id)
+    teller = Teller(ids, run_id, after=seq, deltas=deltas)
+    return Stream(_frames(gate.hub, where, teller, row))
 
 
 def _after(ids: Ids, text: str | None) -> int:
@@ -50,18 +54,20 @@ def _after(ids: Ids, text: str | None) -> int:
     return int(text) if text.isdecimal() and len(text) < 10 else ids.seq(text)
 
 
-async def _nothing_more(gate: Gateway, where: Where, seq: int) -> bool:
-    found = await gate.log.find_run(where.tenant_id, where.run_id)
-    if found is None or seq > found.head.seq:
+def _nothing_more(accepted: FoundRun | InboxRow, seq: int) -> bool:
+    if isinstance(accepted, InboxRow) or seq > accepted.head.seq:
         raise Problem("not_found", "the run has no such event yet", field="Last-Event-ID")
-    return found.standing == "ended" and seq == found.head.seq
+    return accepted.standing == "ended" and seq == accepted.head.seq
 
 
-async def _frames(hub: Hub, where: Where, teller: Teller) -> AsyncGenerator[bytes, None]:
+async def _frames(
+    hub: Hub, where: Where, teller: Teller, row: RunRow | None
+) -> AsyncGenerator[bytes, None]:
     """The first frame comes at once, so that a client knows that it is connected."""
     yield f"retry: {random.randint(*RETRY_MS)}\n\n".encode()
     with hub.feed(where, Feed(deltas=teller.deltas)) as feed:
-        async with aclosing(hub.story(where, feed)) as story:
+        async with aclosing(hub.story(where, feed, row)) as story:
+            row = None  # the client may wait for hours
             try:
                 async for item in story:
                     for frame in teller.tell(item):

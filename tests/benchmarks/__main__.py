@@ -11,13 +11,23 @@ from pathlib import Path
 
 import uvloop
 
-from tests.benchmarks import apart, costs, guarded, logs, one_call, streams, supervisor
+from tests.benchmarks import (
+    apart,
+    costs,
+    guarded,
+    logs,
+    one_call,
+    storm,
+    streams,
+    supervisor,
+)
 
 Measured = Mapping[str, Mapping[str, float]]
 SECTIONS: Mapping[str, Callable[[], Awaitable[Measured]]] = {
     "one_call": one_call.measure,
     "apart": apart.measure,
     "stream": streams.stream,
+    "storm": storm.measure,
     "log": logs.log,
     "supervisor": supervisor.measure,
     "guarded": guarded.measure,

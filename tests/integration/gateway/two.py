@@ -52,8 +52,8 @@ class Two:
 
 
 @asynccontextmanager
-async def two(bootstrap: str, dsn: str, *, embedded: bool) -> AsyncGenerator[Two]:
-    """Both gateways listen, and hear the bus."""
+async def conductor(bootstrap: str, dsn: str, *, embedded: bool) -> AsyncGenerator[Two]:
+    """Topics and a definition, and no gateway yet."""
     kafka = kafka_settings(bootstrap, embedded=embedded)
     prefix = f"t{uuid.uuid4().hex[:10]}"
     await provision(kafka, plan(prefix=prefix, partitions=3, replication=1))
@@ -66,6 +66,14 @@ async def two(bootstrap: str, dsn: str, *, embedded: bool) -> AsyncGenerator[Two
         await bus.start()
         made = Two(log, bus, prefix)
         await made.deploy()
+        yield made
+
+
+@asynccontextmanager
+async def two(bootstrap: str, dsn: str, *, embedded: bool) -> AsyncGenerator[Two]:
+    """Both gateways listen, and hear the bus."""
+    kafka = kafka_settings(bootstrap, embedded=embedded)
+    async with conductor(bootstrap, dsn, embedded=embedded) as made, AsyncExitStack() as stack:
         for _ in range(2):
             await stack.enter_async_context(_gateway(made, kafka, dsn))
         yield made
