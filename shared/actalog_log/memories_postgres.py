@@ -120,8 +120,6 @@ class PostgresMemories:
         rows = await connection.fetch(_BATCH, self.batch)
         for row in rows:
             await _apply(connection, row)
-            if crashpoints.armed:
-                crashpoints.reach("memory.applying")
         if rows:
             await connection.execute(_MOVE, rows[-1]["xid"], rows[-1]["position"])
         return len(rows)
@@ -138,6 +136,8 @@ async def _apply(connection: Connection, row: Any) -> None:
         case MemoryUpdated() if row["subject"] is not None:
             for nth, op in enumerate(event.ops):
                 await _change(connection, row, nth, op)
+                if crashpoints.armed:
+                    crashpoints.reach("memory.applying")
         case SessionSummarised():
             await connection.execute(
                 _SUMMARISE, row["tenant_id"], row["session_id"], clean_text(event.summary),

@@ -35,8 +35,8 @@ class Fleet:
         for each in list(self.running):
             await self.ready(each)
 
-    def spawn(self, name: str, copy: int = 0) -> None:
-        """One process; its output is in the folder."""
+    def spawn(self, name: str, copy: int = 0, **more: str) -> None:
+        """One process; its output is in the folder. `more` is added to its environment."""
         each = f"{name}-{copy}"
         self.health[each], self.http[each] = free_port(), free_port()
         env = {
@@ -46,6 +46,7 @@ class Fleet:
             "ACTALOG_INSTANCE": str(copy),
             "ACTALOG_HOME": str(self.folder / each),
             "ACTALOG_LOG_FORMAT": "json",
+            **more,
         }
         arguments = [sys.executable, "-m", "actalog", "service", name]
         self.running[each] = spawn(arguments, output=self.folder / f"{each}.log", env=env)
