@@ -1,5 +1,6 @@
 """What other systems and the gateway say: tasks, cancels, answers of people."""
 
+import contextlib
 from dataclasses import dataclass
 
 import orjson
@@ -34,6 +35,7 @@ from actalog_core import events, metrics
 from actalog_core.canonical import clean_text
 from actalog_log.ports import FoundRun, InboxRow, RunLog, Tombstone
 
+NO_PARTITION = -1  # of a row that is heard as a record
 INBOX = "actalog-inbox-id"  # names the row that waits for this message (protocol 2.1)
 
 
@@ -70,16 +72,18 @@ class Outside:
             await self._done(decoded, record, inbox)
 
     async def hear_row(self, row: InboxRow) -> None:
-        """An inbox row that nobody picked up, as if its record had been heard. It goes when it
-        was decided or refused."""
-        try:
+        """An inbox row that nobody picked up, as if its record had been heard. It goes when what
+        follows was told, and not with the decision: who dies in between is not delivered again."""
+        with contextlib.suppress(MessageWasRefused):
             await self.hear(_record(row, "inbox"))
-        except MessageWasRefused:
-            await self.log.drop_inbox(row.tenant_id, row.inbox_id)
+        await self.log.drop_inbox(row.tenant_id, row.inbox_id)
 
     async def bury_row(self, row: InboxRow) -> None:
         """An inbox row that cannot be decided: to the dead letters of `actalog.tasks`, and whoever
-        sent it hears about it."""
+        sent it hears about it. One that was decided is told by whoever looks at its run."""
+        if await self.log.find_run(row.tenant_id, row.inbox_id) is not None:
+            await self.log.drop_inbox(row.tenant_id, row.inbox_id)
+            return
         fault = Fault("unexpected", f"{INBOX_TRIES} hearings of it came to no end", INBOX_TRIES)
         record = _record(row, topics.full_name(topics.TASKS, self.refusals.prefix))
         out = [*burial(record, fault), *self.refusals.buried(record, fault)]
@@ -91,7 +95,7 @@ class Outside:
         match decoded.message:
             case TaskSubmit() as task:
                 # The header comes from outside: only a row of this very run is done with it.
-                mine = inbox if inbox is not None and inbox == task.run_id else None
+                mine = inbox if inbox == task.run_id and record.partition != NO_PARTITION else None
                 await self.acceptance.accept(decoded, task, record, inbox=mine)
             case RunCancel() as cancel:
                 await self._cancel(cancel)
@@ -220,7 +224,7 @@ def _record(row: InboxRow, topic: str) -> Record:
     at = row.received_at
     told = {name: text.encode() for name, text in row.headers.items()}
     return Record(
-        topic, -1, 0, int(at.timestamp() * 1_000) if at else 0, row.inbox_id.encode(), row.body,
+        topic, NO_PARTITION, 0, int(at.timestamp() * 1_000) if at else 0, row.inbox_id.encode(), row.body,
         (*told.items(), (INBOX, row.inbox_id.encode())),
     )  # fmt: skip
 

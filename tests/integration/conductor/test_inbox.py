@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from actalog_conductor.telling import Teller
 from actalog_log.ports import InboxRow
 from tests.integration.conductor.world import World
 
@@ -31,6 +32,48 @@ async def test_rows_that_nobody_picked_up_are_the_supervisors(world: World):
     await world.look(ahead_s=4)
     assert await world.statuses() == {"completed"}
     assert await world.log.inbox_depth() == 0
+
+
+async def not_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A supervisor decides a row's task, and comes to its end before it tells what follows."""
+
+    async def send(*_: object) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Teller, "_send", send)
+        await world.look(ahead_s=10)
+    world.supervisor.__post_init__()  # another looks
+
+
+async def test_a_row_stays_until_what_follows_from_its_task_was_told(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    """No record brings it again: without its row nobody would look for half a minute."""
+    await world.start()
+    await put(world, "r", TASK)
+    await not_told(world, monkeypatch)
+    assert await world.log.find_run("default", "r") is not None
+    assert await world.log.inbox_depth() == 1
+    await world.look(ahead_s=6)
+    assert await world.statuses() == {"completed"}
+    assert await world.log.inbox_depth() == 0
+
+
+async def test_a_row_whose_task_was_decided_is_not_buried(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    await world.start()
+    await put(world, "r", TASK)
+    for _ in range(3):
+        await not_told(world, monkeypatch)
+        assert await world.log.inbox_depth() == 1
+    await world.look(ahead_s=10)
+    assert await world.log.inbox_depth() == 0
+    assert await world.refusals() == []
+    assert world.bus.records("actalog.tasks.dlq") == []
+    await world.look(ahead_s=60)
+    assert await world.statuses() == {"completed"}
 
 
 async def test_a_row_whose_record_comes_late_is_still_one_run(world: World):
