@@ -71,25 +71,19 @@ class Guard:
         Raises:
             NotTheDatabase: it must not be used.
         """
-        if self.refused is None and (wrong := self._wrong(await cluster(connection))):
+        before = self.known  # what is known by the time of the answer may be younger than it
+        now = await cluster(connection)
+        if self.refused is None and (wrong := _another(self.known, now) or _older(before, now)):
             self.refused = wrong
             self._broken.set()
         if self.refused is not None:
             raise NotTheDatabase(self.refused)
+        self._note(now)
 
-    def _wrong(self, now: Cluster) -> str | None:
-        known = self.known
-        self.known = now
-        if known is None:
-            return None
-        if (known.system, known.timeline) != (now.system, now.timeline):
-            return (
-                f"system {now.system}, timeline {now.timeline} answers instead of system"
-                f" {known.system}, timeline {known.timeline}"
-            )
-        if now.flushed < known.flushed:
-            return f"its write-ahead log went back from {known.flushed} to {now.flushed}"
-        return None
+    def _note(self, now: Cluster) -> None:
+        """Answers overtake each other: the furthest counts."""
+        if self.known is None or now.flushed > self.known.flushed:
+            self.known = now
 
     async def broken(self) -> None:
         """Returns never, as long as the database is the one from before.
@@ -116,6 +110,21 @@ class Guard:
             await asyncio.sleep(WATCH_EVERY_S)
             try:
                 # On a connection that was greeted: it is the same server still.
-                self.known = await cluster(pool)
+                self._note(await cluster(pool))
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
                 continue
+
+
+def _another(known: Cluster | None, now: Cluster) -> str | None:
+    if known is None or (known.system, known.timeline) == (now.system, now.timeline):
+        return None
+    return (
+        f"system {now.system}, timeline {now.timeline} answers instead of system"
+        f" {known.system}, timeline {known.timeline}"
+    )
+
+
+def _older(before: Cluster | None, now: Cluster) -> str | None:
+    if before is None or now.flushed >= before.flushed:
+        return None
+    return f"its write-ahead log went back from {before.flushed} to {now.flushed}"

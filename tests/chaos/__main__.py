@@ -4,25 +4,28 @@ import argparse
 import asyncio
 import json
 import logging
+import random
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 from tests.chaos.running import Outcome, played, told
-from tests.chaos.scenarios import SCENARIOS, Scenario
+from tests.chaos.scenarios import SCENARIOS, SHORT, Scenario
 from tests.chaos.stage import staged
 
 
 async def all_of(scenarios: list[Scenario], seed: int, folder: Path) -> list[Outcome]:
-    """On one stage; a new one after a scenario that failed."""
+    """Each kind on one stage; a new one after a scenario that failed."""
     outcomes: list[Outcome] = []
     left = list(scenarios)
     while left:
         place = folder / f"stage-{len(outcomes)}"
         place.mkdir()
-        async with staged(place) as stage:
-            while left:
+        proxied = left[0].proxied
+        dice = random.Random(f"proxies {seed}")
+        async with staged(place, dice, proxied=proxied) as stage:
+            while left and left[0].proxied == proxied:
                 outcome = await played(left.pop(0), stage, seed)
                 outcomes.append(outcome)
                 print(told(outcome), flush=True)
@@ -43,7 +46,8 @@ def main() -> int:
     given = asked.parse_args()
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     print(f"seed {given.seed}: python -m tests.chaos --seed {given.seed}", flush=True)
-    chosen = [one for one in SCENARIOS if not given.only or one.name in given.only]
+    names = given.only or (SHORT if given.short else [one.name for one in SCENARIOS])
+    chosen = [one for one in SCENARIOS if one.name in names]
     folder = given.keep or Path(tempfile.mkdtemp(prefix="actalog-chaos-"))
     folder.mkdir(parents=True, exist_ok=True)
     outcomes = asyncio.run(all_of(chosen, given.seed, folder))

@@ -1,13 +1,15 @@
 """The faults, each with what shows that it happened and what it happened to."""
 
 import asyncio
-import os
 import random
 import signal
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from actalog_bus.processes import end
+from actalog_log.database import connect
 from tests.chaos.load import Load
+from tests.chaos.proxy import Proxy
 from tests.chaos.stage import Stage
 
 EVERYTHING = "everything"  # whom it happened to, when it is not one copy of a service
@@ -27,6 +29,7 @@ class Injection:
     in_flight: frozenset[str]
     evidence: str
     partitions: frozenset[tuple[str, int]] = frozenset()
+    away: list[float] = field(default_factory=list[float])  # seconds until it was there again
 
 
 class Chaos:
@@ -40,10 +43,11 @@ class Chaos:
         self, fault: str, whom: str, at: float, evidence: str,
         partitions: frozenset[tuple[str, int]] = frozenset(),
     ) -> None:  # fmt: skip
-        """It has happened, to what was in flight."""
+        """It happened then, to what was in flight then."""
         runs = frozenset(
-            one.task.run_id for one in self.load.in_flight if (one.accepted_at or at) < at
-        )
+            one.task.run_id for one in self.load.sent.values()
+            if one.accepted_at and one.accepted_at < at and (one.ended_at or at + 1) > at
+        )  # fmt: skip
         self.injected.append(Injection(fault, at, whom, runs, evidence, partitions))
 
     async def pause(self, least: float, most: float) -> None:
@@ -80,18 +84,12 @@ class Chaos:
         process.send_signal(signal.SIGCONT)
         self.stage.stopped.discard(each)
         evidence = f"{process.pid} stood still for {seconds:.1f} s" if stopped else ""
-        self.note_at(fault, each, at, evidence, partitions)
+        self.note(fault, each, at, evidence, partitions)
 
-    def note_at(
-        self, fault: str, whom: str, at: float, evidence: str,
-        partitions: frozenset[tuple[str, int]] = frozenset(),
-    ) -> None:  # fmt: skip
-        """It happened then, to what was in flight then."""
-        runs = frozenset(
-            one.task.run_id for one in self.load.sent.values()
-            if one.accepted_at and one.accepted_at < at and (one.ended_at is None or one.ended_at > at)
-        )  # fmt: skip
-        self.injected.append(Injection(fault, at, whom, runs, evidence, partitions))
+    def _back(self) -> None:
+        """What went away last is there again."""
+        last = self.injected[-1]
+        last.away.append(time.time() - last.at)
 
     async def heard_by(self, each: str) -> frozenset[tuple[str, int]]:
         """Gateways hear everything, and nobody waits for one of them."""
@@ -104,6 +102,7 @@ class Chaos:
         self.note(fault, EVERYTHING, time.time(), f"server {before} ended")
         await asyncio.sleep(down_s)
         await database.start()
+        self._back()
         assert database.pid != before
 
     async def broker(self, down_s: float, fault: str) -> None:
@@ -112,13 +111,73 @@ class Chaos:
         self.note(fault, EVERYTHING, time.time(), "the broker died")
         await asyncio.sleep(down_s)
         await self.stage.kafka.start()
+        self._back()
 
-    async def wipe(self, fault: str, known: "asyncio.Future[set[str]] | None" = None) -> None:
+    async def wipe(self, fault: str) -> None:
         """Kafka loses all topics and offsets; an operator makes the topics again."""
+        await self.load.published.end()
         at = time.time()
         await self.stage.kafka.wipe()
-        self.note_at(fault, EVERYTHING, at, "all topics and offsets are gone")
+        self.note(fault, EVERYTHING, at, "all topics and offsets are gone")
+        connection = await connect(self.stage.database.dsn)
+        rows = await connection.fetch("select run_id from runs")
+        await connection.close()
         await self.stage.topics_there()
+        self._back()
+        await self.load.after_wipe({row["run_id"] for row in rows})
+
+    async def kill_all(self, fault: str) -> None:
+        """SIGKILL to every service at once."""
+        running = dict(self.stage.fleet.running)
+        for process in running.values():
+            process.kill()
+        for each in running:
+            self.stage.fleet.kill(each)
+        died = all(process.returncode == -signal.SIGKILL for process in running.values())
+        self.note(fault, EVERYTHING, time.time(), f"{len(running)} died" if died else "")
+
+    async def replace(self, each: str, fault: str) -> None:
+        """SIGTERM, and a new process once the old one has ended."""
+        partitions = await self.heard_by(each)
+        process = self.stage.fleet.running.pop(each)
+        at = time.time()
+        await end(process, grace_s=20)
+        ended = process.returncode == 0
+        self.note(fault, each, at, f"{process.pid} ended" if ended else "", partitions)
+        await self.started(each)
+
+    # --- between services and servers
+
+    async def cut_commits(self, seconds: float, rate: float, fault: str) -> None:
+        """For some seconds that share of commits has no answer."""
+        proxy = self.stage.to_database
+        proxy.wrong.rate, before = rate, len(proxy.cuts)
+        await asyncio.sleep(seconds)
+        proxy.wrong.rate = 0.0
+        for at, what in proxy.cuts[before:]:
+            self.note(fault, EVERYTHING, at, what)
+
+    async def late(self, proxy: Proxy, seconds: float, fault: str) -> None:
+        """For some seconds everything takes longer."""
+        at, before = time.time(), proxy.done["delayed"]
+        proxy.wrong.delay_s, proxy.wrong.jitter_s = 0.02, 0.04
+        await asyncio.sleep(seconds)
+        proxy.wrong.delay_s = proxy.wrong.jitter_s = 0.0
+        delayed = proxy.done["delayed"] - before
+        self.note(fault, EVERYTHING, at, f"{delayed} were late" if delayed else "")
+
+    def reset(self, proxy: Proxy, fault: str) -> None:
+        """Every connection."""
+        links = proxy.reset()
+        self.note(fault, EVERYTHING, time.time(), f"{links} were reset" if links else "")
+
+    async def silence(self, proxy: Proxy, seconds: float, fault: str) -> None:
+        """Connections that there are say nothing any more, new ones nothing for some seconds."""
+        at = time.time()
+        proxy.wrong.silent, muted = True, proxy.mute()
+        await asyncio.sleep(seconds)
+        proxy.wrong.silent = False
+        self.note(fault, EVERYTHING, at, f"{muted} fell silent" if muted else "")
 
 
 def _state(pid: int) -> str:
@@ -128,12 +187,3 @@ def _state(pid: int) -> str:
             return stat.read().rsplit(")", 1)[1].split()[0]
     except OSError:
         return ""
-
-
-def alive(pid: int) -> bool:
-    """Whether there is such a process."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True

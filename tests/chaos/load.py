@@ -12,10 +12,13 @@ import httpx
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from actalog_log.database import connect
 from tests.chaos.published import Published, Told
 from tests.chaos.script import Task, task
+from tests.simulation.world import ENDS
 
 AT_ONCE = 20
+READS_S = 10.0  # what is published is read within that time
 PATIENCE_S = 30.0  # of one who waits for a result before asking for the next thing
 
 
@@ -83,16 +86,28 @@ class Load:
         """Ask for nothing new."""
         self._going = False
 
-    async def drained(self, within_s: float) -> list[Sent]:
-        """Wait for the end of everything; what has not ended by then."""
+    async def drained(self, within_s: float, dsn: str | None) -> list[Sent]:
+        """Wait for the end of everything; what has not ended by then. `dsn`: results may have been
+        published and be gone; then the log tells what has ended."""
         self.stop()
         until = time.monotonic() + within_s
-        while time.monotonic() < until:
-            left = [one for one in self.sent.values() if not one.ended_at]
-            if not left:
-                break
-            await asyncio.sleep(0.1)
+        while (left := self._left()) and time.monotonic() < until:
+            if dsn is not None and time.monotonic() > until - within_s + READS_S:
+                await self._unheard(dsn)
+            await asyncio.sleep(0.1 if dsn is None else 1.0)
+        return left
+
+    def _left(self) -> list[Sent]:
         return [one for one in self.sent.values() if not one.ended_at]
+
+    async def _unheard(self, dsn: str) -> None:
+        connection = await connect(dsn)
+        rows = await connection.fetch(
+            "select run_id from runs join events using (run_no) where type = any($1)", list(ENDS)
+        )
+        await connection.close()
+        for run_id in {row["run_id"] for row in rows} & {one.task.run_id for one in self._left()}:
+            self.over(self.sent[run_id], None)
 
     # --- sending
 

@@ -149,8 +149,9 @@ def _answers(load: Load, runs: dict[str, Recorded]) -> Iterator[str]:
         told = sent.result
         if told is None:
             continue
-        if told["status"] != "completed" or told["output"] != sent.task.output:
-            yield f"I15: {sent.task.run_id} {told['status']}: {told['output']!r} {told.get('error')}"
+        if told["status"] != "completed" or told.get("output") != sent.task.output:
+            said = told.get("error") or told.get("output")
+            yield f"I15: {sent.task.run_id} {told['status']}: {said!r}"
 
 
 def _repeated(done: Sequence[dict[str, Any]]) -> Iterator[str]:

@@ -43,16 +43,14 @@ class Published:
         )  # fmt: skip
         await self._consumer.start()
         names = [f"{self.prefix}.results", f"{self.prefix}.events"]
+        cluster = self._consumer._client.cluster
+        while any(cluster.partitions_for_topic(name) is None for name in names):
+            await asyncio.sleep(0.1)
+            await self._consumer._client.force_metadata_update()
         parts = [
             TopicPartition(name, at) for name in names
-            for at in sorted(self._consumer.partitions_for_topic(name) or ())
+            for at in sorted(cluster.partitions_for_topic(name) or ())
         ]  # fmt: skip
-        await self._consumer._client.force_metadata_update()
-        parts = parts or [
-            TopicPartition(name, at) for name in names
-            for at in sorted(self._consumer._client.cluster.partitions_for_topic(name) or ())
-        ]  # fmt: skip
-        assert parts, names
         self._consumer.assign(parts)
         self._reading = asyncio.create_task(self._read(self.lives[-1]))
 

@@ -3,6 +3,7 @@
 import json
 import random
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -49,14 +50,27 @@ async def played(scenario: Scenario, stage: Stage, seed: int) -> Outcome:
         completed = len(load.ended)
         load.stop()
         await stage.ready()
-        left = await load.drained(DRAINS_S)
-        verdict = await judged(stage, load, wiped=False)
+        left = await load.drained(DRAINS_S, stage.database.dsn if scenario.wipes else None)
+        verdict = await judged(stage, load, wiped=scenario.wipes)
     outcome = Outcome(scenario.name, took, completed)
     outcome.wrong += verdict.wrong
     outcome.wrong += [f"I14: {one.task.run_id} had no result in {DRAINS_S:.0f} s" for one in left]
     outcome.wrong += vacuous(scenario, chaos.injected, load)
+    if scenario.exact:
+        outcome.wrong += inexact(stage, load, verdict)
     outcome.lines = lines(chaos.injected, verdict, load)
     return outcome
+
+
+def inexact(stage: Stage, load: Load, verdict: Verdict) -> list[str]:
+    """What was asked of a model twice, or is in doubt: a deploy must not cost that."""
+    asked = Counter(
+        request.tag for request in stage.models.requests
+        if f"{load.name}-".encode() in request.raw
+    )  # fmt: skip
+    again = sum(n - 1 for n in asked.values())
+    wrong = [f"{again} of {sum(asked.values())} model calls were repeated"] if again else []
+    return [*wrong, *(f"{one} is in doubt" for one in verdict.doubts)]
 
 
 def vacuous(scenario: Scenario, injected: list[Injection], load: Load) -> list[str]:
@@ -81,6 +95,7 @@ def lines(injected: list[Injection], verdict: Verdict, load: Load) -> list[dict[
         line = found.setdefault(one.fault, _line(one.fault, len(load.sent), verdict))
         line["injected"] += 1
         line["in_flight"] += len(one.in_flight)
+        line["away_s"] += [round(s, 3) for s in one.away]
         line["recovery_s"] += [round(s, 3) for s in recovery(one, verdict.runs)]
     for at in verdict.doubts.values():
         before = [one for one in ordered if one.at <= at]
@@ -93,7 +108,7 @@ def _line(fault: str, runs: int, verdict: Verdict) -> dict[str, Any]:
     return {
         "suite": "chaos", "fault": fault, "injected": 0, "in_flight": 0, "runs": runs,
         "lost": verdict.lost, "repeated_effects": verdict.repeated, "in_doubt": 0,
-        "recovery_s": [],
+        "recovery_s": [], "away_s": [],
     }  # fmt: skip
 
 

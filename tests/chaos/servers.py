@@ -6,6 +6,7 @@ from pathlib import Path
 
 from actalog.embedded.postgres import EmbeddedPostgres
 from actalog_bus.processes import free_port
+from actalog_testing.apache_kafka import ApacheKafka
 
 
 class Database(EmbeddedPostgres):
@@ -39,3 +40,34 @@ class Database(EmbeddedPostgres):
         assert self.process is not None
         self.process.send_signal(signal.SIGQUIT)
         await asyncio.to_thread(self.process.wait)
+
+
+class Broker(ApacheKafka):
+    """A node with a second listener behind a proxy, which it tells its clients of.
+
+    A killed node waits, when it is started again, until the session that it had has run out: nine
+    seconds by default, in which it takes nothing. Here it is two.
+    """
+
+    def __init__(self, folder: Path, *, pom: Path) -> None:
+        super().__init__(folder, pom=pom)
+        self.behind, self.proxy = free_port(), free_port()
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def _format(self, config: Path) -> None:
+        super()._format(config)
+        own, controller = f"127.0.0.1:{self._port}", f"127.0.0.1:{self._controller}"
+        told = f"""\
+listeners=PLAINTEXT://{own},CONTROLLER://{controller},PROXIED://127.0.0.1:{self.behind}
+advertised.listeners=PLAINTEXT://{own},PROXIED://127.0.0.1:{self.proxy}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXIED:PLAINTEXT
+inter.broker.listener.name=PLAINTEXT
+broker.session.timeout.ms=2000
+broker.heartbeat.interval.ms=500
+"""
+        with config.open("a") as properties:
+            properties.write(told)

@@ -4,7 +4,7 @@ import asyncio
 import random
 import struct
 import uuid
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,11 +12,12 @@ from typing import Any, cast
 
 from aiokafka.admin import AIOKafkaAdminClient
 
-from actalog_testing.apache_kafka import ApacheKafka
+from actalog_bus.processes import free_port
 from actalog_testing.scripted import ScriptedServer
 from tests.acceptance.processes import SERVICES, Fleet, run
+from tests.chaos.proxy import Proxy
 from tests.chaos.script import answer
-from tests.chaos.servers import Database
+from tests.chaos.servers import Broker, Database
 
 ROOT = Path(__file__).parents[2]
 KAFKA_POM = ROOT / "infra" / "kafka" / "pom.xml"
@@ -31,10 +32,12 @@ class Stage:
 
     folder: Path
     database: Database
-    kafka: ApacheKafka
+    kafka: Broker
     models: ScriptedServer
     fleet: Fleet
     prefix: str
+    to_database: Proxy
+    to_kafka: Proxy
     stopped: set[str] = field(default_factory=set[str])  # by SIGSTOP, now
 
     @property
@@ -99,17 +102,28 @@ def assigned(told: bytes, prefix: str) -> list[tuple[str, int]]:
 
 
 @asynccontextmanager
-async def staged(folder: Path) -> AsyncGenerator[Stage]:
-    """A platform that is ready, all of it new."""
+async def staged(
+    folder: Path, dice: random.Random, *, proxied: bool = False
+) -> AsyncGenerator[Stage]:
+    """A platform that is ready, all of it new. `proxied`: services reach servers by proxies."""
     database = Database(folder / "pg")
-    kafka = ApacheKafka(folder / "kafka", pom=KAFKA_POM)
+    kafka = Broker(folder / "kafka", pom=KAFKA_POM)
     models = ScriptedServer(script=answer, keep=100_000)
     (folder / "journal").touch()
     fleet: Fleet | None = None
+    proxies: list[Proxy] = []
     try:
         dsn = await database.start()
         (folder / "kafka").mkdir(exist_ok=True)
         bootstrap, base_url = await kafka.start(), await models.start()
+        to_database = Proxy(free_port(), database.port, dice, postgres=True)
+        to_kafka = Proxy(kafka.proxy, kafka.behind, dice)
+        proxies = [to_database, to_kafka]
+        for proxy in proxies:
+            await proxy.start()
+        if proxied:
+            dsn = dsn.replace(f":{database.port}/", f":{to_database.port}/")
+            bootstrap = f"127.0.0.1:{to_kafka.port}"
         prefix = f"c{uuid.uuid4().hex[:8]}"
         env = {
             "ACTALOG_DATABASE_URL": dsn, "ACTALOG_KAFKA": bootstrap, "ACTALOG_APP": "tests.chaos.app:app",
@@ -121,12 +135,14 @@ async def staged(folder: Path) -> AsyncGenerator[Stage]:
         for command in (("migrate",), ("topics", "apply"), ("deploy",)):
             await asyncio.to_thread(run, *command, env=env)
         fleet = Fleet(env, folder)
-        stage = Stage(folder, database, kafka, models, fleet, prefix)
+        stage = Stage(folder, database, kafka, models, fleet, prefix, to_database, to_kafka)
         await stage.ready()
         yield stage
     finally:
         if fleet is not None:
             await _ended(fleet)
+        for proxy in proxies:
+            await proxy.stop()
         await models.stop()
         await kafka.stop()
         await database.stop()
@@ -136,7 +152,3 @@ async def _ended(fleet: Fleet) -> None:
     """No process is left; what they did was judged before."""
     for each in list(fleet.running):
         fleet.kill(each)
-
-
-def shuffled(dice: random.Random, each: Sequence[str]) -> list[str]:
-    return dice.sample(list(each), len(each))
