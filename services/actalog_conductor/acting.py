@@ -18,6 +18,8 @@ from actalog_conductor.agent_states import (
 from actalog_conductor.heard import Resolve
 from actalog_contracts.base import Usage
 from actalog_contracts.runs import (
+    ModelFailed,
+    ModelReplied,
     RequirementResolved,
     RunEvent,
     RunPaused,
@@ -74,17 +76,19 @@ def acted(state: Unfinished, heard: ToolOutcome | ToolInDoubt) -> list[RunEvent]
     return [heard, *_pause(running, state.awaiting, doubts)]
 
 
-def late(state: Unfinished, heard: ToolOutcome | ToolInDoubt) -> list[RunEvent]:
+def late(
+    state: Unfinished, heard: ToolOutcome | ToolInDoubt | ModelReplied | ModelFailed
+) -> list[RunEvent]:
     """What the ledger refused: it settles a doubt, also one that is on its way; else it is
-    recorded, once, with what it cost."""
-    if not isinstance(heard, ToolInDoubt) and isinstance(state, (Acting, Paused)):
+    recorded, once, with what it cost. Of a model's call another answers."""
+    if isinstance(heard, (ToolReturned, ToolFailed)) and isinstance(state, (Acting, Paused)):
         called = _running(state).get(heard.call_id)
         doubt_comes = called is not None and called.effect in MAY_DOUBT
         if (doubt_comes or heard.call_id in state.doubts) and not _void(state.facts, heard):
             return acted(state, heard)
     if (heard.call_id, heard.epoch) in state.facts.late:
         return []
-    return [endings.tool_settled(heard)]
+    return [endings.recorded(heard)]
 
 
 def resolved(state: Acting | Paused, heard: Resolve) -> list[RunEvent]:

@@ -11,7 +11,7 @@ import orjson
 
 from actalog_conductor import kinds, live, memory_run
 from actalog_conductor.agent_states import Finished
-from actalog_conductor.heard import Heard, StartRun
+from actalog_conductor.heard import Heard, Late, StartRun
 from actalog_conductor.live import Live
 from actalog_contracts.calls import Command
 from actalog_contracts.runs import (
@@ -161,7 +161,8 @@ def released(before: Live, heard: Heard, after: Live) -> tuple[tuple[str, str], 
 
 def _held_by(heard: Heard) -> str | None:
     """A message that was held for a review; a second attempt's has a row of its own."""
-    return heard.held_text.held if isinstance(heard, ModelReplied) and heard.held_text else None
+    said = heard.outcome if isinstance(heard, Late) else heard
+    return said.held_text.held if isinstance(said, ModelReplied) and said.held_text else None
 
 
 def remembers(told: Told, events: Sequence[RunEvent]) -> bool:

@@ -71,20 +71,22 @@ def settled(heard: Heard, state: Finished) -> list[RunEvent]:
             return settled(outcome, state) or _refused(outcome)
         case ToolInDoubt() if heard.call_id in state.doubted:
             return []
-        case ModelReplied() | ModelFailed() if heard.call_id in state.unsettled:
-            return [
-                CallSettled(
-                    call_id=heard.call_id, epoch=heard.epoch, outcome=heard.type, usage=heard.usage
-                )
-            ]
-        case ToolReturned() | ToolFailed() | ToolInDoubt() if heard.call_id in state.unsettled:
-            return [tool_settled(heard)]
+        case ModelReplied() | ModelFailed() | ToolReturned() | ToolFailed() | ToolInDoubt() if (
+            heard.call_id in state.unsettled
+        ):
+            return [recorded(heard)]
         case _:
             return []
 
 
-def tool_settled(heard: ToolReturned | ToolFailed | ToolInDoubt) -> CallSettled:
-    """The record of an outcome that changes nothing."""
+def recorded(
+    heard: ToolReturned | ToolFailed | ToolInDoubt | ModelReplied | ModelFailed,
+) -> CallSettled:
+    """An outcome that changes nothing, with what it cost."""
+    if isinstance(heard, (ModelReplied, ModelFailed)):
+        return CallSettled(
+            call_id=heard.call_id, epoch=heard.epoch, outcome=heard.type, usage=heard.usage
+        )
     took_ms = None if isinstance(heard, ToolInDoubt) else heard.duration_ms
     message = None if isinstance(heard, ToolReturned) else heard.message
     return CallSettled(
@@ -93,11 +95,13 @@ def tool_settled(heard: ToolReturned | ToolFailed | ToolInDoubt) -> CallSettled:
     )  # fmt: skip
 
 
-def _refused(outcome: ToolReturned | ToolFailed | ToolInDoubt) -> list[RunEvent]:
+def _refused(
+    outcome: ToolReturned | ToolFailed | ToolInDoubt | ModelReplied | ModelFailed,
+) -> list[RunEvent]:
     """The call has its outcome already: what the ledger refused is recorded beside it."""
     if isinstance(outcome, ToolInDoubt):
         return []
-    return [tool_settled(outcome)]
+    return [recorded(outcome)]
 
 
 def finished(

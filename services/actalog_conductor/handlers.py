@@ -19,12 +19,19 @@ from actalog_contracts.calls import (
     TimePassed,
     TurnFree,
 )
-from actalog_contracts.runs import ToolFailed, ToolInDoubt, ToolReturned
+from actalog_contracts.runs import (
+    ModelFailed,
+    ModelReplied,
+    ToolFailed,
+    ToolInDoubt,
+    ToolReturned,
+)
 from actalog_core.canonical import clean_text
 from actalog_core.clock import Clock, Monotonic, system_clock
 from actalog_core.errors import Undecodable
 from actalog_log.ports import RunLog, ledger_key
 
+COST_OR_ACT = (ModelReplied, ModelFailed, ToolReturned, ToolFailed, ToolInDoubt)
 LATE_S = 5.0  # an answer heard so long after it was given means that its topic lags
 LATELY_S = 2.0
 
@@ -64,10 +71,8 @@ class ConductorHandlers:
             raise Undecodable(str(error)) from error
         causation = clean_text((record.header("ce_id") or b"").decode("utf-8", "replace")) or None
         match reply:
-            case CallAnswered(
-                late=True, outcome=ToolReturned() | ToolFailed() | ToolInDoubt() as said
-            ):
-                await self.hearing.hear(reply.run_no, Late(said), causation=causation)
+            case CallAnswered(late=True, outcome=outcome) if isinstance(outcome, COST_OR_ACT):
+                await self.hearing.hear(reply.run_no, Late(outcome), causation=causation)
             case CallAnswered(outcome=outcome):
                 await self.hearing.hear(reply.run_no, outcome, causation=causation)
             case CallStored():

@@ -4,7 +4,14 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from actalog_contracts.calls import Outcome
-from actalog_contracts.runs import RunAccepted, ToolFailed, ToolInDoubt, ToolReturned
+from actalog_contracts.runs import (
+    ModelFailed,
+    ModelReplied,
+    RunAccepted,
+    ToolFailed,
+    ToolInDoubt,
+    ToolReturned,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +64,7 @@ class Broken:
 class Late:
     """An outcome that the ledger refused: the call was somebody else's by then (protocol 6.5)."""
 
-    outcome: ToolReturned | ToolFailed | ToolInDoubt
+    outcome: ToolReturned | ToolFailed | ToolInDoubt | ModelReplied | ModelFailed
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import TypeAlias, assert_never
 from actalog_conductor import calls, endings
 from actalog_conductor.agent_states import Facts, Finished, Identity, NotStarted
 from actalog_conductor.calls import Step
-from actalog_conductor.heard import Broken, Buried, Cancel, Deadline, Heard, StartRun, TimeIs
+from actalog_conductor.heard import Broken, Buried, Cancel, Deadline, Heard, Late, StartRun, TimeIs
 from actalog_contracts.base import Error
 from actalog_contracts.definitions import AgentDefinition
 from actalog_contracts.runs import (
@@ -100,6 +100,9 @@ def decide(state: State, heard: Heard) -> Sequence[RunEvent]:
             return _done(state, heard) if heard.call_id == _asking(state) else []
         case Consulting(facts=facts), ModelReplied() | ModelFailed():
             return _told(state, heard) if heard.call_id == calls.model(facts) else []
+        case _, Late(outcome=outcome):
+            refused = (outcome.call_id, outcome.epoch) in state.facts.late
+            return [] if refused else [endings.recorded(outcome)]
         case _:
             return []
 
@@ -171,8 +174,10 @@ def evolve(state: State, event: RunEvent) -> State:
             asked = {calls.model(facts)} if isinstance(state, Consulting) else set[str]()
             return endings.finished(facts, event, unsettled=frozenset(asked), doubted=frozenset())
         case CallSettled():
-            assert isinstance(state, Finished)
-            return endings.after_settling(state, facts, event)
+            facts = replace(facts, late=facts.late | {(event.call_id, event.epoch)})
+            if isinstance(state, Finished):
+                return endings.after_settling(state, facts, event)
+            return replace(state, facts=replace(facts, usage=facts.usage.plus(event.usage)))
         case RunAccepted() | RunStarted():
             return replace(state, facts=facts)
         case (

@@ -70,21 +70,26 @@ class LlmHandlers:
     async def _until_ended(
         self, command: CallModel, claim: Claim, begun: list[ModelCall]
     ) -> ModelReplied | ModelFailed:
-        """The request is broken off when a renewal says that its run has ended."""
+        """The request is broken off when a renewal says that its run has ended, or that somebody
+        else has the call. What it cost until then is told."""
         task = asyncio.current_task()
         assert task is not None
-        ended = False
+        known = False
 
         def end() -> None:
-            nonlocal ended
-            ended = True
+            lose()
             task.cancel()
 
+        def lose() -> None:  # whoever answers the command cancels us
+            nonlocal known
+            known = True
+
         self.claims.on_ended(claim.call_id, end)
+        self.claims.on_lost(claim.call_id, lose)
         try:
             return await self._call(command, claim, begun)
         except asyncio.CancelledError:
-            if not ended or task.uncancel() > 0:
+            if not known or task.uncancel() > 0:
                 raise
             epoch = self.claims.epoch(claim.call_id) or claim.epoch
             return outcomes.broken_off(command, begun, epoch=epoch)

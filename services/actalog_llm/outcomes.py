@@ -59,8 +59,10 @@ def failed(
 
 
 def broken_off(command: CallModel, begun: Sequence[ModelCall], *, epoch: int) -> ModelFailed:
-    """The run ended while the model was asked. What was read and written costs all the same."""
-    told = Failure("unknown", "the run ended before the model had answered")
+    """The run ended while the model was asked, or the call became somebody else's. What was read
+    and written costs all the same."""
+    said = "the request was broken off: its run had ended, or another worker had the call"
+    told = Failure("unknown", said)
     if not begun:
         return failed(command, told, epoch=epoch)
     call = begun[0]

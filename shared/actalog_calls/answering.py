@@ -88,14 +88,7 @@ class _Answering:
         outcome = await self._worked(asyncio.ensure_future(self._run(claim)))
         reply = answer(self.command, outcome)
         told = body(reply)
-        stored = await self.claims.settle(self.key, epoch=self.claims.epoch(self.key), outcome=told)
-        if stored:
-            said = self._short(reply, told)
-            await self.postman.reply(said, causation=self.delivery.record)
-        else:  # what lies in the ledger is another's, or will be (6.5)
-            log.warning("an outcome came late", call=self.key)
-            late = reply.model_copy(update={"late": True})
-            await self.postman.reply(late, causation=self.delivery.record)
+        await self._tell(reply, told, stored=await self._store(told))
         if claim.deaths >= DEATHS:
             raise KilledItsWorkers(self.key)
 
@@ -152,18 +145,30 @@ class _Answering:
             return
         reply = answer(self.command, outcome)
         told = body(reply)
-        storing = asyncio.ensure_future(
-            self.claims.settle(self.key, epoch=self.claims.epoch(self.key), outcome=told)
-        )
-        if len(told) > LARGE_BYTES and await storing:
-            await self.postman.reply(lies_in_ledger(self.command), causation=self.delivery.record)
+        if len(told) > LARGE_BYTES or not self.claims.surely_ours(self.key):
+            await self._tell(reply, told, stored=await self._store(told))
             return
-        # Both at the same time: the call only reads, so whoever was first, a second answer is as
-        # good as the first and means nothing.
+        # Both at the same time: nobody else can have it.
+        storing = asyncio.ensure_future(self._store(told))
         try:
             await self.postman.reply(reply, causation=self.delivery.record)
         finally:
             await storing
+
+    async def _store(self, told: bytes) -> bool:
+        return await self.claims.settle(
+            self.key, epoch=self.claims.epoch(self.key), outcome=told
+        )  # fmt: skip
+
+    async def _tell(self, reply: CallAnswered, told: bytes, *, stored: bool) -> None:
+        """What stands; or that it came too late: what lies in the ledger is another's, or will
+        be (6.5), and what this one cost is recorded all the same."""
+        if stored:
+            said = self._short(reply, told)
+        else:
+            log.warning("an outcome came late", call=self.key)
+            said = reply.model_copy(update={"late": True})
+        await self.postman.reply(said, causation=self.delivery.record)
 
     async def _ours(self, claim: Claim) -> bool:
         """Whether it is ours to run. What was answered is answered again."""

@@ -38,7 +38,7 @@ class Claims(Leases):
 
     def _keep(self, mine: Mine, claim: Claim) -> Claim:
         if claim.state in ("claimed", "expired"):
-            mine.epoch = claim.epoch
+            mine.epoch, mine.since = claim.epoch, self.reach.clock()
             mine.stands.set_result(claim)
             if claim.ended:
                 mine.end()
@@ -58,6 +58,7 @@ class Claims(Leases):
             self.forget(call_id)
             return Claim(call_id, "busy", mine.epoch)
         claim = Claim(call_id, "expired", epoch)
+        mine.since = self.reach.clock()
         mine.stands = asyncio.get_running_loop().create_future()
         mine.stands.set_result(claim)
         return claim
@@ -96,6 +97,12 @@ class Claims(Leases):
     def epoch(self, call_id: str) -> int:
         """The epoch under which we hold it; 0: we do not."""
         return self.mine[call_id].epoch if call_id in self.mine else 0
+
+    def surely_ours(self, call_id: str) -> bool:
+        """Whether nobody else can have it: its lease was renewed all the time. Not after this
+        process stood still, or was cut off, for so long that others may have taken it over."""
+        mine = self.mine.get(call_id)
+        return mine is not None and not mine.lost and self.reach.unbroken_since(mine.since)
 
     async def settle(self, call_id: str, *, epoch: int, outcome: bytes) -> bool:
         """Store the outcome, however long the database is away: what was done is not lost while

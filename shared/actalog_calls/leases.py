@@ -28,6 +28,7 @@ class Mine:
 
     stands: "asyncio.Future[Claim]"
     epoch: int = 0
+    since: float = 0.0  # when it was claimed, by this process's clock
     working: bool = True
     lost: bool = False
     ended: bool = False

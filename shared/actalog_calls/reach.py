@@ -32,6 +32,12 @@ class Reach:
             return False
         return now - self.since >= self.lease_s
 
+    def unbroken_since(self, then: float) -> bool:
+        """Whether there was no gap from then on: what was leased then is leased still."""
+        if self.since is None or self.clock() - self.last > self.gap_s:
+            return False
+        return self.since <= then
+
     def missing(self) -> str | None:
         """None when the database was reached within the last lease; else what is wrong."""
         if self.since is not None and self.clock() - self.last <= self.lease_s:

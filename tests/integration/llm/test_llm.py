@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from actalog_contracts.calls import CallAnswered
 from actalog_contracts.definitions import AgentDefinition, LengthCheck, ModelChoice
 from actalog_contracts.runs import ModelFailed, ModelReplied
 from actalog_core.canonical import keyed_digest
@@ -240,6 +241,25 @@ async def test_a_worker_that_died_is_followed_by_another_under_the_next_epoch(ma
     await second.start(serve=False)
     replies = await second.answered()
     assert [(one.text, one.epoch) for one in replies] == [("second", 2)]
+
+
+async def test_6_5_a_call_that_is_another_s_by_now_is_broken_off_and_told_as_late_with_its_cost(
+    make: Make,
+):
+    zombie = make(settings={"lease_ms": 300})
+    zombie.server.follow([Fault(stall_after_chunks=3), Reply("second")])
+    await zombie.start()
+    await zombie.begin()
+    await zombie.postman.command(zombie.command())
+    await zombie.server_has(1)
+    row = zombie.log.calls.rows["1/r:m1"]
+    row.holder, row.epoch = "another", 2  # as after a sleep that was longer than its lease
+    await zombie.bus.drained()
+    (told,) = [CallAnswered.model_validate_json(one.value or b"")
+               for one in zombie.bus.records("actalog.replies")]  # fmt: skip
+    assert isinstance(told.outcome, ModelFailed)
+    assert (told.late, told.outcome.epoch, told.outcome.usage.estimated) == (True, 1, True)
+    assert told.outcome.usage.input_tokens > 0
 
 
 async def test_missing_usage_is_estimated_and_says_so(world: World):

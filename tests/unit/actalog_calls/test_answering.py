@@ -169,12 +169,13 @@ async def test_a_zombie_settles_late_and_is_refused_but_settles_a_doubt():
     ]  # fmt: skip
 
 
-async def test_6_5_a_zombie_is_refused_and_told_as_late_while_another_is_at_it():
+@BOTH
+async def test_6_5_a_zombie_is_refused_and_told_as_late_while_another_is_at_it(beside: bool):
     world = World()
     zombie, next_ = await world.process(), await world.process()
-    running = await zombie.begin()
+    running = await zombie.begin(beside=beside)
     await world.pass_time(LEASE_MS + 1_000, next_)
-    at_it = await next_.begin()
+    at_it = await next_.begin(beside=beside)
     zombie.go.set()
     await running
     assert [(one.late, one.outcome.type) for one in world.replies()] == [(True, "tool.returned.v1")]
@@ -182,6 +183,29 @@ async def test_6_5_a_zombie_is_refused_and_told_as_late_while_another_is_at_it()
     next_.go.set()
     await at_it
     assert [one.late for one in world.replies()] == [True, None]
+
+
+async def test_what_a_zombie_says_when_it_learns_that_it_lost_its_claim_is_told_as_late():
+    world = World()
+    one, other = await world.process(), await world.process()
+
+    async def breaks_off(claim: Claim) -> ToolReturned:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            return ToolReturned(call_id=COMMAND.call_id, epoch=claim.epoch, content="half")
+        raise AssertionError
+
+    running = asyncio.create_task(one.hear(beside=True, run=breaks_off))
+    await asyncio.sleep(0.01)
+    await world.pass_time(LEASE_MS + 1_000, other)  # one sleeps
+    await other.hear(beside=True)
+    await one.claims.beat()
+    await running
+    told = [(reply.late, reply.outcome) for reply in world.replies()]
+    assert [late for late, _ in told] == [None, True]
+    assert isinstance(told[1][1], ToolReturned)
+    assert told[1][1].content == "half"
 
 
 @BOTH

@@ -213,3 +213,23 @@ def test_a_doubt_about_a_call_that_does_not_run_changes_nothing():
     assert isinstance(state, Acting)
     assert isinstance(after, Acting)
     assert (after.running, after.doubts) == (state.running, {})
+
+
+def test_6_5_a_late_reply_of_a_model_answers_nothing_and_is_recorded_once_with_its_cost():
+    zombie = Late(replied(text="a zombie's"))
+    taken = replied(text="the answer").model_copy(update={"epoch": 2})
+    thinking = Spec().given(START).when(zombie).then("call.settled")
+    (settled,) = thinking.events
+    assert isinstance(settled, CallSettled)
+    assert (settled.epoch, settled.usage.total_tokens, settled.outcome) == (
+        1, 10, "model.replied.v1",
+    )  # fmt: skip
+    assert isinstance(thinking.now, Thinking)
+    thinking.when(zombie).then_nothing()
+    ended = thinking.when(taken).then("model.replied", "run.completed")
+    assert isinstance(ended.now, Finished)
+    assert (ended.now.usage.total_tokens, ended.now.usage.model_calls) == (20, 2)
+    ended.when(zombie).then_nothing()
+    after = Spec().given(START, taken).when(zombie).then("call.settled")
+    assert isinstance(after.now, Finished)
+    assert after.now.facts.usage.model_calls == 2

@@ -18,7 +18,7 @@ from actalog_conductor.draft import (
     released,
     remembers,
 )  # fmt: skip
-from actalog_conductor.heard import Cancel, Heard
+from actalog_conductor.heard import Cancel, Heard, Late
 from actalog_conductor.kinds import standing
 from actalog_conductor.live import Live
 from actalog_contracts.base import TextRef
@@ -147,6 +147,7 @@ def test_a_message_held_for_a_review_is_let_go_with_its_run():
     assert released(reviewing, Cancel(None, None), ended) == (("default", "h"),)
     late = after(REVIEWED, START, Cancel(None, None))
     assert released(late, held(), late) == (("default", "h"),)
+    assert released(late, Late(held()), late) == (("default", "h"),)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from actalog_conductor.heard import (
     Cancel,
     Deadline,
     Heard,
+    Late,
     StartRun,
     TimeIs,
     TurnCame,
@@ -25,6 +26,7 @@ from actalog_contracts.base import Error, TextRef, Usage
 from actalog_contracts.calls import CallModel, Remember
 from actalog_contracts.definitions import AgentDefinition
 from actalog_contracts.runs import (
+    CallSettled,
     HistoryRun,
     InputChecked,
     MemoryUpdated,
@@ -274,3 +276,13 @@ def test_a_dead_letter_of_what_is_waited_for_ends_it_typed():
         assert isinstance(ended, Finished)
         assert [event.type for event in events] == ["run.failed.v1"]
         assert hear(waits, replace(gone, call_id="c:other1"))[1] == []
+
+
+def test_6_5_a_late_reply_of_a_model_is_recorded_once_with_its_cost():
+    zombie = Late(replied())
+    spec = Spec().given(START, needed()).when(zombie).then("call.settled")
+    assert isinstance(spec.events[0], CallSettled)
+    spec.when(zombie).then()
+    spec = spec.when(replied().model_copy(update={"epoch": 2})).then("model.replied")
+    assert not isinstance(spec.now, NotStarted)
+    assert spec.now.facts.usage.model_calls == 2
