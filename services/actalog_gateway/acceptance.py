@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import orjson
 import structlog
 
-from actalog_bus.envelope import headers
+from actalog_bus.envelope import headers, source
 from actalog_bus.ports import Bus
 from actalog_bus.ready import PRIORITY
 from actalog_contracts import topics
@@ -284,7 +284,8 @@ def _row(tenant_id: str, inbox_id: str, message: FromOutside) -> InboxRow:
     body = message.model_dump_json(exclude_unset=True).encode()
     content = orjson.loads(body)
     kind = content.setdefault("type", type(message).model_fields["type"].default)
-    told = {"ce_type": str(kind)}
+    # As the record has it: who is heard from the row is the same sender.
+    told = {"ce_type": str(kind), "ce_source": source(tenant_id, "gateway")}
     if isinstance(message, TaskSubmit) and message.priority:
         told[PRIORITY] = str(message.priority)
     if trace := tracing.inject():

@@ -76,8 +76,9 @@ def agent(definition: AgentDefinition) -> dict[str, Any]:
 
 
 def tool(one: ToolStory) -> dict[str, Any]:
-    """A ToolExecution: always all of its keys."""
-    done = one.status not in ("running", "awaiting")
+    """A ToolExecution: always all of its keys. A call in doubt asks for a confirmation, too: that
+    it was made."""
+    done = one.status not in ("running", "awaiting", "in_doubt")
     began = parse_time(one.started_at).timestamp() if one.started_at else 0.0
     arguments = loads(one.call.arguments)
     metrics = {
@@ -90,8 +91,9 @@ def tool(one: ToolStory) -> dict[str, Any]:
         "tool_call_error": one.status != "returned" if done else None,
         "result": one.content if done else None, "metrics": metrics if done else None,
         "stop_after_tool_call": False, "created_at": epoch(one.started_at),
-        "requires_confirmation": one.call.requires_confirmation or None,
-        "confirmed": one.confirmed, "confirmation_note": one.note,
+        "requires_confirmation": one.call.requires_confirmation or one.status == "in_doubt" or None,
+        "confirmed": None if one.status == "in_doubt" else one.confirmed,
+        "confirmation_note": one.note,
         **dict.fromkeys(NO_TOOL_FIELDS),
     }  # fmt: skip
 

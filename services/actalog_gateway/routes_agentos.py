@@ -2,20 +2,23 @@
 
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Annotated, Any, Literal
 
+import orjson
 from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import JSONResponse
 
 from actalog_contracts.base import MAX_ID
-from actalog_contracts.border import BadInput
+from actalog_contracts.border import BadInput, decode
 from actalog_contracts.definitions import AgentDefinition
 from actalog_contracts.tasks import RequirementResolve, RunCancel
 from actalog_gateway import agentos_forms as forms
 from actalog_gateway import agentos_runs as runs
 from actalog_gateway import agentos_shapes as shapes
 from actalog_gateway import described
+from actalog_gateway.agentos_shapes import without_none
 from actalog_gateway.agentos_told import AgentTeller
 from actalog_gateway.gateway import Gate, Gateway, PathId, RunId
 from actalog_gateway.problems import Problem, not_found
@@ -23,7 +26,7 @@ from actalog_gateway.reader import Where
 from actalog_gateway.routes_blobs import keep
 from actalog_gateway.routes_tasks import send_answer, send_cancel
 from actalog_gateway.sse import Stream
-from actalog_gateway.story import Story, loads, tell
+from actalog_gateway.story import Story, tell
 from actalog_log.ports import FoundRun, InboxRow
 
 router = APIRouter(tags=["AgentOS"])
@@ -135,7 +138,8 @@ async def poll(agent_id: PathId, run_id: RunId, gate: Gate) -> dict[str, Any]:
 @router.post("/agents/{agent_id}/runs/{run_id}/cancel")
 async def cancel(agent_id: PathId, run_id: RunId, gate: Gate) -> dict[str, Any]:
     """200 always: the wish is kept, also for a run that is not known yet."""
-    await send_cancel(gate, RunCancel(run_id=run_id), TENANT)
+    with suppress(Problem):  # it has ended
+        await send_cancel(gate, RunCancel(run_id=run_id), TENANT)
     return {}
 
 
@@ -150,7 +154,8 @@ async def go_on(agent_id: PathId, run_id: RunId, request: Request, gate: Gate) -
     if isinstance(found, InboxRow) or found.standing != "paused":
         raise Problem("conflict", "the run is not paused", field="run_id")
     story = tell(run_id, await gate.reader.events(found.row.run_no))
-    for answer in _answers(story, forms.text(form, "tools")):
+    by = forms.text(form, "user_id")
+    for answer in _answers(story, forms.text(form, "tools"), by):
         await send_answer(gate, answer, TENANT)
     where = Where.of(found, run_id)
     if not forms.flag(form, "stream", default=True):
@@ -173,8 +178,9 @@ async def _accepted(gate: Gateway, run_id: str) -> FoundRun | InboxRow:
 YES: Mapping[str, Literal["approve", "done"]] = {"confirmation": "approve", "in_doubt": "done"}
 
 
-def _answers(story: Story, tools: str | None) -> list[RequirementResolve]:
-    """One for each call that waits; `tool_args` that were changed replace the model's."""
+def _answers(story: Story, tools: str | None, by: str | None) -> list[RequirementResolve]:
+    """One for each call that waits. Of one that waits for a confirmation, `tool_args` that were
+    changed replace the model's; of one in doubt, `result` is what it has returned."""
     said = {one.get("tool_call_id"): one for one in forms.objects("tools", tools or "[]")}
     answers: list[RequirementResolve] = []
     for open in story.requirements():
@@ -182,14 +188,19 @@ def _answers(story: Story, tools: str | None) -> list[RequirementResolve]:
         tool: dict[str, Any] = said.get(call.id, {}) if call else {}
         if not isinstance(tool.get("confirmed"), bool):
             raise BadInput(f"tools: confirm or reject {open.id[:MAX_ID]}", field="tools")
-        changed = tool.get("tool_args")
-        same = call is None or changed in (None, loads(story.tools[call.id].call.arguments))
-        note: Any = tool.get("confirmation_note")
-        answer = RequirementResolve(
-            run_id=story.run_id, requirement_id=open.id,
-            decision=YES[open.kind] if tool["confirmed"] else "reject",
-            arguments=None if same else changed, note=note if isinstance(note, str) else None,
-        )  # fmt: skip
+        told: dict[str, Any] = {
+            "type": "requirement.resolve.v1", "run_id": story.run_id, "requirement_id": open.id,
+            "decision": YES[open.kind] if tool["confirmed"] else "reject", "by": by,
+            "digest": call.digest if call else None, "note": tool.get("confirmation_note"),
+        }  # fmt: skip
+        if open.kind == "in_doubt":
+            told["result"] = tool.get("result") if tool["confirmed"] else None
+        elif call is not None:
+            shown = shapes.tool(story.tools[call.id])["tool_args"]
+            changed = tool.get("tool_args", shown)
+            told["arguments"] = None if changed == shown else changed
+        answer = decode(orjson.dumps(without_none(told)), {}).message
+        assert isinstance(answer, RequirementResolve)
         answers.append(answer)
     return answers
 

@@ -12,7 +12,7 @@ from actalog_contracts.tasks import Requirement, RequirementResolve, RunCancel
 from actalog_gateway import described
 from actalog_gateway.gateway import Gate, Gateway, PathId, QueryId, RunId, Tenant
 from actalog_gateway.problems import Problem
-from actalog_gateway.story import tell
+from actalog_gateway.story import Story, tell
 from actalog_log.ports import FoundRun
 
 router = APIRouter(prefix="/v1", tags=["runs"])
@@ -44,8 +44,18 @@ async def cancel(
 
 
 async def send_cancel(gate: Gateway, cancel: RunCancel, tenant: str) -> None:
-    """Accept a cancel, at the home of its run's session where that is known."""
+    """Accept a cancel, at the home of its run's session where that is known.
+
+    Raises:
+        Problem: the run has ended otherwise; names the event that stands.
+    """
     found = await gate.log.find_run(tenant, cancel.run_id)
+    if found is not None and found.standing == "ended":
+        story = tell(cancel.run_id, await gate.reader.events(found.row.run_no))
+        if story.status == "cancelled":
+            return  # as was wished
+        said, winner = f"the run has ended: {story.status}", f"{cancel.run_id}:{story.ended_seq}"
+        raise Problem("already_resolved", said, field="run_id", winner=winner)
     session_id = found.row.session_id if found else cancel.run_id
     await gate.acceptance.cancel(cancel, tenant_id=tenant, session_id=session_id)
 
@@ -82,16 +92,24 @@ async def send_answer(gate: Gateway, answer: RequirementResolve, tenant: str) ->
     one = open.get(answer.requirement_id)
     if one is None:
         if story.raised(answer.requirement_id):
-            said = "it was resolved already, or its run has ended"
-            raise Problem("already_resolved", said, field="requirement_id")
+            raise _too_late(story, answer.requirement_id)
         raise Problem("not_found", "the run has no such requirement", field="requirement_id")
     if answer.digest is not None and one.tool_call and answer.digest != one.tool_call.digest:
         said = "the arguments are not those that the person saw"
         raise Problem("digest_mismatch", said, field="digest")
     if answer.decision not in DECISIONS[one.kind]:
         said = f"this is answered by {', '.join(DECISIONS[one.kind])}"
-        raise Problem("bad_input", said, field="decision")
+        raise Problem("not_allowed", said, field="decision")
     await gate.acceptance.resolve(answer, tenant_id=tenant, session_id=found.row.session_id)
+
+
+def _too_late(story: Story, requirement_id: str) -> Problem:
+    """Names the event that stands."""
+    winner = story.winner(requirement_id)
+    if story.expired and winner == f"{story.run_id}:{story.ended_seq}":
+        return Problem("expired", "the run's deadline has passed", winner=winner)
+    said = "it was resolved already, or its run has ended"
+    return Problem("already_resolved", said, field="requirement_id", winner=winner)
 
 
 @router.get("/requirements")

@@ -83,6 +83,8 @@ class Story:
     started_at: str | None = None
     finished_at: str | None = None
     texts: dict[int, str] = field(default_factory=dict[int, str])
+    ended_seq: int = 0
+    settled: dict[str, int] = field(default_factory=dict[str, int])  # requirement: by which event
 
     @property
     def ended(self) -> bool:
@@ -100,9 +102,21 @@ class Story:
 
     def requirements(self) -> list[Requirement]:
         """What waits for a person."""
+        return [_requirement(self.run_id, one) for one in self._asked_of_people()]
+
+    def _asked_of_people(self) -> list[ToolStory]:
         told = () if self.ended else self.tools.values()
-        asked = [one for one in told if one.status in ("awaiting", "in_doubt")]
-        return [_requirement(self.run_id, one) for one in asked]
+        return [one for one in told if one.status in ("awaiting", "in_doubt")]
+
+    def winner(self, requirement_id: str) -> str | None:
+        """The id of the event that settled a requirement."""
+        seq = self.settled.get(requirement_id)
+        return f"{self.run_id}:{seq}" if seq else None
+
+    @property
+    def expired(self) -> bool:
+        """Its deadline has passed."""
+        return self.error is not None and self.error.code == "deadline_exceeded"
 
     def raised(self, requirement_id: str) -> bool:
         """Whether it was ever asked."""
@@ -118,6 +132,12 @@ class Story:
     def add(self, seq: int, at: str, event: RunEvent) -> None:
         """The story goes on. `at` is RFC 3339: when the event was recorded."""
         self.seq = seq
+        asked = {_requirement_id(one) for one in self._asked_of_people()}
+        self._add(seq, at, event)
+        for name in asked - {_requirement_id(one) for one in self._asked_of_people()}:
+            self.settled[name] = seq
+
+    def _add(self, seq: int, at: str, event: RunEvent) -> None:
         match event:
             case RunAccepted():
                 self.accepted = event
@@ -141,7 +161,7 @@ class Story:
             case CallSettled(usage=usage):
                 self.usage = self.usage.plus(usage)
             case RunCompleted() | RunFailed() | RunBlocked() | RunCancelled():
-                self.finished_at = at
+                self.finished_at, self.ended_seq = at, seq
                 self._end(event)
             case MemoryUpdated():
                 self.memories.append(event)
@@ -250,9 +270,10 @@ def _requirement(run_id: str, tool: ToolStory) -> Requirement:
         id=called.call_id, name=called.name, arguments=loads(called.arguments),
         digest=called.arguments_digest,
     )  # fmt: skip
-    if tool.status == "in_doubt":
-        id = f"{called.call_id}:doubt{tool.epoch}"
-        return Requirement(id=id, run_id=run_id, kind="in_doubt", tool_call=call)
-    return Requirement(
-        id=f"{called.call_id}:confirm", run_id=run_id, kind="confirmation", tool_call=call
-    )
+    kind = "in_doubt" if tool.status == "in_doubt" else "confirmation"
+    return Requirement(id=_requirement_id(tool), run_id=run_id, kind=kind, tool_call=call)
+
+
+def _requirement_id(tool: ToolStory) -> str:
+    what = f"doubt{tool.epoch}" if tool.status == "in_doubt" else "confirm"
+    return f"{tool.call.call_id}:{what}"

@@ -21,6 +21,11 @@ def stable_id(*parts: object) -> str:
     return str(uuid.uuid5(NAMESPACE, "\x1f".join(map(str, parts))))
 
 
+def source(tenant_id: str, service: str) -> str:
+    """`ce_source` of what a service says."""
+    return f"/actalog/{tenant_id}/{service}"
+
+
 def headers(
     *,
     type: str,
@@ -37,7 +42,7 @@ def headers(
     """The `ce_*` headers of a message. Written out: every record that is published has them."""
     told = [
         ("ce_specversion", b"1.0"), ("ce_id", id.encode()), ("ce_type", type.encode()),
-        ("ce_source", f"/actalog/{tenant_id}/{service}".encode()),
+        ("ce_source", source(tenant_id, service).encode()),
     ]  # fmt: skip
     if run_id is not None:
         told.append(("ce_subject", run_id.encode()))

@@ -204,7 +204,7 @@ async def test_a_requirement_is_answered_once_and_only_if_it_is_open(world: Worl
         assert (open["run_id"], open["tool_call"]["digest"]) == ("r", call.arguments_digest)
         assert await answer(decision="approve", digest="sha256:0") == (409, "digest_mismatch")
         assert await answer(decision="maybe") == (400, "bad_input")
-        assert await answer(decision="provide") == (400, "bad_input")
+        assert await answer(decision="provide") == (403, "not_allowed")
         assert await answer(decision="approve", digest=call.arguments_digest) == (202, "")
         assert await answer(decision="approve", digest=call.arguments_digest) == (202, "")
         assert await answer(decision="reject") == (409, "already_resolved")
