@@ -100,9 +100,10 @@ class ConductorHandlers:
             await self.hearing.hear(reply.run_no, answered.outcome, causation=causation)
 
     async def hear_answer(self, stored: bytes) -> None:
-        """An answer as the ledger keeps it, which nobody told."""
+        """An answer as the ledger keeps it, which nobody told. It stays there until what follows
+        from it was told: nothing brings it back once it is gone."""
         reply = CallAnswered.model_validate_json(stored)
-        await self.hearing.hear(reply.run_no, reply.outcome)
+        await self.hearing.hear(reply.run_no, reply.outcome, keeps_answer=True)
 
     def lagging(self) -> bool:
         """Whether answers were heard late just now: what waits in the topic needs no waking."""

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from actalog_conductor import draft
 from actalog_conductor.draft import Beside, Drafted
@@ -34,8 +35,12 @@ class Hearing:
         events = before.kind.decide(before.state, heard)
         return await self._append(before, heard, events, beside=beside)
 
-    async def hear(self, run_no: int, heard: Heard, *, causation: str | None = None) -> Live:
-        """Let a run hear a message; the run as it stands then.
+    async def hear(
+        self, run_no: int, heard: Heard, *, causation: str | None = None,
+        keeps_answer: bool = False,
+    ) -> Live:  # fmt: skip
+        """Let a run hear a message; the run as it stands then. `keeps_answer`: the ledger keeps
+        the outcome, which otherwise goes with the decision.
 
         Raises:
             Transient: the log or the bus cannot be reached, or others are always first.
@@ -55,8 +60,9 @@ class Hearing:
                 continue
             try:
                 return await self._append(
-                    live, heard, events, causation=causation, cold=cached is None
-                )
+                    live, heard, events, causation=causation, cold=cached is None,
+                    keeps_answer=keeps_answer,
+                )  # fmt: skip
             except (SequenceTaken, RunExists):
                 self.runs.drop(run_no)
             except DataRefused as error:  # ends this run and no other (protocol 4.2)
@@ -77,6 +83,7 @@ class Hearing:
     async def _append(
         self, before: Live, heard: Heard, events: Sequence[RunEvent], *,
         causation: str | None = None, cold: bool = False, beside: Beside = NOTHING,
+        keeps_answer: bool = False,
     ) -> Live:  # fmt: skip
         own = draft.drafted(
             before, events, now=self.clock(), causation=causation, cold=cold, beside=beside
@@ -88,6 +95,8 @@ class Hearing:
         if own.ops:
             version = await self.log.state_version(row.tenant_id, row.session_id)
         decision = draft.decision(before, heard, parts, beside=beside, state_version=version)
+        if keeps_answer:
+            decision = replace(decision, clear_calls=())
         began = time.perf_counter()
         await self.log.append(decision)
         metrics.APPEND_SECONDS.observe(time.perf_counter() - began)

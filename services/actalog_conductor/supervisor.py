@@ -7,9 +7,9 @@ number of runs a second, and waits while the broker acknowledges nothing or topi
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -23,7 +23,7 @@ from actalog_log.ports import Decision, InboxRow, Looming, RunLog
 log = structlog.get_logger()
 
 EVERY_S = 0.5
-SILENT_MOST_S = 30.0  # between looks while the broker acknowledges nothing
+SILENT_MOST_S = 5.0  # between looks while the broker acknowledges nothing, or the database
 WAKES_PER_LOOK = 50
 INBOX_AFTER = timedelta(seconds=3)  # the record of an inbox row is usually heard at once
 INBOX_TRIES = 3
@@ -46,6 +46,10 @@ class Patience:
             return False
         self.until[name] = (now + wait_s, min(AGAIN_MOST_S, wait_s * 2))
         return True
+
+    def not_tried(self, name: str) -> None:
+        """It could not even be asked: that is no reason to wait longer."""
+        self.until.pop(name, None)
 
     def forget_old(self) -> None:
         """What was not asked about for long is forgotten."""
@@ -142,32 +146,45 @@ class Supervisor:
             await self._runs()
 
     async def _runs(self) -> None:
-        for due in await self.log.due_runs(self.clock(), WAKES_PER_LOOK):
-            with self._one_alone(run_id=due.row.run_id):
-                await self.waking.wake(due)
+        claimed = self.clock()
+        due_runs = await self.log.due_runs(claimed, WAKES_PER_LOOK)
+        woken: dict[int, datetime | None] = {}
+        try:
+            for due in due_runs:
+                woken[due.row.run_no] = None  # what cannot be woken backs off as the others do
+                with self._one_alone(run_id=due.row.run_id):
+                    woken[due.row.run_no] = await self.waking.wake(due)
+        except BaseException:
+            # Nobody was told: this one and those behind it are due again when the claim is over.
+            woken.popitem()
+            raise
+        finally:
+            if woken:
+                await self.log.woken(woken, claimed)
 
     async def _calls(self) -> None:
         """A dead worker is noticed within its lease and a second."""
         for key, run_no in await self.log.expired_calls(WAKES_PER_LOOK):
-            if self._patience.may(f"call {key}"):
-                with self._one_alone(call=key):
+            with self._in_time(f"call {key}") as may, self._one_alone(call=key):
+                if may:
                     await self.waking.resume(run_no, key)
 
     async def _answers(self) -> None:
         """A worker that died after it had stored its answer and before it told anybody."""
         for key, _, answer in await self.log.unheard_answers(WAKES_PER_LOOK):
-            if self._patience.may(f"answer {key}"):
-                with self._one_alone(answer=key):
+            with self._in_time(f"answer {key}") as may, self._one_alone(answer=key):
+                if may:
                     await self.hear_answer(answer)
                     if crashpoints.armed:
                         crashpoints.reach("supervisor.heard")
-                    # Heard, it is in the log, or it means nothing any more.
+                    # Heard and told, it is in the log, or it means nothing any more.
                     await self.log.append(Decision(clear_calls=(key,)))
 
     async def _inbox(self) -> None:
         for row in await self.log.due_inbox(self.clock() - INBOX_AFTER, WAKES_PER_LOOK):
-            if self._patience.may(f"inbox {row.tenant_id}/{row.inbox_id}"):
-                with self._one_alone(inbox=row.inbox_id):
+            name = f"inbox {row.tenant_id}/{row.inbox_id}"
+            with self._in_time(name) as may, self._one_alone(inbox=row.inbox_id):
+                if may:
                     await self._row(row)
 
     async def _row(self, row: InboxRow) -> None:
@@ -189,6 +206,15 @@ class Supervisor:
         if now >= self._ranges_at:
             await self.log.keep_ranges_ahead()
             self._ranges_at = now + RANGES_EVERY_S
+
+    @contextlib.contextmanager
+    def _in_time(self, name: str) -> Generator[bool]:
+        """Whether it is its time. What the servers kept from being done waits no longer for it."""
+        try:
+            yield self._patience.may(name)
+        except Transient:
+            self._patience.not_tried(name)
+            raise
 
     @contextlib.contextmanager
     def _one_alone(self, **what: str):

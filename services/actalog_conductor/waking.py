@@ -1,7 +1,7 @@
 """Wakes one run: what it waits for is asked again, where nobody is at it."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from actalog_bus.envelope import Postman
@@ -26,8 +26,9 @@ class Waking:
     postman: Postman
     clock: Clock
 
-    async def wake(self, due: OpenRun) -> None:
-        """An open run whose `wake_at` has come."""
+    async def wake(self, due: OpenRun) -> datetime | None:
+        """An open run whose `wake_at` has come. When it wants to be looked at by itself, if the
+        net would come later."""
         metrics.WAKES.inc()
         live = await self.runs.load(due.row.run_no)
         match kinds.standing(live.state):
@@ -39,8 +40,8 @@ class Waking:
             case "active" | "paused":
                 await self._ask(live)
             case "lost":
-                return
-        await self._timer(live, due)
+                return None
+        return await self._timer(live)
 
     async def resume(self, run_no: int, key: str) -> bool:
         """A call whose holder's lease has run out; False: the run does not wait for it."""
@@ -70,16 +71,15 @@ class Waking:
         if await self.log.first_waiting_no(row.tenant_id, row.session_id) == row.run_no:
             await self.postman.reply(TurnFree(**_about(live)))
 
-    async def _timer(self, live: Live, due: OpenRun) -> None:
+    async def _timer(self, live: Live) -> datetime | None:
         """Time is a message; a timer that comes before the next look is looked at then."""
-        timer = kinds.next_look(live.due())
+        timer, now = kinds.next_look(live.due()), self.clock()
         if timer is None:
-            return
-        now = self.clock()
+            return None
         if timer <= rfc3339(now):
             await self.postman.reply(TimePassed(**_about(live), now=rfc3339(now)))
-        elif due.wake_at is not None and parse_time(timer) < due.wake_at:
-            await self.log.move_wake(live.row.run_no, max(parse_time(timer), now + SOONEST))
+            return None
+        return max(parse_time(timer), now + SOONEST)
 
 
 def _about(live: Live) -> dict[str, Any]:

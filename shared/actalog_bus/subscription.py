@@ -192,7 +192,7 @@ class Subscription(ConsumerRebalanceListener):
         mine = self._assigned & self._consumer.assignment()
         if not self.listen.broadcast:
             known = await doubts.resume(mine)
-            if self.by_assignment and not known and self.listen.began_anew is not None:
+            if mine and not known and self.listen.began_anew is not None:
                 self.listen.began_anew()  # what one before us asked went with another broker
         self._assigned.clear()
 

@@ -28,7 +28,7 @@ class Claims(Leases):
             claim = await self.reaching(
                 self.calls.claim(
                     call_id, run_no=run_no, holder=self.holder, lease_ms=self.lease_ms,
-                    take_over=self.reach.steady(), after_epoch=after_epoch,
+                    take_over=self.reach.steady(), after_epoch=after_epoch, on_notice=True,
                 )
             )  # fmt: skip
         except BaseException:

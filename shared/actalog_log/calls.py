@@ -18,7 +18,8 @@ MOST_ROWS = 200  # in one statement
 _CLAIM = """
     with asked as (
         select * from unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[], $5::boolean[],
-            $6::bigint[]) as a(call_id, run_no, holder, lease_ms, take_over, after_epoch)
+            $6::bigint[], $7::boolean[])
+            as a(call_id, run_no, holder, lease_ms, take_over, after_epoch, on_notice)
     ), mine as (
         insert into calls as c (call_id, run_no, holder, lease_until)
         select call_id, run_no, holder, clock_timestamp() + lease_ms * interval '1 millisecond'
@@ -35,7 +36,9 @@ _CLAIM = """
                     (select after_epoch from asked a where a.call_id = excluded.call_id))
                 or (not c.settled and (c.holder = excluded.holder or (
                     c.lease_until < clock_timestamp()
-                    and (select take_over from asked a where a.call_id = excluded.call_id))))
+                    and (select take_over or (on_notice and coalesce(
+                            c.asked_at > c.lease_until, false))
+                        from asked a where a.call_id = excluded.call_id))))
         returning c.call_id, c.epoch, c.deaths
     )
     select a.call_id, coalesce(m.epoch, c.epoch) as epoch, c.outcome, m.deaths,
@@ -79,6 +82,7 @@ class _Asked:
     lease_ms: int
     take_over: bool
     after_epoch: int
+    on_notice: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +102,9 @@ class PostgresCalls:
 
     async def claim(
         self, call_id: str, *, run_no: int, holder: str, lease_ms: int, take_over: bool = True,
-        after_epoch: int = 0,
+        after_epoch: int = 0, on_notice: bool = False,
     ) -> Claim:  # fmt: skip
-        asked = _Asked(call_id, run_no, holder, lease_ms, take_over, after_epoch)
+        asked = _Asked(call_id, run_no, holder, lease_ms, take_over, after_epoch, on_notice)
         for _ in range(2):
             found = await self.claiming.ask(asked)
             if found is not None:
@@ -114,6 +118,7 @@ class PostgresCalls:
             _CLAIM, [one.call_id for one in batch], [one.run_no for one in batch],
             [one.holder for one in batch], [one.lease_ms for one in batch],
             [one.take_over for one in batch], [one.after_epoch for one in batch],
+            [one.on_notice for one in batch],
         )  # fmt: skip
         found = {row["call_id"]: _claim(row) for row in rows}
         return [found[one.call_id] for one in batch]

@@ -10,6 +10,7 @@ from actalog_log import chain
 from actalog_log.memory_beside import MemoryBeside
 from actalog_log.memory_calls import MemoryCalls
 from actalog_log.ports import (
+    WAKE_CLAIM,
     Append,
     Decision,
     FoundRun,
@@ -263,8 +264,7 @@ class MemoryLog(MemoryBeside):
         told: list[OpenRun] = []
         for run_no in due[:limit]:
             one = self.open[run_no]
-            one.wake_at = now + timedelta(seconds=min(30 * 2 ** min(one.wakes, 5), 600))
-            one.wakes += 1
+            one.wake_at = now + WAKE_CLAIM
             told.append(
                 OpenRun(self.runs[run_no], one.standing, one.wake_at, one.published_seq, one.wakes)
             )
@@ -282,9 +282,13 @@ class MemoryLog(MemoryBeside):
         calls, answers = bool(self.calls.due_expired()), bool(self.calls.unheard())
         return Looming(woken, calls, bool(inbox), answers)
 
-    async def move_wake(self, run_no: int, at: datetime) -> None:
-        if (known := self.open.get(run_no)) is not None:
-            known.wake_at = at
+    async def woken(self, runs: Mapping[int, datetime | None], claimed: datetime) -> None:
+        for run_no, at in runs.items():
+            one = self.open.get(run_no)
+            if one is not None and one.wake_at == claimed + WAKE_CLAIM:
+                later = claimed + timedelta(seconds=min(30 * 2 ** min(one.wakes, 5), 600))
+                one.wake_at = min(at or later, later)
+                one.wakes += 1
 
     async def outcome(self, call_id: str) -> bytes | None:
         row = self.calls.rows.get(call_id)

@@ -37,7 +37,7 @@ class MemoryCalls:
 
     async def claim(
         self, call_id: str, *, run_no: int, holder: str, lease_ms: int, take_over: bool = True,
-        after_epoch: int = 0,
+        after_epoch: int = 0, on_notice: bool = False,
     ) -> Claim:  # fmt: skip
         now = self.log.clock()
         until = now + timedelta(milliseconds=lease_ms)
@@ -54,7 +54,8 @@ class MemoryCalls:
             row.lease_until = until
             state = "claimed" if row.epoch == 1 else "expired"
             return Claim(call_id, state, row.epoch, ended=self._ended(run_no), deaths=row.deaths)
-        if row.lease_until >= now or not take_over:
+        noted = row.asked_at is not None and row.asked_at > row.lease_until
+        if row.lease_until >= now or not (take_over or (on_notice and noted)):
             return Claim(call_id, "busy", row.epoch)
         row.epoch, row.holder, row.lease_until = row.epoch + 1, holder, until
         row.deaths, row.alone = row.deaths + (row.deaths < 2 or row.alone), False

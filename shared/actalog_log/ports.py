@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
 Standing = Literal["active", "waiting", "paused", "ended", "lost"]
@@ -120,13 +120,16 @@ class FoundRun:
     published_seq: int
 
 
+WAKE_CLAIM = timedelta(seconds=5)  # that a supervisor has for what it was told is due
+
+
 @dataclass(frozen=True, slots=True)
 class OpenRun:
     row: RunRow
     standing: Standing
     wake_at: datetime | None
     published_seq: int
-    wakes: int  # how often the supervisor has woken it since its last event
+    wakes: int  # how often it was woken since its standing changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,13 +287,14 @@ class RunLog(Protocol):
         ...
 
     async def due_runs(self, now: datetime, limit: int) -> Sequence[OpenRun]:
-        """Open runs whose `wake_at` has come, locked with SKIP LOCKED and moved to a later
-        `wake_at` (backoff by `wakes`) so that several supervisors share the work."""
+        """Open runs whose `wake_at` has come, locked with SKIP LOCKED and claimed for `WAKE_CLAIM`,
+        so that several supervisors share the work and one that fails or dies holds up nobody."""
         ...
 
     async def expired_calls(self, limit: int) -> Sequence[tuple[str, int]]:
         """(call_id, run_no) of calls without outcome whose lease has run out. Told once in about two
-        seconds, to one of several who ask."""
+        seconds, to one of several who ask: who asks has reached the database without a gap for one
+        lease, and whoever hears the call may rely on that."""
         ...
 
     async def unheard_answers(self, limit: int) -> Sequence[tuple[str, int, bytes]]:
@@ -303,8 +307,10 @@ class RunLog(Protocol):
         """Whether `due_runs`, `expired_calls`, `unheard_answers` or `due_inbox` have anything to tell."""
         ...
 
-    async def move_wake(self, run_no: int, at: datetime) -> None:
-        """Look at an open run at that time instead."""
+    async def woken(self, runs: Mapping[int, datetime | None], claimed: datetime) -> None:
+        """Those of what `due_runs` claimed at that time that were told what they wait for: look
+        again when their backoff (by `wakes`) has passed, or at the given time if that is earlier.
+        A run that changed meanwhile keeps its own."""
         ...
 
     async def outcome(self, call_id: str) -> bytes | None:
@@ -430,11 +436,13 @@ class Calls(Protocol):
 
     async def claim(
         self, call_id: str, *, run_no: int, holder: str, lease_ms: int, take_over: bool = True,
-        after_epoch: int = 0,
+        after_epoch: int = 0, on_notice: bool = False,
     ) -> Claim:  # fmt: skip
         """`after_epoch`: an outcome up to this epoch is void, a person has said; the call is
-        `claimed` anew, under the next epoch. `take_over` False: an expired lease is told as `busy`, because this process has not
-        itself reached the database without a gap for one lease (protocol 6.4). What the holder
+        `claimed` anew, under the next epoch. `take_over` False: an expired lease is told as `busy`,
+        because this process has not itself reached the database without a gap for one lease
+        (protocol 6.4); with `on_notice` it is taken over all the same if a supervisor, who had,
+        has been told of it by `expired_calls` since it ran out. What the holder
         has already is told to it again as its own: the first answer may have been lost."""
         ...
 

@@ -14,6 +14,7 @@ from actalog_log.flush import CONNECTION_LOST, NOT_NOW, Flusher
 from actalog_log.guarding import Guard
 from actalog_log.marks import Partition, mark
 from actalog_log.ports import (
+    WAKE_CLAIM,
     Decision,
     FoundRun,
     Head,
@@ -35,11 +36,6 @@ from actalog_log.watching import ASKED_S, Watching, ask_for
 Row = Any  # asyncpg.Record: its fields have no static types
 
 BLOCK = 64  # as the sequence `run_numbers` counts
-# Apart by chance as well: what was accepted together is not woken together for ever.
-WAKE_EVERY = (
-    "least(30 * power(2, least(o.wakes, 5)), 600) * (0.9 + 0.2 * random()) * interval '1 second'"
-)
-
 _RUN = """
     select r.*, s.user_id, e.seq as last_seq, e.hash as last_hash,
            coalesce(o.standing, 'ended') as standing, coalesce(o.published_seq, e.seq, 0) as published_seq,
@@ -273,9 +269,9 @@ class PostgresLog(Watching):
         rows = await self.pool.fetch(
             "with due as (select o.run_no from open_runs o where o.wake_at <= $1"
             " order by o.wake_at limit $2 for update skip locked)"
-            f" update open_runs o set wake_at = $1 + {WAKE_EVERY}, wakes = o.wakes + 1"
+            " update open_runs o set wake_at = $3"
             " from due where o.run_no = due.run_no returning o.run_no",
-            now, limit,
+            now, limit, now + WAKE_CLAIM,
         )  # fmt: skip
         found = await self.pool.fetch(
             _RUN + "where r.run_no = any($1)", [row["run_no"] for row in rows]

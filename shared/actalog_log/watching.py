@@ -1,11 +1,11 @@
 """What a conductor asks PostgreSQL around its appends, and what its supervisor watches."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 
 from actalog_log.database import Pool
-from actalog_log.ports import Looming, Opening, Tombstone
+from actalog_log.ports import WAKE_CLAIM, Looming, Opening, Tombstone
 from actalog_log.reaching import reaching
 from actalog_log.together import Together
 
@@ -44,6 +44,16 @@ _OUTCOMES = """
     select c.outcome from unnest($1::text[]) with ordinality as k(call_id, at)
     left join calls c on c.call_id = k.call_id and c.settled
     order by at
+"""
+# Apart by chance as well: what was accepted together is not woken together for ever.
+_WOKEN = """
+    update open_runs o set wakes = o.wakes + 1, wake_at = least(
+        k.at, $3::timestamptz + least(30 * power(2, least(o.wakes, 5)), 600)
+              * (0.9 + 0.2 * random()) * interval '1 second')
+    from (select run_no, w.at
+          from unnest($1::bigint[], $2::timestamptz[]) as w(run_no, at) join open_runs using (run_no)
+          where wake_at = $4 order by run_no for update of open_runs skip locked) k
+    where o.run_no = k.run_no
 """
 ASKED_S = 2  # what was just asked for is not due
 DUE = f"""lease_until < clock_timestamp() and (
@@ -127,11 +137,11 @@ class Watching:
         return [(row["call_id"], row["run_no"], row["outcome"]) for row in rows]
 
     @reaching
-    async def move_wake(self, run_no: int, at: datetime) -> None:
+    async def woken(self, runs: Mapping[int, datetime | None], claimed: datetime) -> None:
+        numbers = sorted(runs)
         await self.pool.execute(
-            "update open_runs o set wake_at = $2 from (select run_no from open_runs"
-            " where run_no = $1 for update skip locked) k where o.run_no = k.run_no", run_no, at,
-        )  # fmt: skip
+            _WOKEN, numbers, [runs[one] for one in numbers], claimed, claimed + WAKE_CLAIM
+        )
 
     @reaching
     async def wake_all(self, at: datetime) -> int:

@@ -115,7 +115,7 @@ async def _looks(dsn: str) -> dict[str, float]:
 
 async def _again(log: PostgresLog, number: int) -> None:
     """As it was before the look."""
-    await log.move_wake(number, datetime.now(UTC))
+    await log.pool.execute("update open_runs set wake_at = clock_timestamp()")
     await log.pool.execute("update inbox set asked_at = null")
     await log.pool.execute("update calls set asked_at = null where run_no = $1", number)
 

@@ -97,6 +97,8 @@ class Person:
                 taken = await self._on_the_topic(body, id=f"{self.task.token}.task")
             if quiet or taken:
                 self.accepted = self.accepted or taken
+                if taken and self.refused is None:
+                    self.world.watch.took(self.run_id, "task")
                 return
             await asyncio.sleep(self.dice.uniform(0.2, 1))
 
@@ -140,6 +142,7 @@ class Person:
                 cancel, tenant_id="default", session_id=self.task.session or self.task.token
             ),
         )
+        self.world.watch.took(self.task.token, "run.cancelled.v1")
 
     async def _answer(self, n: int) -> None:
         """Look now and then whether something is asked of a person."""
@@ -167,6 +170,7 @@ class Person:
                 answer, tenant_id="default", session_id=self.task.session or run_id
             ),
         )
+        self.world.watch.took(run_id, id)
 
     async def _tell(
         self, body: dict[str, Any], ask: Callable[[Acceptance], Awaitable[None]]

@@ -140,11 +140,13 @@ class Faults:
         world = self.world
         self._hit(fault, process.name)
         world.loop.pause(process)
+        world.watch.stopped(process)
         world.broker.lost(process)
 
         def back() -> None:
             world.trace(f"{process.name} goes on")
             world.loop.resume(process)
+            world.watch.goes_on(process)
             world.broker.back(process)
 
         world.loop.call_later(fault.for_s, back, context=world.loop.within(world.loop.world))

@@ -27,7 +27,10 @@ from tests.simulation.loop import Process, SimLoop
 from tests.simulation.outside import CALLABLES, Outside, SimAdapter
 from tests.simulation.store import Connection, Database, remote_calls, remote_log, remote_memories
 
-SETTINGS = Settings(openai_api_key="k", openai_base_url="http://model", lease_ms=5_000)
+LEASE_S = 5.0
+SETTINGS = Settings(
+    openai_api_key="k", openai_base_url="http://model", lease_ms=int(LEASE_S * 1_000)
+)  # fmt: skip
 GRACE_S = 2.0  # that is given to what is being heard when a process is told to stop
 KAFKA = KafkaSettings(bootstrap="simulated", keeps_marks=False)  # a death here is all of it
 

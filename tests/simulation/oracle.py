@@ -30,6 +30,7 @@ from actalog_core.errors import ChainBroken
 from actalog_core.session_state import read_ops
 from tests.simulation import published
 from tests.simulation.outside import final
+from tests.simulation.recovery import BOUND_S
 from tests.simulation.told import Told
 from tests.simulation.world import ENDS, World
 
@@ -51,7 +52,7 @@ def violations(world: World) -> list[str]:
         _i1_no_loss, _i2_no_phantom, _i3_one_end, _i4_dense, _i5_effects, _i6_epochs, _i6_voided,
         _i7_same,
         published.in_order, published.results, published.stream,
-        _i10_money, _state, _turns, _i14_converged, _i15_honest, _people, _nothing_left,
+        _i10_money, _state, _turns, _i14_recovered, _i14_converged, _i15_honest, _people, _nothing_left,
     )  # fmt: skip
     found = [said for check in checks for said in check(world, runs)]
     return [*found, *(f"loop: {error!r}" for error in world.loop.errors)]
@@ -251,6 +252,12 @@ def _turns(world: World, runs: Sequence[Told]) -> Iterator[str]:
                 until = [e for e in other.run.stored if e.position < started[0]]
                 if not any(e.type in ENDS or e.type == "run.paused.v1" for e in until):
                     yield f"3.2: {one.name} began while {other.name} was active"
+
+
+def _i14_recovered(world: World, runs: Sequence[Told]) -> Iterator[str]:
+    for one in world.watch.stills():
+        if one.recovery_s > BOUND_S:
+            yield f"I14: {one}, more than {BOUND_S} s"
 
 
 def _i14_converged(world: World, runs: Sequence[Told]) -> Iterator[str]:

@@ -6,6 +6,7 @@ Both keep count of what really happened, whatever the platform believes.
 import asyncio
 import json
 import random
+import re
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from actalog_llm.ports import Opened
 from actalog_tools.functions import describe
 from tests.simulation.broker import Hook
 from tests.simulation.loop import OWNER, Process, SimLoop
+from tests.simulation.recovery import Watch, Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class Outside:
     loop: SimLoop
     hook: Hook
     dice: random.Random
+    watch: Watch
     effects: list[Effect] = field(default_factory=list[Effect])
     by_key: dict[str, str] = field(default_factory=dict[str, str])
     asked: dict[tuple[str, int], int] = field(default_factory=dict[tuple[str, int], int])
@@ -63,8 +66,10 @@ class Outside:
         self.loop.call_later(
             delay_s, lambda: self._acted(owner, tool, token, key, arrived), context=context
         )
+        work = self.watch.begins(owner, [run_of(token)])
         told = await arrived
         await asyncio.sleep(0.01 + self.dice.random() * 0.2)
+        self.watch.ends(work)
         return told
 
     def _acted(
@@ -93,6 +98,11 @@ class Outside:
         return sum(one.token == token for one in self.effects)
 
 
+def run_of(token: str) -> str:
+    """The token of the run whose call has this one."""
+    return token.partition(".")[0]
+
+
 _NOW: list[Outside] = []
 
 
@@ -104,8 +114,11 @@ def is_outside(outside: Outside) -> None:
 async def look(token: str) -> str:
     """Look something up."""
     outside = _NOW[0]
-    slow = outside.hook("tool.begin", OWNER.get() or outside.loop.world, "look") == "slow"
+    owner = OWNER.get() or outside.loop.world
+    slow = outside.hook("tool.begin", owner, "look") == "slow"
+    work = outside.watch.begins(owner, [run_of(token)])
     await asyncio.sleep(6.0 if slow else 0.02 + outside.dice.random() * 0.2)
+    outside.watch.ends(work)
     return f"look {token}"
 
 
@@ -220,6 +233,9 @@ def answer(messages: list[dict[str, Any]]) -> Say:
     return Say(f"I look into it ({token}).", calls, (token, done))
 
 
+TOKENS = re.compile(r"\[(r\d+)\]")
+
+
 def final(token: str) -> str:
     """The answer that a run with this token must have in the end."""
     return f"[{token}] It is done, and nothing is left to do about it."
@@ -242,21 +258,28 @@ class SimAdapter:
         else:
             outside.asked[say.key] = outside.asked.get(say.key, 0) + 1
         fault = outside.hook("model.begin", owner, "model")
+        named = [say.key[0]] if say.key else TOKENS.findall(json.dumps(body["messages"]))
+        work = outside.watch.begins(owner, named)
         wait_s = 0.05 + outside.dice.random() * 0.8
         await asyncio.sleep(wait_s + (5 + outside.dice.random() * 2 if fault == "slow" else 0))
         if fault == "refuse":
+            outside.watch.ends(work)
             raise OSError("the connection was refused")
-        stream = Stream(outside, say, owner, cut=fault == "cut")
+        stream = Stream(outside, say, owner, work, cut=fault == "cut")
         return Opened(stream.chunks(), stream.close, "q")
 
 
 class Stream:
     """A streamed response, as chunks of a chat completion."""
 
-    def __init__(self, outside: Outside, say: Say, owner: Process, *, cut: bool) -> None:
+    def __init__(
+        self, outside: Outside, say: Say, owner: Process, work: Work, *, cut: bool
+    ) -> None:
         self.outside, self.say, self.owner, self.cut = outside, say, owner, cut
+        self.work = work
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        self.outside.watch.ends(self.work)
 
     async def chunks(self) -> AsyncIterator[object]:
         text, dice = self.say.text, self.outside.dice
@@ -269,6 +292,7 @@ class Stream:
                 self.owner.kill()
             await asyncio.sleep(0.01 + dice.random() * 0.2)
             if self.cut and at == 0:
+                self.outside.watch.ends(self.work)
                 raise OSError("the connection broke")
         calls = [
             {
@@ -280,6 +304,7 @@ class Stream:
         yield _chunk(
             {"tool_calls": calls} if calls else {}, finish="tool_calls" if calls else "stop"
         )
+        self.outside.watch.ends(self.work)
         usage = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
         yield {"id": "q", "model": "m", "choices": [], "usage": usage}
 

@@ -128,12 +128,18 @@ def _script(dice: random.Random, agent: str) -> str:
 def _fault(dice: random.Random) -> Fault:
     at = dice.uniform(0.3, FAULTS_END_S - 5)
     service, number = dice.choice(BUSY), dice.randint(0, 1)
+    # What is drawn, and in which order, gives seeds their meaning: kept ones would lose theirs.
     kind = dice.choice([
         "crash", "crash", "crash", "kill", "kill", "kill", "kill", "crash all", "pause", "pause",
         "wipe", "broker down", "database down", "lost answer", "lost answer", "torn", "lost ack",
         "refused", "twice", "again", "again", "rewind", "stall", "stall", "rebalance",
         "slow model", "slow tool", "broken model", "deploy", "deploy",
     ])  # fmt: skip
+    return fault_of(kind, at, service, number, dice)
+
+
+def fault_of(kind: str, at: float, service: str, number: int, dice: random.Random) -> Fault:
+    """One of its kind, at that time."""
     match kind:
         case "crash" | "crash all":
             return Fault(at, kind, service, for_s=dice.uniform(0.2, 8), number=number,

@@ -13,6 +13,7 @@ import structlog
 
 from tests.simulation.oracle import violations
 from tests.simulation.plan import Fault, Plan, plan
+from tests.simulation.recovery import Still
 from tests.simulation.world import World
 
 KEPT = Path(__file__).with_name("kept_seeds.txt")
@@ -21,7 +22,7 @@ KEPT = Path(__file__).with_name("kept_seeds.txt")
 @dataclass(frozen=True, slots=True)
 class Report:
     """What came of a seed. `hits`: faults by kind that happened while work was in flight;
-    `recovered_s`: from the end of the last fault until every run had ended."""
+    `recovered_s`: the longest that a run stood still when no fault was left."""
 
     seed: int
     broken: Sequence[str]
@@ -36,6 +37,8 @@ class Report:
     steps: int
     fingerprint: str
     lines: Sequence[str] = field(default=(), repr=False)
+    worst: Still | None = None  # of the times that a run stood still
+    began_s: float = 0.0  # as `recovered_s`, from the beginning of the faults
 
 
 def simulate(seed: int, *, of: Plan | None = None, tracing: bool = False) -> Report:
@@ -44,11 +47,14 @@ def simulate(seed: int, *, of: Plan | None = None, tracing: bool = False) -> Rep
     with _quiet():
         world = World(of or plan(seed), tracing=tracing).run()
         broken = violations(world)
-    recovered_s = max(0.0, world.ended_at - max(world.faults.last, _last_task(world)))
+    stills = world.watch.stills()
+    worst = max(stills, key=lambda one: one.recovery_s, default=None)
     return Report(
         seed=seed, broken=broken, hits=world.faults.counts(), runs=len(world.database.log.runs),
         tasks=len(world.plan.tasks), effects=len(world.outside.effects),
-        asked_again=sum(n - 1 for n in world.outside.asked.values()), recovered_s=recovered_s,
+        asked_again=sum(n - 1 for n in world.outside.asked.values()), 
+        recovered_s=worst.recovery_s if worst else 0.0, worst=worst,
+        began_s=max((one.from_begin_s for one in stills), default=0.0),
         virtual_s=world.loop.now, cpu_s=time.process_time() - began, steps=world.loop.steps,
         fingerprint=fingerprint(world), lines=world.lines,
     )  # fmt: skip
@@ -63,10 +69,6 @@ def _quiet() -> Generator[None]:
         yield
     finally:
         structlog.configure(**before)
-
-
-def _last_task(world: World) -> float:
-    return max((task.at for task in world.plan.tasks), default=0.0)
 
 
 def fingerprint(world: World) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.simulation import alone
 from tests.simulation.aimed import AIMED, everything_is_deployed
 from tests.simulation.plan import Plan, plan
 from tests.simulation.running import Report, kept, simulate
@@ -47,6 +48,11 @@ def test_the_seeds_are_not_empty():
     assert kinds - set(hits) == set()
     assert sum(report(seed).effects for seed in SEEDS) > 3 * len(SEEDS)
     assert all(report(seed).runs >= 0.5 * report(seed).tasks for seed in SEEDS)
+
+
+@pytest.mark.parametrize("kind", alone.KINDS, ids=lambda one: one.name.replace(" ", "-"))
+def test_runs_go_on_within_a_bound_whatever_it_was(kind: alone.Kind):
+    assert alone.broken(*alone.judged((kind, 1))) == []
 
 
 def test_without_faults_nothing_is_asked_twice():

@@ -28,7 +28,7 @@ from actalog_core.errors import ActalogError
 from actalog_core.events import decode
 from actalog_gateway.acceptance import Acceptance
 from actalog_log import chain
-from actalog_log.ports import Decision, Head
+from actalog_log.ports import Decision, Head, NewEvent
 from tests.simulation import instances
 from tests.simulation.broker import PARTITIONS, SimBroker
 from tests.simulation.clients import ANSWER_S, Person
@@ -38,6 +38,7 @@ from tests.simulation.instances import Ground, Instance
 from tests.simulation.loop import OWNER, Process, SimLoop
 from tests.simulation.outside import DEFINITIONS, Outside, is_outside
 from tests.simulation.plan import SERVICES, Plan
+from tests.simulation.recovery import Watch
 from tests.simulation.store import Database
 
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
@@ -53,10 +54,13 @@ class World:
         self.plan, self.tracing = plan, tracing
         self.lines: list[str] = []
         self.loop = SimLoop(plan.seed)
+        self.watch = Watch(self)
         self.faults = Faults(self)
         self.broker = SimBroker(self.loop, seed=plan.seed, clock=self.clock, hook=self.faults.hook)
         self.database = Database(self.loop, seed=plan.seed, clock=self.clock, hook=self.faults.hook)
-        self.outside = Outside(self.loop, self.faults.hook, random.Random(f"out {plan.seed}"))
+        self.outside = Outside(
+            self.loop, self.faults.hook, random.Random(f"out {plan.seed}"), self.watch
+        )
         self.ground = Ground(
             self.loop, self.broker, self.database, self.outside, self.clock, plan.seed
         )
@@ -75,27 +79,27 @@ class World:
         if self.tracing:
             self.lines.append(f"{self.loop.now:9.4f}  {line}")
 
-    def _trace_log(self) -> None:
+    def _watch_log(self) -> None:
         log = self.database.log
         append = log.append
 
-        async def traced(decision: Decision) -> tuple[Head, ...]:
+        async def watched(decision: Decision) -> tuple[Head, ...]:
             heads = await append(decision)
             for one, head in zip(decision.appends, heads, strict=True):
+                self.watch.appended(one.run_no, [(e.type, _settles(e)) for e in one.events])
                 told = ", ".join(event.type for event in one.events)
                 self.trace(f"  run {one.run_no} ({log.runs[one.run_no].run_id[:8]}) "
                            f"{one.expected.seq + 1}..{head.seq}: {told}")  # fmt: skip
             return heads
 
-        log.append = traced
+        log.append = watched
 
     # Running.
 
     def run(self) -> "World":
         """To the end."""
         is_outside(self.outside)
-        if self.tracing:
-            self._trace_log()
+        self._watch_log()
         with _determined(self):
             self.loop.run(self._main())
         return self
@@ -160,6 +164,7 @@ class World:
 
     def _died(self, process: Process) -> None:
         self.trace(f"{process.name} dies")
+        self.watch.stopped(process)
         self.broker.lost(process)
 
     def restart_after(self, process: Process, delay_s: float) -> None:
@@ -275,6 +280,15 @@ class World:
         """Runs on their way, and messages that were accepted and not decided."""
         log = self.database.log
         return sum(one.standing != "ended" for one in log.open.values()) + len(log.inbox)
+
+
+def _settles(event: NewEvent) -> str:
+    """The requirement that an event settles, if it does."""
+    if event.type != "requirement.resolved.v1":
+        return ""
+    told = decode(event.type, event.payload)
+    assert isinstance(told, RequirementResolved)
+    return told.requirement_id
 
 
 @contextmanager

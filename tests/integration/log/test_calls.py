@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 
@@ -139,6 +140,35 @@ async def test_what_was_not_taken_over_stays_busy_until_it_may_be(calls: Calls):
     assert (told.state, told.epoch) == ("expired", 2)
     assert not await calls.settle("c", epoch=1, outcome=b"zombie")
     assert await calls.renew("a", LONG, ["c"]) == Renewed(lost=frozenset({"c"}))
+
+
+async def test_whoever_has_just_begun_takes_over_what_a_supervisor_has_seen_dead(
+    log: MemoryLog | PostgresLog, calls: Calls
+):
+    await calls.claim("c", run_no=1, holder="a", lease_ms=0)
+    await asyncio.sleep(0.002)
+    fresh = partial(calls.claim, "c", run_no=1, lease_ms=LONG, take_over=False)
+    assert (await fresh(holder="b", on_notice=True)).state == "busy"  # nobody has seen it yet
+    assert await log.expired_calls(10) == [("c", 1)]
+    assert (await fresh(holder="b")).state == "busy"
+    told = await fresh(holder="b", on_notice=True)
+    assert (told.state, told.epoch) == ("expired", 2)
+    assert not await calls.settle("c", epoch=1, outcome=b"zombie")
+
+
+async def test_a_notice_is_void_once_the_holder_has_renewed(
+    log: MemoryLog | PostgresLog, calls: Calls
+):
+    await calls.claim("c", run_no=1, holder="a", lease_ms=0)
+    await asyncio.sleep(0.002)
+    assert await log.expired_calls(10) == [("c", 1)]
+    for lease_ms in (LONG, 0):  # and when it has run out anew, it has to be seen anew
+        await calls.renew("a", lease_ms, ["c"])
+        await asyncio.sleep(0.002)
+        told = await calls.claim(
+            "c", run_no=1, holder="b", lease_ms=LONG, take_over=False, on_notice=True
+        )
+        assert (told.state, told.epoch) == ("busy", 1)
 
 
 async def test_many_claims_at_once_each_get_their_own_answer(calls: Calls):

@@ -10,6 +10,7 @@ from actalog_core.errors import RunExists, SequenceTaken, TurnTaken
 from actalog_log import chain
 from actalog_log.memory import MemoryLog
 from actalog_log.ports import (
+    WAKE_CLAIM,
     Append,
     Decision,
     Head,
@@ -157,11 +158,35 @@ async def test_held_text_and_the_inbox_row_go_with_the_decision_that_used_them(l
     assert await log.get_held("default", "h") is None
 
 
-async def test_a_run_is_due_once_and_then_later(log: Log):
+async def test_a_run_is_due_once_and_later_each_time(log: Log):
     new, _ = await begin(log)
-    assert [one.row for one in await log.due_runs(NOW, 10)] == [new]
-    assert await log.due_runs(NOW, 10) == []
-    assert [one.wakes for one in await log.due_runs(NOW + timedelta(seconds=34), 10)] == [2]
+    at = NOW
+    for net_s in (30, 60, 120):
+        assert [one.row for one in await log.due_runs(at, 10)] == [new]
+        await log.woken({new.run_no: None}, at)
+        assert await log.due_runs(at + timedelta(seconds=0.89 * net_s), 10) == []
+        at += timedelta(seconds=1.11 * net_s)
+    assert [one.wakes for one in await log.due_runs(at, 10)] == [3]
+
+
+async def test_who_was_not_woken_is_due_again_when_the_claim_is_over(log: Log):
+    """Whoever claimed them died, or could not tell."""
+    numbers = [(await begin(log, session=f"s{n}"))[0].run_no for n in range(2)]
+    assert len(await log.due_runs(NOW, 10)) == 2
+    await log.woken({numbers[0]: None}, NOW)
+    assert await log.due_runs(NOW + WAKE_CLAIM - timedelta(seconds=1), 10) == []
+    again = await log.due_runs(NOW + WAKE_CLAIM, 10)
+    assert [(one.row.run_no, one.wakes) for one in again] == [(numbers[1], 0)]
+
+
+async def test_a_run_that_changed_while_it_was_woken_keeps_its_own_time(log: Log):
+    new, head = await begin(log)
+    assert len(await log.due_runs(NOW, 10)) == 1
+    soon = NOW + timedelta(seconds=2)
+    change = Append(new.run_no, head, (event(),), standing="paused", wake_at=soon)
+    await log.append(Decision((change,)))
+    await log.woken({new.run_no: None}, NOW)
+    assert [one.wakes for one in await log.due_runs(soon, 10)] == [0]
 
 
 async def test_an_ended_run_leaves_the_open_runs_when_it_is_published(log: Log):

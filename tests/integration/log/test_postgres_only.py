@@ -167,7 +167,7 @@ async def test_a_run_whose_row_somebody_holds_is_woken_with_the_others(
 ):
     """Marks are written all the time: a run that was passed over would wait for its net."""
     new, _ = await begin(log)
-    await log.move_wake(new.run_no, NOW + timedelta(hours=1))
+    assert len(await log.due_runs(NOW, 10)) == 1
     other = await connect(fresh_database)
     async with other.transaction():
         await other.execute("select from open_runs where run_no = $1 for update", new.run_no)

@@ -83,11 +83,19 @@ async def test_what_looms_is_one_question(log: Log):
     assert all_of_it.inbox
 
 
-async def test_a_wake_can_be_moved(log: Log):
+async def test_a_run_with_a_timer_is_due_when_that_comes(log: Log):
     run_no = await begun(log)
-    await log.move_wake(run_no, NOW + timedelta(hours=1))
-    assert await log.due_runs(NOW + timedelta(minutes=59), 10) == []
-    assert len(await log.due_runs(NOW + timedelta(minutes=61), 10)) == 1
+    assert len(await log.due_runs(NOW, 10)) == 1
+    await log.woken({run_no: NOW + timedelta(seconds=10)}, NOW)
+    assert await log.due_runs(NOW + timedelta(seconds=9), 10) == []
+    assert len(await log.due_runs(NOW + timedelta(seconds=10), 10)) == 1
+
+
+async def test_a_timer_later_than_the_net_leaves_it_its_time(log: Log):
+    run_no = await begun(log)
+    assert len(await log.due_runs(NOW, 10)) == 1
+    await log.woken({run_no: NOW + timedelta(hours=1)}, NOW)
+    assert len(await log.due_runs(NOW + timedelta(seconds=34), 10)) == 1
 
 
 async def test_only_calls_whose_holder_is_gone_are_abandoned(log: Log):

@@ -75,12 +75,12 @@ class Unreliable:
 
     async def claim(
         self, call_id: str, *, run_no: int, holder: str, lease_ms: int, take_over: bool = True,
-        after_epoch: int = 0,
+        after_epoch: int = 0, on_notice: bool = False,
     ) -> Claim:  # fmt: skip
         await self._pass()
         told = await self.calls.claim(
             call_id, run_no=run_no, holder=holder, lease_ms=lease_ms, take_over=take_over,
-            after_epoch=after_epoch,
+            after_epoch=after_epoch, on_notice=on_notice,
         )  # fmt: skip
         self._lose()
         return told
