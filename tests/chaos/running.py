@@ -3,7 +3,6 @@
 import json
 import random
 import time
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -64,12 +63,9 @@ async def played(scenario: Scenario, stage: Stage, seed: int) -> Outcome:
 
 def inexact(stage: Stage, load: Load, verdict: Verdict) -> list[str]:
     """What was asked of a model twice, or is in doubt: a deploy must not cost that."""
-    asked = Counter(
-        request.tag for request in stage.models.requests
-        if f"{load.name}-".encode() in request.raw
-    )  # fmt: skip
-    again = sum(n - 1 for n in asked.values())
-    wrong = [f"{again} of {sum(asked.values())} model calls were repeated"] if again else []
+    mine = f"{load.name}-".encode()
+    again = sum(n - 1 for body, n in stage.models.whole.items() if mine in body)
+    wrong = [f"{again} model calls were answered twice"] if again else []
     return [*wrong, *(f"{one} is in doubt" for one in verdict.doubts)]
 
 

@@ -13,8 +13,8 @@ from typing import Any, cast
 from aiokafka.admin import AIOKafkaAdminClient
 
 from actalog_bus.processes import free_port
-from actalog_testing.scripted import ScriptedServer
 from tests.acceptance.processes import SERVICES, Fleet, run
+from tests.chaos.models import Models
 from tests.chaos.proxy import Proxy
 from tests.chaos.script import answer
 from tests.chaos.servers import Broker, Database
@@ -33,7 +33,7 @@ class Stage:
     folder: Path
     database: Database
     kafka: Broker
-    models: ScriptedServer
+    models: Models
     fleet: Fleet
     prefix: str
     to_database: Proxy
@@ -108,7 +108,7 @@ async def staged(
     """A platform that is ready, all of it new. `proxied`: services reach servers by proxies."""
     database = Database(folder / "pg")
     kafka = Broker(folder / "kafka", pom=KAFKA_POM)
-    models = ScriptedServer(script=answer, keep=100_000)
+    models = Models(answer)
     (folder / "journal").touch()
     fleet: Fleet | None = None
     proxies: list[Proxy] = []
