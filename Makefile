@@ -7,7 +7,7 @@ ARGS ?=
 TASKS := actalog/examples/support_desk/tasks.jsonl
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-kills simulate chaos sabotage coverage test-kafka test-weaviate check fix contracts bench up down clean lock
+.PHONY: help run test test-kills simulate chaos cells sabotage coverage test-kafka test-weaviate check fix contracts bench up down clean lock
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -49,6 +49,9 @@ simulate: $(BIN)/.ready ## the whole platform under many seeds; ARGS="--seeds 20
 
 chaos: $(BIN)/.ready ## real services and servers under real faults; ARGS=--short, ARGS="--seed 7 --only kills"
 	$(BIN)/python -m tests.chaos $(ARGS)
+
+cells: $(BIN)/.ready ## each service killed at each of its points (Apache Kafka); ACTALOG_CHAOS_CELLS=12 takes a few
+	$(BIN)/python -m pytest -q -m chaos tests/chaos/test_cells.py $(ARGS)
 
 sabotage: $(BIN)/.ready ## deliberate faults in the code: the suites must catch each
 	$(BIN)/python -m tests.simulation.sabotage

@@ -31,6 +31,7 @@ ROOT = Path(__file__).parents[2]
 LEASE_MS = 2_000
 PARTITIONS = 2
 DIES_WITHIN_S = 40
+HEARS = '"event": "ready"'
 _UNFINISHED = """
     select count(*) from open_runs where standing <> 'ended'
 """
@@ -74,8 +75,16 @@ class Place:
     async def arm(self, cell: Cell) -> None:
         """A victim that will die, instead of the one that is there."""
         await self.leave(self.each)
+        before = self._said().count(HEARS)
         self.fleet.spawn(self.service, ACTALOG_CRASHPOINT=f"{cell.point}:{cell.n}")
         await self.fleet.ready(self.each)
+        # A gateway is ready without the bus; here it must have begun to hear.
+        await self.until(lambda: self._said().count(HEARS) > before, f"{self.each} hears")
+
+    def _said(self) -> str:
+        """What victims have written, the last one last."""
+        file = self.folder / f"{self.each}.log"
+        return file.read_text(errors="replace") if file.exists() else ""
 
     async def leave(self, each: str) -> None:
         """One process ends in order: what it heard is committed."""
@@ -94,7 +103,7 @@ class Place:
             await asyncio.sleep(0.01)
         self.died_at = time.time()
         del self.fleet.running[self.each]
-        said = (self.folder / f"{self.each}.log").read_text(errors="replace")
+        said = self._said()
         assert process.returncode == -signal.SIGKILL, said[-4_000:]
         assert f"crashpoint {cell.point}:{cell.n} killed {process.pid}\n" in said
 

@@ -60,10 +60,10 @@ def _at(service: str, letter: str, point: Point, *passages: int, work: Work = "r
     return [Cell(service, letter, point, n, work) for n in passages]
 
 
-def _group(service: str) -> list[Cell]:
+def _group(service: str, held: Work = "stands") -> list[Cell]:
     """What every member of a consumer group can die of. Its first rebalance is its own start."""
     return [
-        *_at(service, "f", "bus.committing", 1, work="stands"),
+        *_at(service, "f", "bus.committing", 1, work=held),
         *_at(service, "g", "bus.revoked", 2, work="joins"),
         *_at(service, "g", "bus.assigned", 2, work="joins"),
         *_at(service, "h", "bus.draining", 1, work="drains"),
@@ -125,7 +125,7 @@ MEMORY = [
     *_at("memory", "a", "bus.hearing", 1, 2, 4), *_at("memory", "b", "log.reading", 1, 2),
     *_at("memory", "c", "reply.sending", 1, 2, 4), *_at("memory", "c", "memory.applying", 1, 2),
     *_at("memory", "d", "memory.applied", 1), *_at("memory", "f", "reply.sent", 1, 2, 3),
-    *_group("memory"),
+    *_group("memory", held="run"),  # it is asked when its run has ended
 ]  # fmt: skip
 _ACCEPTING: Sequence[tuple[str, Point]] = (
     ("c", "gateway.accepting"), ("d", "gateway.accepted"), ("e", "gateway.sending"),
