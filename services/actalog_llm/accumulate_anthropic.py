@@ -39,7 +39,9 @@ class AnthropicAccumulator:
     """See `Accumulator`. Events are parsed JSON."""
 
     def __init__(self) -> None:
+        self.text, self.reasoning = Text(), Text()  # in the order in which people see it
         self.blocks: dict[int, _Block] = {}
+        self.replaced: list[_Block] = []  # of servers that give all blocks the same index
         self.stop: str | None = None
         self.model: str | None = None
         self.id: str | None = None
@@ -79,7 +81,10 @@ class AnthropicAccumulator:
     def _start(self, event: Mapping[str, Any]) -> Sequence[Piece]:
         start = mapping(event.get("content_block"))
         block = _Block(start, text_of(start.get("type")))
-        self.blocks[self._index(event, len(self.blocks))] = block
+        index = self._index(event, len(self.blocks))
+        if index in self.blocks:
+            self.replaced.append(self.blocks.pop(index))
+        self.blocks[index] = block
         self.started = self.started or block.type in ("tool_use", "redacted_thinking")
         block.signature = text_of(start.get("signature"))
         if block.type == "text":
@@ -114,15 +119,18 @@ class AnthropicAccumulator:
         return index if isinstance(index, int) else default
 
     def _show(self, kind: Any, block: _Block, text: str) -> Sequence[Piece]:
-        shown = block.text.add(text) if text else ""
+        if not text:
+            return ()
+        block.text.add(text)
+        shown = (self.text if kind == "text" else self.reasoning).add(text)
         self.started = self.started or bool(shown)
         return ((kind, shown),) if shown else ()
 
     def whole(self) -> Whole:
         """See `Accumulator.whole`."""
         usage = usage_of(self.usage)
-        blocks = [block for _, block in sorted(self.blocks.items())]
-        text = "".join(one.text.whole() for one in blocks if one.type == "text")
+        blocks = [*self.replaced, *(block for _, block in sorted(self.blocks.items()))]
+        text = self.text.whole()
         if self.stop == "refusal":
             raise Broken("refused", text or "the model refused to answer", usage=usage)
         if self.stop is None:
@@ -132,7 +140,7 @@ class AnthropicAccumulator:
         finish = FINISHES.get(self.stop, clean_text(self.stop))
         return Whole(
             text=text,
-            reasoning="".join(one.text.whole() for one in thoughts),
+            reasoning=self.reasoning.whole(),
             calls=calls,
             finish="tool_calls" if calls and finish == "stop" else finish,
             model=clean_text(self.model) if self.model else None,

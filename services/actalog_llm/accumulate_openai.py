@@ -79,8 +79,8 @@ class OpenAIAccumulator:
             pieces.append(("text", shown))
         self.refusal.add(text_of(delta.get("refusal")))
         self.details += items(delta.get("reasoning_details"))
-        asked = items(delta.get("tool_calls"))
-        for call in map(mapping, asked):
+        asked = [call for one in items(delta.get("tool_calls")) if (call := mapping(one))]
+        for call in asked:
             self._call(call)
         if legacy := mapping(delta.get("function_call")):
             self._call({"index": -1, "function": legacy})

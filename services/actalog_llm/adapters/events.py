@@ -33,9 +33,6 @@ class Frames:
         Raises:
             Broken: an event is larger than anything sensible.
         """
-        if not self._begun and data:
-            self._begun = True
-            data = data.removeprefix(b"\xef\xbb\xbf")
         if self._half_break and data[:1] == b"\n":
             data = data[1:]
         if data:
@@ -59,6 +56,8 @@ class Frames:
         return [event for event in last if event is not None]
 
     def _line(self, line: bytes) -> Event | None:
+        if not self._begun:  # a byte order mark comes in pieces, too
+            self._begun, line = True, line.removeprefix(b"\xef\xbb\xbf")
         if not line:
             return self._ended()
         name, _, value = line.partition(b":")
