@@ -86,7 +86,7 @@ class Chaos:
         evidence = f"{process.pid} stood still for {seconds:.1f} s" if stopped else ""
         self.note(fault, each, at, evidence, partitions)
 
-    def _back(self) -> None:
+    def back(self) -> None:
         """What went away last is there again."""
         last = self.injected[-1]
         last.away.append(time.time() - last.at)
@@ -102,7 +102,7 @@ class Chaos:
         self.note(fault, EVERYTHING, time.time(), f"server {before} ended")
         await asyncio.sleep(down_s)
         await database.start()
-        self._back()
+        self.back()
         assert database.pid != before
 
     async def broker(self, down_s: float, fault: str) -> None:
@@ -111,7 +111,7 @@ class Chaos:
         self.note(fault, EVERYTHING, time.time(), "the broker died")
         await asyncio.sleep(down_s)
         await self.stage.kafka.start()
-        self._back()
+        self.back()
 
     async def wipe(self, fault: str) -> None:
         """Kafka loses all topics and offsets; an operator makes the topics again."""
@@ -123,7 +123,7 @@ class Chaos:
         rows = await connection.fetch("select run_id from runs")
         await connection.close()
         await self.stage.topics_there()
-        self._back()
+        self.back()
         await self.load.after_wipe({row["run_id"] for row in rows})
 
     async def kill_all(self, fault: str) -> None:

@@ -88,7 +88,7 @@ def lines(injected: list[Injection], verdict: Verdict, load: Load) -> list[dict[
     found: dict[str, dict[str, Any]] = {}
     ordered = sorted(injected, key=lambda one: one.at)
     for one in ordered:
-        line = found.setdefault(one.fault, _line(one.fault, len(load.sent), verdict))
+        line = found.setdefault(one.fault, _line(one.fault))
         line["injected"] += 1
         line["in_flight"] += len(one.in_flight)
         line["away_s"] += [round(s, 3) for s in one.away]
@@ -97,14 +97,17 @@ def lines(injected: list[Injection], verdict: Verdict, load: Load) -> list[dict[
         before = [one for one in ordered if one.at <= at]
         if before:
             found[before[-1].fault]["in_doubt"] += 1
-    return list(found.values())
+    told = list(found.values())
+    if told:  # what all of them did together is told once
+        told[0] |= {"runs": len(load.sent), "lost": verdict.lost}
+        told[0] |= {"repeated_effects": verdict.repeated}
+    return told
 
 
-def _line(fault: str, runs: int, verdict: Verdict) -> dict[str, Any]:
+def _line(fault: str) -> dict[str, Any]:
     return {
-        "suite": "chaos", "fault": fault, "injected": 0, "in_flight": 0, "runs": runs,
-        "lost": verdict.lost, "repeated_effects": verdict.repeated, "in_doubt": 0,
-        "recovery_s": [], "away_s": [],
+        "suite": "chaos", "fault": fault, "injected": 0, "in_flight": 0, "runs": 0, "lost": 0,
+        "repeated_effects": 0, "in_doubt": 0, "recovery_s": [], "away_s": [],
     }  # fmt: skip
 
 

@@ -110,6 +110,7 @@ async def everything(chaos: Chaos) -> None:
             chaos.start(each)
             await chaos.pause(0, 0.3)
         await chaos.stage.ready()
+        chaos.back()
     await chaos.pause(3, 4)
 
 
