@@ -49,6 +49,7 @@ class Publisher:
             max_batch_size=262_144,
             max_request_size=MAX_REQUEST_BYTES,
             linger_ms=0,
+            request_timeout_ms=self._settings.request_timeout_ms,
             **security(self._settings),
         )
         try:

@@ -28,6 +28,7 @@ class KafkaSettings:
     instance: str | None = None
     session_timeout_ms: int = 6_000
     publish_timeout_s: float = 15.0
+    request_timeout_ms: int = 10_000  # then a connection that says nothing is replaced
     commit_every_s: float = 0.2
     security_protocol: str = "PLAINTEXT"
     sasl_mechanism: str | None = None

@@ -50,6 +50,8 @@ class Consumers:
             settings.bootstrap,
             security=_secured(settings),
             consumer_only=True,
+            # The answer to who joins a group waits for the other members, at most a session.
+            request_timeout_ms=settings.request_timeout_ms + settings.session_timeout_ms,
             allow_auto_create_topics=False,
             apply_types=False,
             logger=None,

@@ -6,6 +6,10 @@ from typing import Any, Protocol, cast
 
 import asyncpg
 
+# A statement that has no answer by then is given up. One that was only slow is cancelled; where the
+# connection says nothing to that either, it is closed after as long again.
+STATEMENT_S = 10.0
+
 
 class Queries(Protocol):
     """Both a connection and a pool answer queries. Rows are asyncpg Records."""
@@ -57,6 +61,7 @@ async def connect_pool(
 ) -> Pool:
     """A pool of up to `most` connections; each is shown to `greet` before its first use."""
     pool = asyncpg.create_pool(
-        dsn, min_size=2, max_size=most, command_timeout=30, connection_class=_Kept, init=greet
-    )
+        dsn, min_size=2, max_size=most, command_timeout=STATEMENT_S, connection_class=_Kept,
+        init=greet,
+    )  # fmt: skip
     return cast(Pool, await pool)

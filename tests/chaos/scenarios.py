@@ -165,13 +165,18 @@ async def resets(chaos: Chaos) -> None:
     await chaos.pause(3, 4)
 
 
-async def silence(chaos: Chaos) -> None:
-    """Connections stay open and say nothing any more; new ones are taken and say nothing."""
+async def silent_database(chaos: Chaos) -> None:
+    """Connections stay open and say nothing any more; new ones, too, for some seconds."""
     await chaos.pause(2, 3)
     await chaos.silence(chaos.stage.to_database, 4, "connections to PostgreSQL silent")
-    await chaos.pause(10, 12)
+    await chaos.pause(18, 20)
+
+
+async def silent_broker(chaos: Chaos) -> None:
+    """The same before Kafka."""
+    await chaos.pause(2, 3)
     await chaos.silence(chaos.stage.to_kafka, 4, "connections to Kafka silent")
-    await chaos.pause(10, 12)
+    await chaos.pause(18, 20)
 
 
 SCENARIOS = (
@@ -188,6 +193,7 @@ SCENARIOS = (
     Scenario("cuts", cuts, proxied=True),
     Scenario("slow", slow, proxied=True),
     Scenario("resets", resets, proxied=True),
-    Scenario("silence", silence, proxied=True),
+    Scenario("silent-database", silent_database, proxied=True),
+    Scenario("silent-broker", silent_broker, proxied=True),
 )
 SHORT = ("healthy", "mixed")
