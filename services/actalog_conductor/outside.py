@@ -11,7 +11,8 @@ from actalog_bus.ports import Fault, Record
 from actalog_conductor import acting, calls
 from actalog_conductor.acceptance import Acceptance
 from actalog_conductor.addresses import readable_reply_topic
-from actalog_conductor.heard import Cancel, Resolve
+from actalog_conductor.agent_states import Finished, NotStarted
+from actalog_conductor.heard import Cancel, Resolve, TimeIs
 from actalog_conductor.hearing import Hearing
 from actalog_conductor.live import Live
 from actalog_conductor.refusals import MessageWasRefused, Refusals, Refused
@@ -33,6 +34,7 @@ from actalog_contracts.runs import (
 from actalog_contracts.tasks import RequirementResolve, RunCancel, TaskSubmit
 from actalog_core import events, metrics
 from actalog_core.canonical import clean_text
+from actalog_core.clock import rfc3339
 from actalog_log.ports import FoundRun, InboxRow, RunLog, Tombstone
 
 NO_PARTITION = -1  # of a row that is heard as a record
@@ -115,8 +117,15 @@ class Outside:
                 Tombstone(tenant_id, cancel.run_id, cancel.reason, cancel.by)
             )
             found = await self.log.find_run(tenant_id, cancel.run_id)
-        if found is not None:
-            await self.hearing.hear(found.row.run_no, Cancel(cancel.reason, cancel.by))
+        if found is None:
+            return
+        live = await self.hearing.hear(found.row.run_no, Cancel(cancel.reason, cancel.by))
+        if isinstance(live.state, Finished) and live.state.status != "cancelled":
+            end = f"{live.row.run_id}:{live.told_seq}"
+            said = f"the run had ended: {live.state.status}"
+            raise Refused(
+                "already_resolved", said, field="run_id", run_id=live.row.run_id, winner=end
+            )
 
     async def _resolve(self, answer: RequirementResolve, *, cause: str, by: str | None) -> None:
         found = await self.log.find_run(answer.tenant_id or "default", answer.run_id)
@@ -128,19 +137,25 @@ class Outside:
             by=by, arguments=arguments, result=_result(answer),
         )  # fmt: skip
         live = await self.hearing.runs.rebuild(found)
+        if rfc3339(now := self.hearing.clock()) >= _deadline(live):
+            # Nobody needs to have looked yet: what comes after the deadline comes too late.
+            live = await self.hearing.hear(found.row.run_no, TimeIs(rfc3339(now)))
         try:
             _check(live, heard, found)
         except Refused as refused:
             if refused.code not in ("already_resolved", "expired"):
                 raise
+            await self.hearing.teller.again(live)
             return await self._too_late(live, heard, refused, cause=cause)
-        await self.hearing.hear(found.row.run_no, heard, causation=cause)
-        return None
+        live = await self.hearing.hear(found.row.run_no, heard, causation=cause)
+        try:
+            _check(live, heard, found)
+        except Refused as refused:  # it is settled: by this answer, or by what was a moment earlier
+            return await self._too_late(live, heard, refused, cause=cause)
 
     async def _too_late(self, live: Live, heard: Resolve, refused: Refused, *, cause: str) -> None:
-        """Answered before: by this very message, whose first hearing may have died before it told
+        """Answered: by this very message, whose first hearing may have died before it told
         what followed (protocol 4.4), or by another one, which is the winner."""
-        await self.hearing.teller.again(live)
         raised = False
         for stored in await self.log.read(live.row.run_no):
             event = events.decode(stored.type, stored.payload)
@@ -174,6 +189,12 @@ class Outside:
         row = await self.log.get_inbox(tenant_id, inbox)
         if row is not None and row.body == record.value:
             await self.log.drop_inbox(tenant_id, inbox)
+
+
+def _deadline(live: Live) -> str:
+    """Until when anything may be answered (RFC 3339); after every time where the run has ended."""
+    state = live.state
+    return "~" if isinstance(state, Finished | NotStarted) else state.facts.accepted.deadline
 
 
 def _raises(event: RunEvent) -> str | None:

@@ -33,7 +33,10 @@ def result_of(live: Live) -> RunResult:
 
 def _paused(live: Live, state: Paused) -> dict[str, Any]:
     run_id = live.row.run_id
-    asked = tuple(_requirement(run_id, id, about) for id, about in acting.asked(state).items())
+    until = state.facts.accepted.deadline
+    asked = tuple(
+        _requirement(run_id, id, about, until) for id, about in acting.asked(state).items()
+    )
     return {"status": "paused", "requirements": asked, "usage": state.facts.usage}
 
 
@@ -44,7 +47,7 @@ def _ended(state: Finished) -> dict[str, Any]:
     return {"status": state.status, "output": output, "error": state.error, "usage": state.usage}
 
 
-def _requirement(run_id: str, id: str, about: ToolCalled | Doubt) -> Requirement:
+def _requirement(run_id: str, id: str, about: ToolCalled | Doubt, until: str) -> Requirement:
     doubt = isinstance(about, Doubt)
     called = about.called if doubt else about
     call = RequirementCall(
@@ -52,7 +55,7 @@ def _requirement(run_id: str, id: str, about: ToolCalled | Doubt) -> Requirement
         digest=called.arguments_digest,
     )  # fmt: skip
     kind = "in_doubt" if doubt else "confirmation"
-    return Requirement(id=id, run_id=run_id, kind=kind, tool_call=call)
+    return Requirement(id=id, run_id=run_id, kind=kind, tool_call=call, expires_at=until)
 
 
 def _object(arguments: str) -> Any:

@@ -126,6 +126,27 @@ async def test_a_cancel_that_overtakes_its_task_still_cancels_it(world: World):
     assert [one["status"] for one in await world.results()] == ["cancelled"]
 
 
+async def test_a_cancel_that_comes_after_the_end_is_told_what_ended_the_run(world: World):
+    await world.start()
+    await world.task()
+    await world.bus.drained()
+    before = await world.types()
+    await world.send(type="run.cancel.v1", run_id="r", by="ann")
+    (told,) = [one for one in await world.results() if one["type"] == "message.refused.v1"]
+    assert (told["error"]["code"], told["winner"]) == ("already_resolved", f"r:{len(before)}")
+    assert await world.types() == before
+
+
+async def test_what_is_cancelled_may_be_cancelled_again(world: World):
+    world.deaf = {"llm"}
+    await world.start()
+    await world.task()
+    for by in ("ann", "ann", "bob"):
+        await world.send(type="run.cancel.v1", run_id="r", by=by)
+    assert await world.refusals() == []
+    assert (await world.types()).count("run.cancelled") == 1
+
+
 async def test_runs_of_a_session_take_turns(world: World):
     world.deaf = set(SERVICES)
     await world.start()

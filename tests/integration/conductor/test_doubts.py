@@ -1,11 +1,13 @@
 """Calls in doubt, over the bus: who answers, what is refused, and who has won."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from actalog_contracts.calls import Command, Outcome, RunTool, answer
 from actalog_contracts.runs import RequirementResolved, ToolInDoubt, ToolReturned
+from actalog_core.clock import parse_time
 from actalog_core.events import decode
 from tests.integration.conductor.world import World
 
@@ -128,6 +130,17 @@ async def test_an_answer_after_the_deadline_is_told_that_it_has_expired(world: W
     end = len(await world.types())
     await resolve(world, decision="done")
     assert await refused(world) == {"code": "expired", "winner": f"r:{end}"}
+
+
+async def test_an_answer_after_the_deadline_has_expired_although_nobody_looked_yet(world: World):
+    paused = await doubting(world)
+    (asked,) = paused["requirements"]
+    left = parse_time(asked["expires_at"]) - world.clock()
+    world.ahead += left + timedelta(milliseconds=1)
+    await resolve(world, decision="done")
+    seq = (await world.types()).index("run.failed") + 1
+    assert await refused(world) == {"code": "expired", "winner": f"r:{seq}"}
+    assert world.ran() == ["r:t1.0"]
 
 
 async def test_an_answer_to_what_a_late_outcome_has_settled_is_told_so(world: World):
