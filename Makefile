@@ -7,7 +7,7 @@ ARGS ?=
 TASKS := actalog/examples/support_desk/tasks.jsonl
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-kills simulate chaos cells sabotage coverage test-kafka test-weaviate check fix contracts bench up down clean lock
+.PHONY: help run test test-kills simulate chaos cells fuzz sabotage coverage test-kafka test-weaviate check fix contracts bench up down clean lock
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -52,6 +52,12 @@ chaos: $(BIN)/.ready ## real services and servers under real faults; ARGS=--shor
 
 cells: $(BIN)/.ready ## each service killed at each of its points (Apache Kafka); ACTALOG_CHAOS_CELLS=12 takes a few
 	$(BIN)/python -m pytest -q -m chaos tests/chaos/test_cells.py $(ARGS)
+
+# atheris has wheels for Linux alone: without it, mutants are made blindly.
+fuzz: $(BIN)/.ready ## mutated bytes at all that reads from outside; ARGS="border --seconds 600"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: \
+		--require-hashes -r tests/fuzz/requirements.txt || true
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 sabotage: $(BIN)/.ready ## deliberate faults in the code: the suites must catch each
 	$(BIN)/python -m tests.simulation.sabotage

@@ -8,9 +8,11 @@ from functools import cache
 from itertools import accumulate
 from typing import Any
 
+from actalog_contracts.base import MAX_ID
 from actalog_contracts.tasks import RefusalCode
 
 MAX_DEPTH = 100  # far below what the parser's recursion bears
+MOST_SAID = 400  # characters of a refusal, whatever it repeats of what was sent
 MAX_INTEGER = 2**53 - 1  # beyond it, readers of JSON disagree (protocol 11.1)
 UNCARRIED = re.compile("[\x00\ud800-\udfff]")
 STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL)
@@ -29,10 +31,16 @@ class BadInput(Exception):
         field: str | None = None,
         readable: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(message)
+        super().__init__(short(message, MOST_SAID))
         self.code: RefusalCode = code
-        self.message, self.field = message, field
-        self.readable = dict(readable or {})
+        self.message, self.field = short(message, MOST_SAID), field and short(field, MAX_ID)
+        # What is longer is no id of ours, and whoever sent it is not told a megabyte again.
+        self.readable = {n: v for n, v in (readable or {}).items() if len(v) <= MAX_ID}
+
+
+def short(text: str, most: int) -> str:
+    """At most so many characters, of which the last says that there were more."""
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def parse(value: bytes) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import orjson
 from actalog_bus.envelope import body, headers, stable_id
 from actalog_bus.ports import Bus, Fault, Outgoing, Record
 from actalog_contracts import topics
+from actalog_contracts.base import MAX_ID
 from actalog_contracts.tasks import MessageRefused, RefusalCode, RefusalError
 from actalog_core.errors import ActalogError, Permanent
 
@@ -63,7 +64,7 @@ class Refusals:
         where = (record.topic, record.partition, record.offset, record.timestamp_ms)
         said = MessageRefused(
             id=stable_id("refused", *where), refused_type=readable.get("type"),
-            message_id=(record.header("ce_id") or b"").decode("utf-8", "replace") or None,
+            message_id=(record.header("ce_id") or b"")[:MAX_ID].decode("utf-8", "replace") or None,
             run_id=refused.run_id or readable.get("run_id"),
             correlation_id=readable.get("correlation_id"), winner=refused.winner,
             error=RefusalError(code=refused.code, message=refused.message, field=refused.field),
@@ -84,4 +85,5 @@ def readable_ids(value: bytes | None) -> dict[str, str]:
         return {}
     found = cast("dict[str, Any]", told) if isinstance(told, dict) else {}
     names = ("type", "run_id", "tenant_id", "correlation_id")
-    return {name: found[name] for name in names if isinstance(found.get(name), str)}
+    told = {name: found[name] for name in names if isinstance(found.get(name), str)}
+    return {name: text for name, text in told.items() if len(text) <= MAX_ID}

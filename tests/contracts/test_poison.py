@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actalog_contracts.base import MAX_ID
 from actalog_contracts.border import MAX_DEPTH, MAX_INTEGER, BadInput, decode, parse
 from tests.contracts.corpus import FOLDER, Poison, poison
 
@@ -30,6 +31,8 @@ def test_a_refusal_stays_short_whatever_was_sent(case: Poison):
     with pytest.raises(BadInput) as told:
         decode(case.value, case.headers)
     assert len(told.value.message) < 500
+    assert len(told.value.field or "") <= MAX_ID
+    assert all(len(text) <= MAX_ID for text in told.value.readable.values())
 
 
 def carried(text: str) -> bool:

@@ -80,10 +80,39 @@ async def test_who_can_be_read_hears_the_code_and_the_field(bus: MemoryBus):
         await bus.publish("actalog.tasks", value=case.value, headers=tuple(case.headers.items()))
     await bus.drained()
     refusals = [one for one in told(bus, "actalog.results") if one["type"] == "message.refused.v1"]
+    sizes = [len(record.value or b"") + sum(len(value) for _, value in record.headers)
+             for record in bus.records("actalog.results")]  # fmt: skip
+    assert max(sizes) < 4_096  # whatever was sent, it is not told again
     said = sorted((one["error"]["code"], one["error"].get("field") or "") for one in refusals)
     assert said
     wanted = {(case.code, case.field or "") for case in readable}
     assert set(said) <= wanted
+
+
+async def test_the_order_of_each_session_is_kept_with_poison_between(bus: MemoryBus):
+    """Poison under the key of good tasks: what comes behind it is decided in its order."""
+    sessions = [f"s{at}" for at in range(5)]
+    for at, case in enumerate(CASES):
+        for session in sessions:
+            good = {"target": "agent:a", "input": f"{at}", "run_id": f"{session}-{at:03}",
+                    "session_id": session}  # fmt: skip
+            await bus.publish(
+                "actalog.tasks", value=json.dumps(good).encode(), key=session.encode()
+            )
+        key = sessions[at % len(sessions)].encode()
+        await bus.publish(
+            "actalog.tasks", value=case.value, headers=tuple(case.headers.items()), key=key
+        )
+    await bus.drained()
+    assert len(bus.records("actalog.tasks.dlq")) == len(CASES)
+    results = [one for one in told(bus, "actalog.results") if one["type"] == "run.result.v1"]
+    for session in sessions:
+        mine = [one["run_id"] for one in results if one["session_id"] == session]
+        assert mine == [f"{session}-{at:03}" for at in range(len(CASES))]
+    seqs: dict[str, list[int]] = {}
+    for one in told(bus, "actalog.events"):
+        seqs.setdefault(one["run_id"], []).append(one["seq"])
+    assert all(told == list(range(1, len(told) + 1)) for told in seqs.values())
 
 
 async def test_an_unknown_target_and_another_body_under_a_known_id_are_refused(bus: MemoryBus):

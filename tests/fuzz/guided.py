@@ -1,0 +1,24 @@
+"""One target under atheris, in a process of its own: `python -m tests.fuzz.guided TARGET SECONDS
+SEED FOLDER`. Ends with 77 when a finding was made; libFuzzer then says what it was."""
+
+# atheris has no types, and is not installed where nobody fuzzes.
+# pyright: reportMissingImports=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+
+import sys
+
+import atheris
+
+with atheris.instrument_imports(include=["actalog_contracts", "actalog_core", "actalog_gateway",
+                                         "actalog_llm"]):  # fmt: skip
+    from tests.fuzz.targets import TARGETS
+
+
+def main(name: str, seconds: str, seed: str, folder: str) -> None:
+    limits = [f"-max_total_time={seconds}", f"-seed={seed}", "-timeout=10", "-rss_limit_mb=2048"]
+    quiet = ["-print_final_stats=1", f"-artifact_prefix={folder}/finding-", "-verbosity=0"]
+    atheris.Setup(["fuzz", *limits, *quiet, "-max_len=65536", folder], TARGETS[name].run)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
