@@ -71,6 +71,9 @@ class Chaos:
         """A new process in its place, that is ready."""
         self.start(each)
         await self.stage.fleet.ready(each, within_s=90)
+        last = next((one for one in reversed(self.injected) if one.whom == each), None)
+        if last is not None:
+            last.away.append(time.time() - last.at)
 
     async def stop(self, each: str, seconds: float, fault: str) -> None:
         """SIGSTOP, and SIGCONT after some seconds: a zombie, if others took its work."""
