@@ -26,7 +26,7 @@ from tests.chaos.scenarios import SCENARIOS, SHORT, Scenario
 from tests.chaos.stage import ROOT, staged
 
 DOCUMENT = ROOT / "docs" / "reliability.md"
-FEW_CELLS = 8
+FEW_CELLS = 12
 
 
 async def all_of(
