@@ -24,7 +24,7 @@ from actalog_gateway import (
 from actalog_gateway.acceptance import INBOX_LIMIT, Acceptance
 from actalog_gateway.follow import Hub
 from actalog_gateway.gateway import Gateway
-from actalog_gateway.middleware import BodyLimit, SafeHeaders, Traced
+from actalog_gateway.middleware import BodyLimit, Patience, SafeHeaders, Traced
 from actalog_gateway.reader import Reader
 from actalog_gateway.server import HttpServer
 from actalog_log.ports import RunLog
@@ -80,6 +80,7 @@ def build_http(gateway: Gateway) -> FastAPI:
     problems.install(app)
     origins = [one.strip() for one in gateway.settings.cors_origins.split(",") if one.strip()]
     app.add_middleware(BodyLimit)
+    app.add_middleware(Patience)
     if origins:
         app.add_middleware(
             CORSMiddleware, allow_origins=origins, allow_methods=["*"], allow_headers=["*"],

@@ -1,10 +1,12 @@
 """What holds for every request: a limit on its body, and headers that make answers safe."""
 
+import asyncio
+
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from actalog_core import tracing
-from actalog_gateway.problems import Problem, response
+from actalog_gateway.problems import RETRY_AFTER_S, Problem, response
 
 SAFE = {
     "X-Content-Type-Options": "nosniff",
@@ -16,6 +18,8 @@ SAFE = {
 KIB, MIB = 1_024, 1_048_576
 BODY_LIMIT = MIB + 64 * KIB  # the border refuses above 1 MiB and says so; this ends the reading
 UPLOAD_LIMIT = 32 * MIB  # files of AgentOS forms, and blobs
+ANSWER_S = 15.0  # from the request's last byte to the answer's first
+LIMIT = "actalog.limit"
 
 
 class SafeHeaders:
@@ -66,6 +70,49 @@ class Traced:
             await send(message)
 
         return telling
+
+
+class Patience:
+    """Whoever asks hears in time that the database is too slow, or all connections to it are
+    taken: 503. A route that waits for a run says so by `without_end`."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        loop = asyncio.get_running_loop()
+        limit, started = asyncio.timeout(ANSWER_S), False
+
+        async def received() -> Message:
+            message = await receive()
+            if limit.when() is not None:
+                limit.reschedule(loop.time() + ANSWER_S)
+            return message
+
+        async def sent(message: Message) -> None:
+            nonlocal started
+            started = True
+            limit.reschedule(None)
+            await send(message)
+
+        try:
+            async with limit:
+                scope[LIMIT] = limit
+                await self.app(scope, received, sent)
+        except TimeoutError:
+            if started or not limit.expired():
+                raise
+            said = "the platform's database is too slow just now; try again"
+            late = Problem("overloaded", said, status=503, retry_after_s=RETRY_AFTER_S)
+            await response(late)(scope, receive, send)
+
+
+def without_end(scope: Scope) -> None:
+    """This request is answered when its run ends."""
+    scope[LIMIT].reschedule(None)
 
 
 class BodyLimit:

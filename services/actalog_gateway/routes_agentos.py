@@ -21,6 +21,7 @@ from actalog_gateway import described
 from actalog_gateway.agentos_shapes import without_none
 from actalog_gateway.agentos_told import AgentTeller
 from actalog_gateway.gateway import Gate, Gateway, PathId, RunId
+from actalog_gateway.middleware import without_end
 from actalog_gateway.problems import Problem, not_found
 from actalog_gateway.reader import Where
 from actalog_gateway.routes_blobs import keep
@@ -109,6 +110,7 @@ async def _answer(
     gate: Gateway, where: Where, definition: AgentDefinition, request: Request, *, after: int = 0
 ) -> Response:
     """A failed run is a 200 with its status."""
+    without_end(request.scope)
     try:
         found = await runs.ended(gate, where, after=after, request=request)
     except runs.ClientGone:
