@@ -39,13 +39,13 @@ class Load:
 
     def __init__(
         self, name: str, *, bootstrap: str, prefix: str, gateways: Callable[[], list[int]],
-        dice: random.Random, at_once: int = AT_ONCE,
+        seed: int, at_once: int = AT_ONCE,
     ) -> None:  # fmt: skip
-        self.name, self.prefix, self.gateways, self.dice = name, prefix, gateways, dice
+        self.name, self.prefix, self.gateways, self.seed = name, prefix, gateways, seed
         self.bootstrap, self.at_once = bootstrap, at_once
         self.sent: dict[str, Sent] = {}
         self.published = Published(bootstrap, prefix, self._heard)
-        self.http_waits: list[float] = []  # seconds until a task that was refused was accepted
+        self.http_waits: list[tuple[float, float]] = []  # (tried, accepted) of what was refused
         self.again = 0  # tasks that a wiped broker took before they were accepted
         self._going = True
         self._number = 0
@@ -114,7 +114,8 @@ class Load:
     async def _slot(self) -> None:
         while self._going:
             self._number += 1
-            one = task(self.dice, f"{self.name}-{self._number}")
+            run_id = f"{self.name}-{self._number}"
+            one = task(random.Random(f"{run_id} {self.seed}"), run_id)
             sent = self.sent[one.run_id] = Sent(one, time.time())
             await self.send(sent)
             try:
@@ -125,8 +126,7 @@ class Load:
 
     async def send(self, sent: Sent) -> None:
         """Until it is accepted, as a careful client does: again under the same id."""
-        began = time.monotonic()
-        tries = 0
+        began, tries = time.time(), 0
         while True:
             tries += 1
             accepted = await (self._post(sent) if sent.task.over_http else self._publish(sent))
@@ -135,7 +135,7 @@ class Load:
             await asyncio.sleep(0.1)
         sent.accepted_at = sent.accepted_at or time.time()
         if tries > 1 and sent.task.over_http:
-            self.http_waits.append(time.monotonic() - began)
+            self.http_waits.append((began, time.time()))
 
     async def _publish(self, sent: Sent) -> bool:
         try:
@@ -151,7 +151,7 @@ class Load:
         ports = self.gateways()
         if not ports:
             return False
-        address = f"http://127.0.0.1:{self.dice.choice(ports)}/v1/tasks"
+        address = f"http://127.0.0.1:{random.choice(ports)}/v1/tasks"
         try:
             said = await self.client.post(address, json=sent.task.message)
         except httpx.HTTPError:

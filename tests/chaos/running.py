@@ -3,7 +3,6 @@
 import json
 import random
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +14,8 @@ from tests.chaos.recovery import recovery
 from tests.chaos.scenarios import Scenario
 from tests.chaos.stage import Stage
 
+REFUSED_S = 5.0  # so near to a gateway's death, it is why a request was refused
+WAITS_MOST_S = 60.0
 DRAINS_S = 120.0  # after the last fault everything has ended by then, or it never will
 
 
@@ -27,6 +28,7 @@ class Outcome:
     completed: int
     lines: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     wrong: list[str] = field(default_factory=list[str])
+    again: int = 0  # tasks that a broker lost before anybody had accepted them
 
     @property
     def goodput(self) -> float:
@@ -40,7 +42,7 @@ async def played(scenario: Scenario, stage: Stage, seed: int) -> Outcome:
     began = time.time()
     load = Load(
         scenario.name, bootstrap=stage.kafka.bootstrap, prefix=stage.prefix,
-        gateways=stage.gateways, dice=random.Random(f"load {scenario.name} {seed}"),
+        gateways=stage.gateways, seed=seed,
     )  # fmt: skip
     async with Person(stage.journal, stage.gateways, stage.quiet), load:
         chaos = Chaos(stage, load, dice)
@@ -58,6 +60,8 @@ async def played(scenario: Scenario, stage: Stage, seed: int) -> Outcome:
     if scenario.exact:
         outcome.wrong += inexact(stage, load, verdict)
     outcome.lines = lines(chaos.injected, verdict, load)
+    outcome.wrong += late(outcome.lines)
+    outcome.again = load.again
     return outcome
 
 
@@ -92,7 +96,7 @@ def lines(injected: list[Injection], verdict: Verdict, load: Load) -> list[dict[
         line["injected"] += 1
         line["in_flight"] += len(one.in_flight)
         line["away_s"] += [round(s, 3) for s in one.away]
-        line["recovery_s"] += [round(s, 3) for s in recovery(one, verdict.runs)]
+        line["recovery_s"] += [round(s, 3) for s in waits(one, verdict, load)]
     for at in verdict.doubts.values():
         before = [one for one in ordered if one.at <= at]
         if before:
@@ -104,6 +108,25 @@ def lines(injected: list[Injection], verdict: Verdict, load: Load) -> list[dict[
     return told
 
 
+def waits(injection: Injection, verdict: Verdict, load: Load) -> list[float]:
+    """Until the next event; where a gateway died, until it or another one accepted."""
+    if not injection.whom.startswith("gateway"):
+        return recovery(injection, verdict.runs)
+    return [
+        accepted - max(tried, injection.at) for tried, accepted in load.http_waits
+        if abs(tried - injection.at) < REFUSED_S and accepted > injection.at
+    ]  # fmt: skip
+
+
+def late(lines: list[dict[str, Any]]) -> list[str]:
+    """What stood still longer than any bound, on a busy machine, too."""
+    return [
+        f"I14: {line['fault']}: a run stood still for {max(line['recovery_s']):.1f} s"
+        for line in lines
+        if max(line["recovery_s"], default=0) > WAITS_MOST_S + max(line["away_s"], default=0)
+    ]
+
+
 def _line(fault: str) -> dict[str, Any]:
     return {
         "suite": "chaos", "fault": fault, "injected": 0, "in_flight": 0, "runs": 0, "lost": 0,
@@ -113,10 +136,10 @@ def _line(fault: str) -> dict[str, Any]:
 
 def told(outcome: Outcome) -> str:
     """For a person who watches."""
-    counts: Mapping[str, int] = {
-        key: sum(line[key] for line in outcome.lines) for key in ("injected", "in_doubt")
-    }
-    waits = sorted(s for line in outcome.lines for s in line["recovery_s"])
+    counts = {key: sum(line[key] for line in outcome.lines) for key in ("injected", "in_doubt")}
+    if outcome.again:
+        counts["sent_again"] = outcome.again
+    stood = sorted(s for line in outcome.lines for s in line["recovery_s"])
     said = f"{outcome.name}: {outcome.completed} runs in {outcome.seconds:.0f} s"
     said += f" ({outcome.goodput:.1f}/s), {json.dumps(counts)}"
-    return said + (f", longest wait {waits[-1]:.1f} s of {len(waits)}" if waits else "")
+    return said + (f", longest wait {stood[-1]:.1f} s of {len(stood)}" if stood else "")
