@@ -51,7 +51,8 @@ class Teller:
         if any(event.type == COMPLETED for event, _ in fresh):
             await self._children_again(live)
         asks = [one for one in kinds.commands(live.due()) if one.call_id not in without]
-        out = [*map(self.postman.request, asks), *self.publisher.events(live.row, fresh)]
+        out = [self.postman.request(one, again=True) for one in asks]
+        out += self.publisher.events(live.row, fresh)
         results = [live] if result or _speaks(live, fresh) else []
         (told,) = await self._send(out, results, [live])
         await self.turn_free(told)

@@ -49,7 +49,7 @@ class Waking:
         asks = kinds.commands(live.due())
         for command in asks:
             if ledger_key(run_no, command.call_id) == key:
-                await self.postman.command(command)
+                await self.postman.command(command, again=True)
                 return True
         return False
 

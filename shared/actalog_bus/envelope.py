@@ -13,6 +13,7 @@ from actalog_core import crashpoints, homes
 from actalog_core.clock import rfc3339, system_clock
 
 JSON = b"application/json"
+AGAIN = "again"  # the header of a command that may have been sent before
 NAMESPACE = uuid.UUID("6f0a3c1e-5a57-4d5a-9a0e-2f6f3d2c9b11")
 
 
@@ -71,12 +72,19 @@ class Postman:
     def __init__(self, bus: Bus, *, prefix: str, service: str) -> None:
         self.bus, self.prefix, self.service = bus, prefix, service
 
-    async def command(self, command: Command, *, traceparent: str | None = None) -> None:
+    async def command(
+        self, command: Command, *, traceparent: str | None = None, again: bool = False
+    ) -> None:
         """Ask a service. Tool commands are keyed by call, the others by run."""
-        await self.bus.publish_many([self.request(command, traceparent=traceparent)])
+        await self.bus.publish_many([self.request(command, traceparent=traceparent, again=again)])
 
-    def request(self, command: Command, *, traceparent: str | None = None) -> Outgoing:
-        """The record of a command."""
+    def request(
+        self, command: Command, *, traceparent: str | None = None, again: bool = False
+    ) -> Outgoing:
+        """The record of a command. `again`: somebody may have heard it already."""
+        extra = {AGAIN: "1"} if again else dict[str, str]()
+        if command.priority:
+            extra[PRIORITY] = str(command.priority)
         topic = topics.COMMAND_TOPICS[type(command)]
         key = command.call_id if topic.key == "call" else command.run_id
         message_id = stable_id(command.tenant_id, command.call_id, getattr(command, "reply", None))
@@ -87,7 +95,7 @@ class Postman:
             headers=headers(
                 type=getattr(command, "type"), id=message_id, tenant_id=command.tenant_id,  # noqa: B009
                 run_id=command.run_id, traceparent=traceparent, service=self.service,
-                extra={PRIORITY: str(command.priority)} if command.priority else None,
+                extra=extra or None,
             ),
         )  # fmt: skip
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import structlog
 from pydantic import ValidationError
 
-from actalog_bus.envelope import Postman, body
+from actalog_bus.envelope import AGAIN, Postman, body
 from actalog_bus.ports import Delivery
 from actalog_calls.claims import Claims
 from actalog_contracts.calls import (
@@ -45,7 +45,8 @@ async def answer_claimed(
 
     `run` gets the claim and decides what an `expired` one means. With `beside` it begins at once,
     under the epoch that a first claim has: its deltas must wait for `claims.stands`, it is
-    cancelled if the claim is somebody else's, and begun again if it turns out to be `expired`.
+    cancelled if the claim is somebody else's, and begun again if it turns out to be `expired`; it
+    waits for its claim where somebody may be at it.
     `claim.call_id` is the name by which `claims` knows the call. A call that three workers have
     died with is not run: `condemned` answers it, where there is one, and it is a dead letter.
     `leaving` is told when the answer is about to leave.
@@ -115,7 +116,7 @@ class _Answering:
         claiming = asyncio.ensure_future(self._claim())
         await asyncio.sleep(0)  # the claim is on its way, and `stands` knows of it
         work: asyncio.Future[Outcome] | None = None
-        if not claiming.done():
+        if not claiming.done() and not self._somebody_may_be_at_it():
             work = asyncio.ensure_future(self._run(Claim(self.key, "claimed", 1)))
         try:
             claim = await claiming
@@ -133,6 +134,11 @@ class _Answering:
         await self._finish(work or asyncio.ensure_future(self._run(claim)))
         if claim.deaths >= DEATHS:
             raise KilledItsWorkers(self.key)
+
+    def _somebody_may_be_at_it(self) -> bool:
+        """Then it is asked first, so that no request is begun in vain: a command that was sent
+        again, and whatever comes to a process that has just come or was cut off."""
+        return self.delivery.record.header(AGAIN) is not None or not self.claims.reach.steady()
 
     async def _finish(self, work: "asyncio.Future[Outcome]") -> None:
         self.claims.on_lost(self.key, lambda: _cancel(work))

@@ -76,9 +76,18 @@ def ends_apart(order_id: str, idempotency_key: str) -> str:
     os._exit(9)
 
 
+@tool(name="charge_order")
+def brief(order_id: str, idempotency_key: str) -> str:
+    """Charge an order."""
+    did("begun", idempotency_key)
+    time.sleep(3)
+    did("finished", idempotency_key)
+    return "charged 4 EUR"
+
+
 app = App(
     agents=[
         Agent(name=one.__name__, model="openai:gpt-5.4-mini", tools=[one])
-        for one in (reads, again, reconciled, once, kills, apart, ends_apart)
+        for one in (reads, again, reconciled, once, kills, apart, ends_apart, brief)
     ]
 )

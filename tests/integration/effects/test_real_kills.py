@@ -6,89 +6,16 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from actalog_testing.scripted import ScriptedServer
-from tests.acceptance.outside import Outside
-from tests.acceptance.processes import Fleet, run
+from tests.acceptance.processes import run
+from tests.integration.effects.floor import Shop, alive
 
 pytestmark = [
     pytest.mark.kafka, pytest.mark.postgres, pytest.mark.kills, pytest.mark.timeout(180),
 ]  # fmt: skip
-
-
-@dataclass
-class Shop:
-    """The platform around the shop; services are processes of their own."""
-
-    fleet: Fleet
-    outside: Outside
-    folder: Path
-
-    def journal(self) -> list[str]:
-        path = self.folder / "journal"
-        return path.read_text().splitlines() if path.exists() else []
-
-    async def until(self, true: Callable[[], object], within_s: float = 60) -> None:
-        async with asyncio.timeout(within_s):
-            while not true():  # noqa: ASYNC110
-                await asyncio.sleep(0.05)
-
-    async def killed_within(self, agent: str) -> None:
-        """A run of this agent, whose tools process dies while the tool stands still."""
-        (self.folder / "stand still").touch()
-        await self.outside.send(
-            {"target": f"agent:{agent}", "input": "Charge order 1042", "run_id": "r"}
-        )
-        await self.until(self.journal)
-        self.fleet.kill("tools-0")
-        (self.folder / "stand still").unlink()
-        self.fleet.spawn("tools")
-        await self.fleet.ready("tools-0")
-
-    async def result(self, status: str) -> dict[str, Any]:
-        """The last result of that status."""
-
-        def found() -> list[dict[str, Any]]:
-            return [one for one in self.outside.results if one.get("status") == status]
-
-        await self.until(found)
-        return found()[-1]
-
-
-@pytest.fixture
-async def shop(embedded_broker: str, fresh_database: str, tmp_path: Path) -> AsyncIterator[Shop]:
-    model = ScriptedServer()
-    base_url = await model.start()
-    prefix = f"e{fresh_database[-10:]}"
-    env = {
-        "ACTALOG_DATABASE_URL": fresh_database,
-        "ACTALOG_TOPIC_PREFIX": prefix, "ACTALOG_PARTITIONS": "2", "ACTALOG_LEASE_MS": "1000",
-        "ACTALOG_APP": "tests.integration.effects.shop:app", "SHOP_FOLDER": str(tmp_path),
-        "ACTALOG_HOME": str(tmp_path / "home"), "OPENAI_API_KEY": "none",
-        "OPENAI_BASE_URL": f"{base_url}/v1", "PYTHONPATH": str(Path(__file__).parents[3]),
-    }  # fmt: skip
-    # As `actalog up` tells of its embedded broker, which has no idempotent producers.
-    told = {"pid": os.getpid(), "kafka": embedded_broker, "database_url": fresh_database,
-            "http": "http://127.0.0.1:1", "started_at": "2026-11-25T00:00:00Z"}  # fmt: skip
-    for home in ("home", "conductor-0", "llm-0", "tools-0"):
-        (tmp_path / home).mkdir()
-        (tmp_path / home / "platform.json").write_text(json.dumps(told))
-    for command in (("migrate",), ("topics", "apply"), ("deploy",)):
-        await asyncio.to_thread(run, *command, env=env)
-    fleet = Fleet(env, tmp_path)
-    try:
-        await fleet.start(("conductor", "llm", "tools"))
-        async with Outside(embedded_broker, prefix) as outside:
-            yield Shop(fleet, outside, tmp_path)
-    finally:
-        await fleet.stop()
-        await model.stop()
 
 
 @pytest.mark.parametrize("agent", ["reads", "again"])
@@ -179,14 +106,6 @@ async def test_an_isolated_tool_that_ends_its_process_fails_and_its_service_live
     assert len(set(shop.journal())) == 1
     assert service.poll() is None
     assert await asyncio.to_thread(_letters, shop.fleet.env) == []
-
-
-def alive(pid: int) -> bool:
-    """Whether there is such a process; a zombie is none."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def _letters(env: Any) -> list[dict[str, Any]]:

@@ -109,6 +109,24 @@ async def test_work_beside_a_claim_that_is_lost_is_aborted_before_anything_left(
     await running
 
 
+@pytest.mark.parametrize(("steady", "again"), [(False, False), (True, True)])
+async def test_nothing_is_begun_beside_its_claim_where_another_may_be_at_it(
+    steady: bool, again: bool
+):
+    world = World()
+    one, other = await world.process(), await world.process(steady=steady)
+    running = await one.begin(beside=True)
+    other.calls.slow = asyncio.Event()
+    hearing = [asyncio.create_task(other.hear(beside=True, again=again)) for _ in range(3)]
+    await asyncio.sleep(0.01)
+    assert len(world.ran) == 1
+    other.calls.slow.set()
+    await asyncio.gather(*hearing)
+    one.go.set()
+    await running
+    assert len(world.ran) == 1
+
+
 async def test_deltas_of_work_beside_its_claim_wait_until_the_claim_stands():
     world = World()
     process = await world.process()

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from actalog_bus.envelope import Postman, body
+from actalog_bus.envelope import AGAIN, Postman, body
 from actalog_bus.memory import MemoryBus
 from actalog_bus.ports import Record
 from actalog_calls.answering import Run, answer_claimed
@@ -168,8 +168,11 @@ class Process:
         await self.go.wait()
         return ToolReturned(call_id=COMMAND.call_id, epoch=claim.epoch, content=self.content)
 
-    async def hear(self, *, beside: bool = False, run: Run | None = None) -> Heard:
-        record = Record("actalog.tools.commands", 0, 0, 0, None, body(COMMAND), ())
+    async def hear(
+        self, *, beside: bool = False, run: Run | None = None, again: bool = False
+    ) -> Heard:
+        headers = ((AGAIN, b"1"),) if again else ()
+        record = Record("actalog.tools.commands", 0, 0, 0, None, body(COMMAND), headers)
         heard = Heard(record)
         await answer_claimed(
             heard, COMMAND, claims=self.claims, postman=self.postman, run=run or self.work,
