@@ -45,8 +45,8 @@ async def answer_claimed(
 
     `run` gets the claim and decides what an `expired` one means. With `beside` it begins at once,
     under the epoch that a first claim has: its deltas must wait for `claims.stands`, it is
-    cancelled if the claim is somebody else's, and begun again if it turns out to be `expired`; it
-    waits for its claim where somebody may be at it.
+    cancelled if the claim is somebody else's, and begun again if it turns out to be `expired`; a
+    command that was sent again waits for its claim, so that no request is begun in vain.
     `claim.call_id` is the name by which `claims` knows the call. A call that three workers have
     died with is not run: `condemned` answers it, where there is one, and it is a dead letter.
     `leaving` is told when the answer is about to leave.
@@ -116,7 +116,8 @@ class _Answering:
         claiming = asyncio.ensure_future(self._claim())
         await asyncio.sleep(0)  # the claim is on its way, and `stands` knows of it
         work: asyncio.Future[Outcome] | None = None
-        if not claiming.done() and not self._somebody_may_be_at_it():
+        sent_again = self.delivery.record.header(AGAIN) is not None  # somebody may be at it
+        if not claiming.done() and not sent_again:
             work = asyncio.ensure_future(self._run(Claim(self.key, "claimed", 1)))
         try:
             claim = await claiming
@@ -134,11 +135,6 @@ class _Answering:
         await self._finish(work or asyncio.ensure_future(self._run(claim)))
         if claim.deaths >= DEATHS:
             raise KilledItsWorkers(self.key)
-
-    def _somebody_may_be_at_it(self) -> bool:
-        """Then it is asked first, so that no request is begun in vain: a command that was sent
-        again, and whatever comes to a process that has just come or was cut off."""
-        return self.delivery.record.header(AGAIN) is not None or not self.claims.reach.steady()
 
     async def _finish(self, work: "asyncio.Future[Outcome]") -> None:
         self.claims.on_lost(self.key, lambda: _cancel(work))

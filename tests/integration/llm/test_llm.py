@@ -240,7 +240,8 @@ async def test_a_worker_that_died_is_followed_by_another_under_the_next_epoch(ma
     second.runs = first.runs
     await second.start(serve=False)
     replies = await second.answered()
-    assert [(one.text, one.epoch) for one in replies] == [("second", 2)]
+    # It is asked until there is an answer, so it may be answered again.
+    assert {(one.text, one.epoch) for one in replies} == {("second", 2)}
 
 
 async def test_6_5_a_call_that_is_another_s_by_now_is_broken_off_and_told_as_late_with_its_cost(

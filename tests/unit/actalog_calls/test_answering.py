@@ -109,15 +109,12 @@ async def test_work_beside_a_claim_that_is_lost_is_aborted_before_anything_left(
     await running
 
 
-@pytest.mark.parametrize(("steady", "again"), [(False, False), (True, True)])
-async def test_nothing_is_begun_beside_its_claim_where_another_may_be_at_it(
-    steady: bool, again: bool
-):
+async def test_a_command_that_was_sent_again_begins_nothing_that_another_is_at():
     world = World()
-    one, other = await world.process(), await world.process(steady=steady)
+    one, other = await world.process(), await world.process()
     running = await one.begin(beside=True)
     other.calls.slow = asyncio.Event()
-    hearing = [asyncio.create_task(other.hear(beside=True, again=again)) for _ in range(3)]
+    hearing = [asyncio.create_task(other.hear(beside=True, again=True)) for _ in range(3)]
     await asyncio.sleep(0.01)
     assert len(world.ran) == 1
     other.calls.slow.set()
