@@ -10,7 +10,7 @@ from tests.benchmarks.load import Load
 from tests.benchmarks.rig import platform
 from tests.contracts.corpus import poison
 
-TASKS, CONCURRENCY = 1_500, 200
+TASKS, CONCURRENCY = 1_000, 200
 ORDER = "ABBAABBA"  # clean, poisoned, poisoned, clean: what drifts falls on both
 LARGE = 100_000  # bytes; what no broker takes is refused at the producer
 
