@@ -18,7 +18,8 @@ class _Noted(list[Step]):
 
     def __iter__(self) -> Iterator[Step]:
         yield from super().__iter__()
-        self._whole()
+        self._whole()  # what has no pauses is gone through twice
+        self._whole = lambda: None
 
 
 @dataclass(frozen=True, slots=True)
