@@ -20,6 +20,12 @@ ENDS_WITHIN_S = 60
 REMEMBERED_WITHIN_S = 20
 WAITS_MOST_S = 25  # on a busy machine; the net below all others, a wake, is 30 s away
 
+_NOT_SUMMARISED = """
+    select count(*) from runs r where run_id = any($1) and not exists (
+        select from summaries s where s.tenant_id = r.tenant_id and s.session_id = r.session_id
+        and s.turn >= r.turn)
+"""
+
 
 @dataclass
 class Outcome:
@@ -61,8 +67,10 @@ async def happen(place: Place, cell: Cell, name: str) -> Outcome:
         assert max(outcome.recovery_s) < WAITS_MOST_S, f"it waited {outcome.recovery_s} s"
     except Exception:  # noqa: BLE001 - whatever it is, the other cells go on
         outcome.wrong = traceback.format_exc()
-    finally:
+    try:
         await _alone_again(place)
+    except Exception:  # noqa: BLE001
+        outcome.wrong = outcome.wrong or traceback.format_exc()
     outcome.took_s = time.monotonic() - began
     outcome.write()
     return outcome
@@ -165,15 +173,19 @@ async def _remembered(place: Place, runs: Sequence[str]) -> None:
             " where subject = any($1) group by 1", list(want),
         )  # fmt: skip
         found = {row["subject"]: row["told"] for row in rows}
-        if found == want:
+        unread = await place.database.fetchval(_NOT_SUMMARISED, runs)
+        if found == want and not unread:
             return
-        assert time.monotonic() < until, (found, want)
+        assert time.monotonic() < until, (found, want, unread)
         await asyncio.sleep(0.1)
 
 
 async def _alone_again(place: Place) -> None:
     """The successor has started; a second copy leaves, and the group settles."""
-    if place.each in place.fleet.running:
+    process = place.fleet.running.get(place.each)
+    if process is not None and process.poll() is not None:  # it died where it should not
+        del place.fleet.running[place.each]
+    elif process is not None:
         await place.fleet.ready(place.each)
     other = f"{place.service}-1"
     if other in place.fleet.running:
