@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from actalog_bus.ports import Record
+from actalog_conductor import kinds
 from actalog_conductor.accepting import (
     accepted_event,
     deadline_of,
@@ -99,6 +100,9 @@ class Acceptance:
         if asked.inbox:
             await self.log.drop_inbox(asked.tenant_id, asked.inbox)
         live = await self.hearing.runs.rebuild(found)
+        # Its first hearer may have died, or lost the answer, between the commit and these looks.
+        waits = kinds.standing(live.state) == "waiting"
+        live = await self._afterwards(asked, live, free=not waits)
         # Told already? Then whoever sends it again lost the result.
         return await self.hearing.teller.again(live, result=True)
 

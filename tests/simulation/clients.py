@@ -17,6 +17,7 @@ from tests.simulation.plan import Task
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
+CANCELLED = "run.cancelled.v1"
 ANSWER_S = 4.0  # that a client waits for the gateway
 
 
@@ -136,13 +137,14 @@ class Person:
         assert self.task.cancel_at is not None
         await asyncio.sleep(self.task.cancel_at)
         cancel = RunCancel(run_id=self.task.token, reason="changed my mind", by="somebody")
-        await self._tell(
+        taken = await self._tell(
             cancel.model_dump(mode="json", exclude_none=True),
             lambda gateway: gateway.cancel(
                 cancel, tenant_id="default", session_id=self.task.session or self.task.token
             ),
         )
-        self.world.watch.took(self.task.token, "run.cancelled.v1")
+        if taken:
+            self.world.watch.took(self.task.token, CANCELLED)
 
     async def _answer(self, n: int) -> None:
         """Look now and then whether something is asked of a person."""
@@ -174,8 +176,8 @@ class Person:
 
     async def _tell(
         self, body: dict[str, Any], ask: Callable[[Acceptance], Awaitable[None]]
-    ) -> None:
-        """A control, until somebody has taken it."""
+    ) -> bool:
+        """A control, until somebody has answered; False: it was refused at once."""
 
         async def asked(acceptance: Acceptance) -> str:
             try:
@@ -186,11 +188,14 @@ class Person:
 
         while True:
             if self.task.by == "gateway":
-                taken = await self.world.ask_gateway(asked, self.dice) is not None
+                told = await self.world.ask_gateway(asked, self.dice)
+                if told is not None:
+                    return told == "taken"
+                taken = False
             else:
                 key = (self.task.session or self.task.token).encode()
                 value = json.dumps(body).encode()
                 taken = await self.world.produce("actalog.tasks", value, key, ())
             if taken:
-                return
+                return True
             await asyncio.sleep(self.dice.uniform(0.2, 1))

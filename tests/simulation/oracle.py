@@ -12,7 +12,6 @@ from actalog.rebuilding import recorded
 from actalog.replaying import replay
 from actalog_conductor.live import SETTLED
 from actalog_contracts.runs import (
-    CallSettled,
     ModelFailed,
     ModelReplied,
     RequirementResolved,
@@ -23,20 +22,18 @@ from actalog_contracts.runs import (
     RunPaused,
     ToolCalled,
     ToolFailed,
-    ToolInDoubt,
     ToolReturned,
 )  # fmt: skip
 from actalog_core.errors import ChainBroken
 from actalog_core.session_state import read_ops
-from tests.simulation import published
+from tests.simulation import epochs, published
+from tests.simulation.clients import CANCELLED
 from tests.simulation.outside import final
 from tests.simulation.recovery import BOUND_S
 from tests.simulation.told import Told
 from tests.simulation.world import ENDS, World
 
 TOKEN = re.compile(r'"token": ?"([^"]+)"')
-BY_CONDUCTOR = ("rejected", "unknown_tool", "arguments")  # nobody is asked to run these
-ANSWERS = (ToolReturned, ToolFailed, ToolInDoubt, ModelReplied, ModelFailed)
 
 
 def violations(world: World) -> list[str]:
@@ -49,10 +46,10 @@ def violations(world: World) -> list[str]:
         if (found := _now(world.database.log.find_run_no(no))) is not None
     ]
     checks = (
-        _i1_no_loss, _i2_no_phantom, _i3_one_end, _i4_dense, _i5_effects, _i6_epochs, _i6_voided,
+        _i1_no_loss, _i2_no_phantom, _i3_one_end, _i4_dense, _i5_effects, epochs.followed, epochs.voided,
         _i7_same,
         published.in_order, published.results, published.stream,
-        _i10_money, _state, _turns, _i14_recovered, _i14_converged, _i15_honest, _people, _nothing_left,
+        _i10_money, _state, _turns, _i14_recovered, _i14_converged, _i15_honest, _people, _cancels, _nothing_left,
     )  # fmt: skip
     found = [said for check in checks for said in check(world, runs)]
     return [*found, *(f"loop: {error!r}" for error in world.loop.errors)]
@@ -157,43 +154,6 @@ def _i5_effects(world: World, runs: Sequence[Told]) -> Iterator[str]:
         rejected = any(isinstance(e, ToolFailed) and e.kind == "rejected" for e in answers)
         if rejected and n:
             yield f"I5: {name} was rejected and happened"
-
-
-def _i6_epochs(world: World, runs: Sequence[Told]) -> Iterator[str]:
-    calls = world.database.log.calls.rows
-    for one in runs:
-        # A doubt is no outcome: a person's answer follows, or what the call did after all.
-        answers = [e for e in one.run.events if isinstance(e, ANSWERS)]
-        counted = Counter(e.call_id for e in answers if not isinstance(e, ToolInDoubt))
-        yield from (f"I6: {one.name} took {n} outcomes of {c}" for c, n in counted.items() if n > 1)
-        acting = {
-            e.call_id for e in one.run.events
-            if isinstance(e, ToolCalled) and e.effect != "read_only"
-        } - {e.call_id for e in one.run.events if isinstance(e, (CallSettled, ToolInDoubt))}  # fmt: skip
-        for event in one.run.events:
-            if not isinstance(event, (*ANSWERS, CallSettled)) or not event.epoch:
-                continue
-            row = calls.get(f"{one.found.row.run_no}/{event.call_id}")
-            if row is None and isinstance(event, ToolFailed) and event.kind in BY_CONDUCTOR:
-                continue
-            if row is None:
-                yield f"I6: {event.call_id} of {one.name} was never claimed"
-            elif event.epoch > row.epoch:
-                yield f"I6: {event.call_id} of {one.name} has an epoch that nobody had"
-            elif event.call_id in acting and event.epoch < row.epoch:
-                yield f"I6: {event.call_id} of {one.name} took an outcome of an old epoch"
-
-
-def _i6_voided(world: World, runs: Sequence[Told]) -> Iterator[str]:
-    """What a person has said is not done, is not taken for done afterwards."""
-    for one in runs:
-        voided: dict[str, int] = {}
-        for event in one.run.events:
-            if isinstance(event, RequirementResolved) and event.decision == "not_done":
-                call_id, _, epoch = event.requirement_id.rpartition(":doubt")
-                voided[call_id] = int(epoch)
-            elif isinstance(event, ToolReturned) and event.epoch <= voided.get(event.call_id, 0):
-                yield f"I6: {one.name} took an outcome of {event.call_id} that was not done"
 
 
 def _i7_same(world: World, runs: Sequence[Told]) -> Iterator[str]:
@@ -305,6 +265,21 @@ def _people(world: World, runs: Sequence[Told]) -> Iterator[str]:
                 yield f"{id} of {one.name} was answered {n} times"
             if id not in asked and "run.paused.v1" in one.types and "confirm" not in id:
                 yield f"{id} of {one.name} was never asked"
+
+
+def _cancels(world: World, runs: Sequence[Told]) -> Iterator[str]:
+    """A cancel that was accepted ends its run, also one that overtakes its task, or is told what
+    had ended it. What the broker lost before anybody heard it was never accepted."""
+    told = {run for _, run, what in world.watch.taken if what == CANCELLED}
+    refused = published.refused_cancels(world)
+    for one in runs:
+        row = one.found.row
+        person = world.submitted.get(row.run_id)
+        if row.run_id not in told or person is None:
+            continue
+        lost = person.task.by == "topic" and world.broker.wipes
+        if CANCELLED not in one.types and row.run_id not in refused and not lost:
+            yield f"2.3: the cancel of {one.name} came to nothing: {one.types[-1]}"
 
 
 def _nothing_left(world: World, runs: Sequence[Told]) -> Iterator[str]:

@@ -56,6 +56,16 @@ def results(world: World, runs: Sequence[Told]) -> Iterator[str]:
             yield f"I8: {one.name} has no result of its end ({speaks}, told {sorted(have)})"
 
 
+def refused_cancels(world: World) -> set[str]:
+    """Runs of which somebody was told that a cancel came too late, and which event stands."""
+    told = [orjson.loads(one.value or b"") for one in _of(world, "actalog.results")]
+    return {
+        said["run_id"] for said in told
+        if said["type"] == "message.refused.v1" and said.get("refused_type") == "run.cancel.v1"
+        and said.get("winner")
+    }  # fmt: skip
+
+
 def stream(world: World, runs: Sequence[Told]) -> Iterator[str]:
     """What was shown of a message's last epoch is what the log has."""
     shown: dict[tuple[str, int], dict[int, str]] = {}

@@ -1,8 +1,9 @@
-"""Deliberate faults in the platform's own code. Seeds must catch each of them.
+"""Deliberate faults in the platform's own code. Seeds, or named tests, must catch each of them.
 
 python -m tests.simulation.sabotage
 """
 
+import multiprocessing
 import sys
 import uuid
 from collections.abc import Callable, Generator, Sequence
@@ -11,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from unittest import mock
 
-from actalog_bus import doubts, share
+from actalog_bus import doubts, share, subscription
 from actalog_bus.dispatch import Dispatcher
 from actalog_bus.ports import Record
 from actalog_calls import answering
@@ -34,6 +35,7 @@ from tests.simulation.aimed import (
     workers_die_holding,
     workers_sleep,
 )
+from tests.simulation.patched import PATCHES, Patch, failing
 from tests.simulation.plan import Plan, plan
 from tests.simulation.running import Report, simulate
 
@@ -245,6 +247,32 @@ def an_end_closes_its_row() -> Sequence[tuple[Any, str, Any]]:
     return [(draft, "drafted", forgets)]
 
 
+def a_fresh_group_trusts_its_broker() -> Sequence[tuple[Any, str, Any]]:
+    resume = doubts.Doubts.resume
+
+    async def trusting(self: doubts.Doubts, partitions: Any) -> bool:
+        await resume(self, partitions)
+        return True
+
+    return [(subscription.Doubts, "resume", trusting)]
+
+
+def events_in_the_order_of_their_times() -> Sequence[tuple[Any, str, Any]]:
+    opening = MemoryLog._found
+
+    def by_clock(self: MemoryLog, run_no: int) -> Any:
+        self.events[run_no].sort(key=lambda one: one.recorded_at)
+        return opening(self, run_no)
+
+    return [(MemoryLog, "_found", by_clock)]
+
+
+def a_cancel_forgets_who_it_overtook() -> Sequence[tuple[Any, str, Any]]:
+    async def nothing(self: MemoryLog, *_: Any) -> None: ...
+
+    return [(MemoryLog, "put_tombstone", nothing)]
+
+
 SABOTAGES = (
     Sabotage("no expected seq in the append", no_expected_seq, 1, conductors_change),
     Sabotage(
@@ -272,17 +300,32 @@ SABOTAGES = (
     Sabotage("tools act before their claim stands", acts_before_its_claim, 1, workers_die_acting),
     Sabotage("a redelivery sends nothing again", nothing_is_told_again, 1, conductors_die),
     Sabotage("what follows an end keeps no row", an_end_closes_its_row, 334),
+    Sabotage("a fresh group trusts an empty broker", a_fresh_group_trusts_its_broker, 293),
+    Sabotage("events have the order of their times", events_in_the_order_of_their_times, 2),
+    Sabotage("a cancel leaves nothing for its task", a_cancel_forgets_who_it_overtook, 6),
 )
 
 
+def judged(at: int) -> tuple[str, str | None]:
+    """(the sabotage, what caught it), by its place among all of them."""
+    every: tuple[Sabotage | Patch, ...] = (*SABOTAGES, *PATCHES)
+    one = every[at]
+    if isinstance(one, Patch):
+        return one.name, failing(one)
+    report, n = caught(one)
+    if report is None:
+        return one.name, None
+    return one.name, f"seed {report.seed} (the {n}. tried): {report.broken[0]}"
+
+
 def main() -> int:
-    """A table: which sabotage was caught by which seed, and by which law."""
-    missed = 0
-    for sabotage in SABOTAGES:
-        report, n = caught(sabotage)
-        missed += report is None
-        said = f"seed {report.seed} (the {n}. tried): {report.broken[0]}" if report else "MISSED"
-        print(f"{sabotage.name:52} {said[:140]}", flush=True)
+    """A table: which sabotage was caught by which seed and law, or by which test."""
+    count, missed = len(SABOTAGES) + len(PATCHES), 0
+    with multiprocessing.get_context("spawn").Pool(2, maxtasksperchild=1) as pool:
+        for name, by in pool.imap(judged, range(count)):
+            missed += by is None
+            print(f"{name:56} {(by or 'MISSED')[:140]}", flush=True)
+    print(f"{count - missed} of {count} deliberate faults were caught")
     return bool(missed)
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.simulation.patched import PATCHES, Patch, text
 from tests.simulation.sabotage import SABOTAGES, Sabotage, caught
 
 
@@ -9,3 +10,9 @@ from tests.simulation.sabotage import SABOTAGES, Sabotage, caught
 def test_a_fault_of_the_code_is_caught(sabotage: Sabotage):
     report, _ = caught(sabotage, most=40)
     assert report is not None
+
+
+@pytest.mark.parametrize("patch", PATCHES, ids=lambda one: one.name.replace(" ", "-"))
+def test_every_patch_still_fits_the_code_and_is_code(patch: Patch):
+    """Whether tests fail with it is for `make sabotage`: each needs a copy of the tree."""
+    compile(text(patch), patch.file, "exec")

@@ -1,6 +1,8 @@
 """A task's way through the conductor, with scripted services that answer its commands."""
 
+import asyncio
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -9,7 +11,8 @@ from actalog_bus.memory import MemoryBroker
 from actalog_bus.ready import PRIORITY
 from actalog_contracts.calls import CallModel, RunTool, answer
 from actalog_contracts.tasks import PublishedEvent
-from actalog_log.ports import ledger_key
+from actalog_core.errors import Transient
+from actalog_log.ports import Decision, Head, ledger_key
 from tests.integration.conductor.world import SERVICES, World
 
 
@@ -147,6 +150,50 @@ async def test_what_is_cancelled_may_be_cancelled_again(world: World):
     assert (await world.types()).count("run.cancelled") == 1
 
 
+async def _loses_an_answer(world: World) -> None:
+    """The next commit stands, and whoever made it does not hear of that."""
+    append = world.log.append
+
+    async def lost(decision: Decision) -> Sequence[Head]:
+        world.log.append = append  # type: ignore[method-assign]
+        await append(decision)
+        raise Transient("the connection broke")
+
+    world.log.append = lost  # type: ignore[method-assign]
+
+
+async def test_a_cancel_that_overtakes_a_task_whose_commit_was_not_told_still_cancels_it(
+    world: World,
+):
+    await world.start()
+    await world.send(type="run.cancel.v1", run_id="r", by="ann")
+    await world.bus.drained()
+    await _loses_an_answer(world)
+    await world.task()
+    assert await world.statuses() == {"cancelled"}
+    assert world.asked == []
+
+
+async def test_a_turn_that_was_free_when_its_task_was_committed_untold_is_taken(world: World):
+    world.deaf = {"llm"}
+    await world.start()
+    await world.task("a", session_id="s")
+    await world.bus.drained()
+    append = world.log.append
+
+    async def ends_meanwhile(decision: Decision) -> Sequence[Head]:
+        world.log.append = append  # type: ignore[method-assign]
+        await append(decision)
+        await world.send(type="run.cancel.v1", run_id="a")
+        await asyncio.sleep(0.05)
+        raise Transient("the connection broke")
+
+    world.log.append = ends_meanwhile  # type: ignore[method-assign]
+    world.deaf = set()
+    await world.task("b", session_id="s")
+    assert await world.statuses() == {"cancelled", "completed"}
+
+
 async def test_runs_of_a_session_take_turns(world: World):
     world.deaf = set(SERVICES)
     await world.start()
@@ -222,6 +269,16 @@ async def test_a_task_without_id_is_one_run_however_often_it_is_delivered(world:
     world.bus.redeliver("actalog.conductor")
     await world.bus.drained()
     assert len(await world.log.list_runs("default")) == 1
+
+
+async def test_a_task_without_id_that_its_sender_sends_again_is_one_run(world: World):
+    """Its producer's retry lies elsewhere, and is known by source and id (protocol 1.2)."""
+    await world.start()
+    told = {"ce_specversion": b"1.0", "ce_type": b"task.submit.v1", "ce_source": b"/crm"}
+    for id in (b"1", b"1", b"2"):
+        await world.raw(b'{"target":"a","input":"x"}', ce_id=id, **told)
+    await world.bus.drained()
+    assert len(await world.log.list_runs("default")) == 2
 
 
 async def test_a_tasks_priority_goes_with_its_commands(world: World):

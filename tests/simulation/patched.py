@@ -1,0 +1,180 @@
+"""Deliberate faults as patches to a copy of the tree: tests that are named must fail there.
+
+For what the simulation does not run: PostgreSQL's own statements, the gateway's streams, models'
+real wires, processes of tools, dead letters. See `sabotage.py`.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+ROOT = Path(__file__).parents[2]
+PARTS = ("actalog", "contracts", "services", "shared", "tests", "infra", "docs")
+ROOTS = ("", "contracts", "services", "shared")  # of packages
+LIMIT_S = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """`old` stands once in the file and becomes `new`; `tests` are pytest's arguments."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+
+def text(patch: Patch) -> str:
+    """The file with the fault in it.
+
+    Raises:
+        AssertionError: the code has changed, and the patch means nothing any more.
+    """
+    whole = (ROOT / patch.file).read_text()
+    assert whole.count(patch.old) == 1, f"{patch.name}: {patch.file} has {patch.old!r} no more"
+    return whole.replace(patch.old, patch.new)
+
+
+def failing(patch: Patch) -> str | None:
+    """The test that fails with the fault in the code; None: no test does."""
+    with TemporaryDirectory(prefix="sabotage-") as folder:
+        copy = Path(folder)
+        for part in (*PARTS, "pyproject.toml"):
+            where = ROOT / part
+            if where.is_dir():
+                leave = shutil.ignore_patterns("__pycache__", ".*_cache")
+                shutil.copytree(where, copy / part, ignore=leave)
+            elif where.exists():
+                shutil.copy(where, copy / part)
+        (copy / patch.file).write_text(text(patch))
+        path = os.pathsep.join(str(copy / one) for one in ROOTS)
+        ran = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *patch.tests],
+            cwd=copy, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True,
+            timeout=LIMIT_S, check=False,
+        )  # fmt: skip
+    failed = [one for one in ran.stdout.splitlines() if one.startswith("FAILED ")]
+    if ran.returncode == 1 and failed:
+        return failed[0].removeprefix("FAILED ").split(" - ")[0]
+    assert ran.returncode == 0, f"{patch.name}: {ran.stdout[-2_000:]}{ran.stderr[-2_000:]}"
+    return None
+
+
+CONDUCTOR, LOG, BUS = (
+    "tests/integration/conductor",
+    "tests/integration/log",
+    "tests/unit/actalog_bus",
+)
+PATCHES = (
+    Patch(
+        "the tail is paged by position alone", "shared/actalog_log/postgres.py",
+        '" and xid < pg_snapshot_xmin(pg_current_snapshot()) order by xid',
+        '" order by xid', (f"{LOG}/test_postgres_only.py",),
+    ),
+    Patch(
+        "a task's id is where it lies", "services/actalog_conductor/identity.py",
+        "if decoded.ce_source and decoded.ce_id:", "if False:", (f"{CONDUCTOR}/test_conductor.py",),
+    ),
+    Patch(
+        "a dead letter drops its key", "shared/actalog_bus/dead.py",
+        "        key=record.key,\n        headers=(*kept", "        key=None,\n        headers=(*kept",
+        (f"{BUS}/test_dead.py", f"{CONDUCTOR}/test_dead_letters.py"),
+    ),
+    Patch(
+        "a stream resumes from its start", "services/actalog_gateway/routes_stream.py",
+        "seq = _after(ids, last_event_id or after)", "seq = 0",
+        ("tests/integration/gateway/test_streams.py",),
+    ),
+    Patch(
+        "a chain is not verified when it is read", "shared/actalog_log/chain.py",
+        "        verify(event, previous)\n        told", "        told",
+        ("tests/unit/actalog_log/test_chain.py", f"{LOG}/test_log.py"),
+    ),
+    Patch(
+        "queues have no bound", "shared/actalog_bus/dispatch.py",
+        "            if filled >= 1:", "            if filled < 0:", (f"{BUS}/test_dispatch.py",),
+    ),
+    Patch(
+        "who lost a partition goes on hearing it", "shared/actalog_bus/dispatch.py",
+        "self._shares.pop(partition).lost = True", "self._shares.pop(partition)",
+        (f"{BUS}/test_dispatch.py",),
+    ),
+    Patch(
+        "a tool past its deadline is left alone", "services/actalog_tools/isolated/pool.py",
+        "        worker.kill(why)\n", "", ("tests/integration/tools/test_isolated_tools.py",),
+    ),
+    Patch(
+        "one query forgets the tenant", "shared/actalog_log/postgres.py",
+        '_RUN + "where r.tenant_id = $1 and ($2::text', '_RUN + "where $1 <> \'\' and ($2::text',
+        (f"{LOG}/test_tenants.py",),
+    ),
+    Patch(
+        "a key is told in an error", "services/actalog_llm/failures.py",
+        "    if secret:\n", "    if secret and not secret:\n",
+        ("tests/unit/actalog_llm", "tests/integration/llm"),
+    ),
+    Patch(
+        "old events are not upcast", "shared/actalog_core/events.py",
+        "while (upcast := UPCASTERS.get(kind)) is not None:", "while (upcast := None) is not None:",
+        ("tests/unit/actalog_core/test_events.py",),
+    ),
+    Patch(
+        "half a message of a model is taken for all of it", "services/actalog_llm/accumulate_openai.py",
+        "        if self.finish is None:\n            raise", "        if False:\n            raise",
+        ("tests/unit/actalog_llm", "tests/integration/llm"),
+    ),
+    Patch(
+        "who has just begun takes living calls over", "shared/actalog_calls/reach.py",
+        "return now - self.since >= self.lease_s", "return True",
+        ("tests/unit/actalog_calls", f"{CONDUCTOR}/test_supervisor.py"),
+    ),
+    Patch(
+        "a death that was seen stands although its holder has renewed", "shared/actalog_log/calls.py",
+        "c.asked_at > c.lease_until, false", "c.asked_at is not null, false",
+        (f"{LOG}/test_calls.py",),
+    ),
+    Patch(
+        "the answer that lost is told nothing", "services/actalog_conductor/outside.py",
+        "        live = await self.hearing.hear(found.row.run_no, heard, causation=cause)\n        try:",
+        "        live = await self.hearing.hear(found.row.run_no, heard, causation=cause)\n"
+        "        return None\n        try:",
+        (f"{CONDUCTOR}/test_races.py",),
+    ),
+    Patch(
+        "an inbox row goes with its decision", "services/actalog_conductor/outside.py",
+        "inbox == task.run_id and record.partition != NO_PARTITION", "inbox == task.run_id",
+        (f"{CONDUCTOR}/test_inbox.py", f"{CONDUCTOR}/test_untold.py"),
+    ),
+    Patch(
+        "a stored answer goes with its decision", "services/actalog_conductor/handlers.py",
+        "keeps_answer=True", "keeps_answer=False", (f"{CONDUCTOR}/test_untold.py",),
+    ),
+    Patch(
+        "an approval has no end", "services/actalog_conductor/outside.py",
+        'return "~" if isinstance(state', 'return "~" if True or isinstance(state',
+        (f"{CONDUCTOR}/test_doubts.py",),
+    ),
+    Patch(
+        "wakes move before anybody was told", "services/actalog_conductor/supervisor.py",
+        "            woken.popitem()\n", "            woken |= {one.row.run_no: None for one in due_runs}\n",
+        (f"{CONDUCTOR}/test_untold.py",),
+    ),
+    Patch(
+        "events are marked as published first", "services/actalog_conductor/telling.py",
+        "        await self.postman.bus.publish_many(out)\n",
+        "        for live in lives:\n"
+        "            self.log.published(live.row.run_no, live.head.seq)\n"
+        "        await self.postman.bus.publish_many(out)\n",
+        (f"{CONDUCTOR}/test_takeover.py",),
+    ),
+    Patch(
+        "a repeat of a task does not look for its cancel", "services/actalog_conductor/acceptance.py",
+        "        live = await self._afterwards(asked, live, free=not waits)\n", "",
+        (f"{CONDUCTOR}/test_conductor.py",),
+    ),
+)  # fmt: skip
