@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import httpx
+import pytest
 
 from actalog_contracts.base import Error, ToolCall, Usage
 from actalog_contracts.definitions import Limits
@@ -26,6 +27,7 @@ from tests.integration.gateway.world import (
     accepted,
     called,
     done,
+    frames,
     paused,
     read,
     reply,
@@ -83,6 +85,35 @@ async def test_a_streamed_run_has_agnos_events_in_agnos_order(world: World):
         "a", "m", world.tasks()[0]["session_id"],
     )  # fmt: skip
     assert (last["content"], last["metrics"]["total_tokens"]) == ("Hello!", 5)
+
+
+@pytest.mark.parametrize("cut", range(1, 6))
+async def test_a_client_that_was_cut_polls_the_whole_answer_from_another_gateway(
+    world: World, cut: int
+):
+    """This wire has no ids to come back with; the run goes on, and any gateway knows it."""
+    async with world.gateway() as (one, service), world.gateway() as (two, _):
+
+        async def until_cut() -> list[Frame]:
+            seen: list[Frame] = []
+            form = {"message": "hello", "stream": "true"}
+            async with one.stream("POST", "/agents/a/runs", data=form) as answer:
+                async for frame in frames(answer):
+                    seen.append(frame)
+                    if len(seen) == cut:
+                        return seen
+            return seen
+
+        following = asyncio.create_task(until_cut())
+        run = await begun(world)
+        await run.delta("Hel")
+        await asyncio.sleep(0.05)
+        await run.finish("Hello!")
+        seen = await following
+        told = (await two.get(f"/agents/a/runs/{run.row.run_id}")).json()
+        await until(lambda: service.parts[0].followers == 0, 1)  # type: ignore[attr-defined]
+    assert len(seen) == cut
+    assert (told["status"], told["content"]) == ("COMPLETED", "Hello!")
 
 
 async def test_without_streaming_the_whole_run_is_one_json(world: World):
