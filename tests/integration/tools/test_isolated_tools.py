@@ -156,8 +156,9 @@ async def test_memory_without_bound_is_an_error_of_the_tool_and_its_process_is_n
 
 @pytest.mark.parametrize(
     ("how", "said"),
-    [("exit", "ended itself with status 9"), ("segfault", "SIGSEGV"), ("abort", "SIGABRT"),
-     ("kill", "SIGKILL")],
+    [("exit", "ended itself with status 9"), ("segfault", "SIGSEGV"),
+     pytest.param("abort", "SIGABRT", marks=pytest.mark.kills),
+     pytest.param("kill", "SIGKILL", marks=pytest.mark.kills)],
 )  # fmt: skip
 async def test_what_declares_nothing_and_dies_is_in_doubt_and_not_run_again(
     world: World, journal: Journal, how: str, said: str
@@ -169,7 +170,9 @@ async def test_what_declares_nothing_and_dies_is_in_doubt_and_not_run_again(
     assert len(journal.lines()) == 1
 
 
-@pytest.mark.parametrize("effect", ["read_only", "idempotent"])
+@pytest.mark.parametrize(
+    "effect", ["idempotent", pytest.param("read_only", marks=pytest.mark.kills)]
+)
 async def test_what_may_run_again_does_a_few_times_with_the_same_key_and_then_has_failed(
     world: World, journal: Journal, effect: str
 ):
@@ -236,17 +239,20 @@ async def test_what_closes_everything_is_in_doubt(world: World):
     assert (await world.content("fine", call_id="2")).startswith("1 in")
 
 
-@pytest.mark.parametrize(
-    ("what", "said"),
-    [("exit", "SystemExit: 4"), ("interrupt", "KeyboardInterrupt"), ("odd", "Odd"),
-     ("deep", "RecursionError"), ("no stock", "ValueError: no stock")],
-)  # fmt: skip
-async def test_whatever_it_raises_is_told_as_text(world: World, what: str, said: str):
+RAISED = {
+    "exit": "SystemExit: 4", "interrupt": "KeyboardInterrupt", "odd": "Odd",
+    "deep": "RecursionError", "no stock": "ValueError: no stock",
+}  # fmt: skip
+
+
+async def test_whatever_it_raises_is_told_as_text_and_its_worker_is_used_again(world: World):
     await world.start(raises=wild.raises, fine=wild.fine)
-    failed = await world.failed("raises", json.dumps({"what": what}))
-    assert failed.kind == "raised"
-    assert failed.message.startswith(said)
-    assert (await world.content("fine", call_id="2")).startswith("1 in")
+    worker = pid_in(await world.content("fine", call_id="0"))
+    for what, said in RAISED.items():
+        failed = await world.failed("raises", json.dumps({"what": what}), call_id=what)
+        assert failed.kind == "raised"
+        assert failed.message.startswith(said)
+    assert pid_in(await world.content("fine", call_id="2")) == worker
 
 
 async def test_what_has_no_text_form_is_told(world: World):
