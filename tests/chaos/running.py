@@ -15,7 +15,7 @@ from tests.chaos.scenarios import Scenario
 from tests.chaos.stage import Stage
 
 REFUSED_S = 5.0  # so near to a gateway's death, it is why a request was refused
-WAITS_MOST_S = 60.0
+WAITS_MOST_S = 90.0
 DRAINS_S = 120.0  # after the last fault everything has ended by then, or it never will
 
 

@@ -90,8 +90,8 @@ def test_lines_add_up_and_a_doubt_belongs_to_the_fault_before_it():
     )  # fmt: skip
     assert (second["injected"], second["lost"], second["in_doubt"]) == (1, 0, 1)
     assert sum(one["repeated_effects"] for one in (first, second)) == 2
-    assert late([{**second, "recovery_s": [129.0]}]) == []
-    assert len(late([{**second, "recovery_s": [131.0]}, {**first, "recovery_s": [61.0]}])) == 2
+    assert late([{**second, "recovery_s": [159.0]}]) == []
+    assert len(late([{**second, "recovery_s": [161.0]}, {**first, "recovery_s": [91.0]}])) == 2
 
 
 def test_who_was_refused_when_a_gateway_died_waited_until_somebody_accepted():
