@@ -59,7 +59,7 @@ def failing(patch: Patch) -> str | None:
             timeout=LIMIT_S, check=False,
         )  # fmt: skip
     failed = [one for one in ran.stdout.splitlines() if one.startswith("FAILED ")]
-    if ran.returncode == 1 and failed:
+    if failed:  # also where pytest then ended badly: a fault may leave things behind
         return failed[0].removeprefix("FAILED ").split(" - ")[0]
     assert ran.returncode == 0, f"{patch.name}: {ran.stdout[-2_000:]}{ran.stderr[-2_000:]}"
     return None
@@ -131,7 +131,7 @@ PATCHES = (
     Patch(
         "who has just begun takes living calls over", "shared/actalog_calls/reach.py",
         "return now - self.since >= self.lease_s", "return True",
-        ("tests/unit/actalog_calls", f"{CONDUCTOR}/test_supervisor.py"),
+        (f"{CONDUCTOR}/test_supervisor.py",),
     ),
     Patch(
         "a death that was seen stands although its holder has renewed", "shared/actalog_log/calls.py",
