@@ -29,7 +29,10 @@ BOUNDS: Sequence[tuple[str, str]] = (
     ("Kafka killed", "its absence + 5 s"),
     ("Kafka wiped", "its absence + 5 s"),
     ("all services", "their start + lease (5 s) + 1 s"),
-    ("PostgreSQL silent", "timeout of a statement (10 s), twice, for each connection that is tried"),
+    (
+        "PostgreSQL silent",
+        "timeout of a statement (10 s), twice, for each connection that is tried",
+    ),
     ("Kafka silent", "timeout of a request (10 s, of a consumer 16 s), for each service in turn"),
 )
 Line = Mapping[str, Any]
