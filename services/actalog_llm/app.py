@@ -41,7 +41,7 @@ def build_app(
     bus.listen(
         Listen(
             topics=[topics.full_name(topics.LLM, prefix)], group=f"{prefix}.llm",
-            hear=handlers.call_model, lane=lane, limit=MOST_AT_ONCE,
+            hear=handlers.call_model, lane=lane, limit=MOST_AT_ONCE, assigned=handlers.assigned,
         )
     )  # fmt: skip
     return Service("llm", [adapters, claims])

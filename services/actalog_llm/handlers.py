@@ -2,12 +2,13 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import structlog
 from pydantic import ValidationError
 
 from actalog_bus.envelope import Postman
-from actalog_bus.ports import Delivery
+from actalog_bus.ports import Delivery, Record
 from actalog_calls.answering import answer_claimed
 from actalog_calls.claims import Claims
 from actalog_contracts.base import TextRef
@@ -30,6 +31,7 @@ from actalog_llm.whole import without_thoughts
 from actalog_log.ports import Claim, Held, RunLog
 
 log = structlog.get_logger()
+BEGAN = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass
@@ -44,6 +46,16 @@ class LlmHandlers:
     settings: Settings
     patience: Patience = field(default_factory=Patience)
     key: bytes | None = None  # the installation's, read once
+    since: datetime = BEGAN
+
+    def assigned(self) -> None:
+        """Partitions are ours from now on: what lies in them may have been heard by another."""
+        self.since = self.patience.clock()
+
+    def _heard_before(self, record: Record) -> bool:
+        """Whether somebody may be at it, who had this partition: then the claim comes first, so
+        that a change of hands begins no request in vain. Clocks that differ cost just that."""
+        return record.timestamp_ms < int(self.since.timestamp() * 1_000)
 
     async def call_model(self, delivery: Delivery) -> None:
         """The request is on its way while the call is claimed; nothing leaves before it is ours
@@ -63,7 +75,9 @@ class LlmHandlers:
                 call.send_rest()
 
         await answer_claimed(
-            delivery, command, claims=self.claims, postman=self.postman, run=run, beside=True,
+            delivery, command, claims=self.claims, postman=self.postman, run=run,
+            beside=True,
+            heard_before=self._heard_before(delivery.record),
             leaving=leaving,
         )  # fmt: skip
 

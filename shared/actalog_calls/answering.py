@@ -40,13 +40,15 @@ async def answer_claimed(
     beside: bool,
     condemned: Condemned | None = None,
     leaving: Callable[[], None] | None = None,
+    heard_before: bool = False,
 ) -> None:
     """Run a command once, and answer it however often it is heard.
 
     `run` gets the claim and decides what an `expired` one means. With `beside` it begins at once,
     under the epoch that a first claim has: its deltas must wait for `claims.stands`, it is
     cancelled if the claim is somebody else's, and begun again if it turns out to be `expired`; a
-    command that was sent again waits for its claim, so that no request is begun in vain.
+    command that was sent again, or may have been `heard_before`, waits for its claim, so that no
+    request is begun in vain.
     `claim.call_id` is the name by which `claims` knows the call. A call that three workers have
     died with is not run: `condemned` answers it, where there is one, and it is a dead letter.
     `leaving` is told when the answer is about to leave.
@@ -56,7 +58,9 @@ async def answer_claimed(
         KilledItsWorkers: see there.
         Whatever `run` raises: heard again, the claim is `expired`.
     """
-    answering = _Answering(delivery, command, claims, postman, run, condemned, leaving)
+    answering = _Answering(
+        delivery, command, claims, postman, run, condemned, leaving, heard_before
+    )
     await (answering.beside() if beside else answering.before())
 
 
@@ -75,6 +79,7 @@ class _Answering:
     run: Run
     condemned: Condemned | None = None
     leaving: Callable[[], None] | None = None
+    heard_before: bool = False
 
     @property
     def key(self) -> str:
@@ -116,8 +121,8 @@ class _Answering:
         claiming = asyncio.ensure_future(self._claim())
         await asyncio.sleep(0)  # the claim is on its way, and `stands` knows of it
         work: asyncio.Future[Outcome] | None = None
-        sent_again = self.delivery.record.header(AGAIN) is not None  # somebody may be at it
-        if not claiming.done() and not sent_again:
+        again = self.heard_before or self.delivery.record.header(AGAIN) is not None
+        if not claiming.done() and not again:  # else somebody may be at it
             work = asyncio.ensure_future(self._run(Claim(self.key, "claimed", 1)))
         try:
             claim = await claiming
