@@ -12,8 +12,9 @@ from actalog_bus.ports import Bus
 from actalog_core.clock import Clock, system_clock
 from actalog_core.service import Service
 from actalog_core.settings import Settings
+from actalog_log.call_ports import Calls
 from actalog_log.memories import MemoryStore
-from actalog_log.ports import Calls, RunLog
+from actalog_log.ports import RunLog
 
 
 @dataclass(frozen=True, kw_only=True)

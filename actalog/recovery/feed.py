@@ -17,7 +17,7 @@ from actalog_contracts.calls import (
     TurnFree,
 )
 from actalog_contracts.tasks import PublishedEvent
-from actalog_log.ports import ledger_key
+from actalog_log.call_ports import ledger_key
 
 T = TypeVar("T")
 RunKey = tuple[str, str]  # tenant, run id

@@ -18,10 +18,10 @@ from actalog_contracts.calls import CallModel, RunTool
 from actalog_core import crashpoints
 from actalog_core.clock import Clock, rfc3339, system_clock
 from actalog_core.errors import ActalogError, Permanent
+from actalog_log.call_ports import ledger_key
 from actalog_log.database import Connection
 from actalog_log.guarding import cluster
 from actalog_log.marks import Partition, last_marked, mark, marks
-from actalog_log.ports import ledger_key
 from actalog_log.postgres import PostgresLog
 
 LOCK = 7203915

@@ -28,17 +28,8 @@ from actalog_core.decider import Due
 from actalog_core.errors import DataRefused
 from actalog_core.events import RULES_VERSION, encode
 from actalog_log import chain
-from actalog_log.ports import (
-    Append,
-    Decision,
-    Head,
-    Held,
-    NewEvent,
-    RunRow,
-    SessionOp,
-    StoredEvent,
-    ledger_key,
-)  # fmt: skip
+from actalog_log.call_ports import ledger_key
+from actalog_log.ports import Append, Decision, Head, Held, NewEvent, RunRow, SessionOp, StoredEvent
 
 # The net below lost messages: leases and take-over are faster (protocol 5).
 WAKE_AFTER = timedelta(seconds=30)

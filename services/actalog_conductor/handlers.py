@@ -29,7 +29,8 @@ from actalog_contracts.runs import (
 from actalog_core.canonical import clean_text
 from actalog_core.clock import Clock, Monotonic, system_clock
 from actalog_core.errors import Undecodable
-from actalog_log.ports import RunLog, ledger_key
+from actalog_log.call_ports import ledger_key
+from actalog_log.ports import RunLog
 
 COST_OR_ACT = (ModelReplied, ModelFailed, ToolReturned, ToolFailed, ToolInDoubt)
 LATE_S = 5.0  # an answer heard so long after it was given means that its topic lags

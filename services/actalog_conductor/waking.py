@@ -11,7 +11,8 @@ from actalog_conductor.telling import Teller
 from actalog_contracts.calls import TimePassed, TurnFree
 from actalog_core import metrics
 from actalog_core.clock import Clock, parse_time, rfc3339
-from actalog_log.ports import OpenRun, RunLog, ledger_key
+from actalog_log.call_ports import ledger_key
+from actalog_log.ports import OpenRun, RunLog
 
 SOONEST = timedelta(seconds=1)
 

@@ -11,7 +11,8 @@ from actalog_llm.adapters.loading import Adapters
 from actalog_llm.attempts import Patience
 from actalog_llm.handlers import LlmHandlers
 from actalog_llm.prompt.cache import PromptCache
-from actalog_log.ports import Calls, RunLog
+from actalog_log.call_ports import Calls
+from actalog_log.ports import RunLog
 
 MOST_AT_ONCE = 512  # calls wait for their model, not for us
 

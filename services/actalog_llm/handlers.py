@@ -28,7 +28,8 @@ from actalog_llm.ports import Failure
 from actalog_llm.prompt.cache import PromptCache
 from actalog_llm.providers import NotConfigured, endpoint
 from actalog_llm.whole import without_thoughts
-from actalog_log.ports import Claim, Held, RunLog
+from actalog_log.call_ports import Claim
+from actalog_log.ports import Held, RunLog
 
 log = structlog.get_logger()
 BEGAN = datetime.fromtimestamp(0, UTC)

@@ -11,7 +11,8 @@ from actalog_contracts import topics
 from actalog_core.clock import Clock, Monotonic, system_clock
 from actalog_core.service import Service
 from actalog_core.settings import Settings
-from actalog_log.ports import Calls, RunLog
+from actalog_log.call_ports import Calls
+from actalog_log.ports import RunLog
 from actalog_tools.handlers import ToolHandlers
 from actalog_tools.isolated.pool import Isolated
 from actalog_tools.offered import Offered

@@ -13,7 +13,7 @@ from actalog_contracts.runs import ToolFailed, ToolInDoubt, ToolReturned
 from actalog_core import metrics, tracing
 from actalog_core.calling import CALLING, Calling
 from actalog_core.clock import parse_time
-from actalog_log.ports import Claim
+from actalog_log.call_ports import Claim
 from actalog_tools.functions import ArgumentsRefused, FunctionSpec, bind
 from actalog_tools.isolated.addresses import Address
 from actalog_tools.isolated.asked import Ask

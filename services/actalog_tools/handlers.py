@@ -16,7 +16,8 @@ from actalog_contracts.runs import ToolFailed
 from actalog_contracts.streams import Progress
 from actalog_core.clock import Clock
 from actalog_core.errors import Transient, Undecodable
-from actalog_log.ports import Claim, RunLog
+from actalog_log.call_ports import Claim
+from actalog_log.ports import RunLog
 from actalog_tools.attempt import Attempt, Outcome, Tool, doubtful, in_doubt
 from actalog_tools.isolated.pool import Isolated
 from actalog_tools.run_context import special

@@ -20,7 +20,7 @@ from actalog_contracts.calls import (
 )
 from actalog_core import crashpoints
 from actalog_core.errors import Permanent
-from actalog_log.ports import Claim, ledger_key
+from actalog_log.call_ports import Claim, ledger_key
 
 Run = Callable[[Claim], Awaitable[Outcome]]
 Condemned = Callable[[Claim], Outcome]

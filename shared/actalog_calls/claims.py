@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable
 from actalog_calls.leases import Cancel, Leases, Mine, T
 from actalog_core import crashpoints
 from actalog_core.errors import Transient
-from actalog_log.ports import Claim
+from actalog_log.call_ports import Claim
 
 
 class Claims(Leases):
-    """A part of a service. Call ids here are ledger keys (`actalog_log.ports.ledger_key`)."""
+    """A part of a service. Call ids here are ledger keys (`actalog_log.call_ports.ledger_key`)."""
 
     async def claim(self, call_id: str, *, run_no: int, after_epoch: int = 0) -> Claim:
         """What stands for a call. `busy` also when this process is at it already.

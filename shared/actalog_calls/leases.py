@@ -13,7 +13,7 @@ import structlog
 from actalog_calls.reach import Reach
 from actalog_core.clock import Monotonic
 from actalog_core.errors import Transient
-from actalog_log.ports import Calls, Claim
+from actalog_log.call_ports import Calls, Claim
 
 T = TypeVar("T")
 Cancel = Callable[[], None]

@@ -5,9 +5,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+from actalog_log.call_ports import Claim, ClaimState, Renewed
 from actalog_log.database import Pool
 from actalog_log.flush import DEADLOCKS_BEFORE_GIVING_UP, TRY_AGAIN
-from actalog_log.ports import Claim, ClaimState, Renewed
 from actalog_log.postgres import reaching
 from actalog_log.together import Together
 

@@ -1,24 +1,21 @@
 """The run log and the effect ledger in memory: the same laws, nothing kept."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import datetime
 
 from actalog_core.clock import Clock, system_clock
 from actalog_core.errors import RunExists, SequenceTaken, TurnTaken
 from actalog_log import chain
-from actalog_log.memory_beside import MemoryBeside
 from actalog_log.memory_calls import MemoryCalls
+from actalog_log.memory_open import MemoryOpen, Open
 from actalog_log.ports import (
-    WAKE_CLAIM,
     Append,
     Decision,
     FoundRun,
     Head,
     Held,
-    Looming,
     Opening,
-    OpenRun,
     RunRow,
     SessionHead,
     SessionOp,
@@ -29,16 +26,7 @@ from actalog_log.ports import (
 HOLDS_TURN = ("active", "waiting")
 
 
-@dataclass(slots=True)
-class _Open:
-    standing: Standing
-    wake_at: datetime | None
-    last_seq: int
-    published_seq: int = 0
-    wakes: int = 0
-
-
-class MemoryLog(MemoryBeside):
+class MemoryLog(MemoryOpen):
     """RunLog in dictionaries. Nothing awaits inside, so each call is a transaction."""
 
     def __init__(self, *, clock: Clock = system_clock) -> None:
@@ -47,7 +35,7 @@ class MemoryLog(MemoryBeside):
         self.ids: dict[tuple[str, str], int] = {}
         self.turns: dict[tuple[str, str], dict[int, int]] = {}
         self.events: dict[int, list[StoredEvent]] = {}
-        self.open: dict[int, _Open] = {}
+        self.open: dict[int, Open] = {}
         self.ops: dict[tuple[str, str], dict[int, SessionOp]] = {}
         self.calls = MemoryCalls(self)
         self.position = 0
@@ -114,7 +102,7 @@ class MemoryLog(MemoryBeside):
             known = self.open.get(one.run_no)
             # A run that comes back had left, so all of it was published.
             published = known.published_seq if known else 0 if one.row else one.expected.seq
-            self.open[one.run_no] = _Open(one.standing, one.wake_at, head.seq, published)
+            self.open[one.run_no] = Open(one.standing, one.wake_at, head.seq, published)
         return head
 
     # --- reading runs
@@ -258,53 +246,6 @@ class MemoryLog(MemoryBeside):
     async def mark_heard(self, group: str, offsets: Mapping[tuple[str, int], int]) -> None:
         for (topic, partition), offset in offsets.items():
             self.heard[group, topic, partition] = offset
-
-    async def due_runs(self, now: datetime, limit: int) -> Sequence[OpenRun]:
-        due = [n for n, one in self.open.items() if one.wake_at is not None and one.wake_at <= now]
-        told: list[OpenRun] = []
-        for run_no in due[:limit]:
-            one = self.open[run_no]
-            one.wake_at = now + WAKE_CLAIM
-            told.append(
-                OpenRun(self.runs[run_no], one.standing, one.wake_at, one.published_seq, one.wakes)
-            )
-        return told
-
-    async def expired_calls(self, limit: int) -> Sequence[tuple[str, int]]:
-        return self.calls.asked(self.calls.due_expired()[:limit])
-
-    async def unheard_answers(self, limit: int) -> Sequence[tuple[str, int, bytes]]:
-        return self.calls.asked(self.calls.unheard()[:limit])
-
-    async def looming(self, now: datetime, inbox_before: datetime) -> Looming:
-        woken = any(one.wake_at is not None and one.wake_at <= now for one in self.open.values())
-        inbox = self._due_inbox(inbox_before)
-        calls, answers = bool(self.calls.due_expired()), bool(self.calls.unheard())
-        return Looming(woken, calls, bool(inbox), answers)
-
-    async def woken(self, runs: Mapping[int, datetime | None], claimed: datetime) -> None:
-        for run_no, at in runs.items():
-            one = self.open.get(run_no)
-            if one is not None and one.wake_at == claimed + WAKE_CLAIM:
-                later = claimed + timedelta(seconds=min(30 * 2 ** min(one.wakes, 5), 600))
-                one.wake_at = min(at or later, later)
-                one.wakes += 1
-
-    async def outcome(self, call_id: str) -> bytes | None:
-        row = self.calls.rows.get(call_id)
-        return row.outcome if row is not None and row.settled else None
-
-    async def wake_all(self, at: datetime) -> int:
-        later = [one for one in self.open.values() if one.wake_at is None or one.wake_at > at]
-        for one in later:
-            one.wake_at = at
-        return len(later)
-
-    async def live_calls(self, run_no: int) -> frozenset[str]:
-        return self.calls.live(run_no)
-
-    async def abandon_calls(self, run_no: int) -> int:
-        return self.calls.abandon(run_no)
 
     async def keep_ranges_ahead(self) -> int:
         return 0

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
-from actalog_log.ports import Claim, Renewed
+from actalog_log.call_ports import Claim, Renewed
 
 if TYPE_CHECKING:
     from actalog_log.memory import MemoryLog

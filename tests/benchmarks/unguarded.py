@@ -5,8 +5,8 @@ from typing import Any
 
 from actalog.__main__ import main
 from actalog_conductor.supervisor import Supervisor
+from actalog_log.call_ports import Claim
 from actalog_log.calls import PostgresCalls
-from actalog_log.ports import Claim
 
 
 async def _claimed(_calls: PostgresCalls, call_id: str, **_: Any) -> Claim:

@@ -22,9 +22,10 @@ from actalog_conductor.acceptance import Acceptance
 from actalog_conductor.hearing import Hearing
 from actalog_conductor.supervisor import Supervisor
 from actalog_conductor.telling import Teller
+from actalog_log.call_ports import Claim
 from actalog_log.memory import MemoryLog
 from actalog_log.memory_calls import MemoryCalls
-from actalog_log.ports import Append, Claim, Opening
+from actalog_log.ports import Append, Opening
 from actalog_tools import attempt, run_context
 from tests.simulation.aimed import (
     attempts_break,

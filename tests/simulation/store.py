@@ -12,9 +12,10 @@ from typing import Any, cast
 
 from actalog_core.clock import Clock
 from actalog_core.errors import Transient
+from actalog_log.call_ports import Calls
 from actalog_log.memories import MemoryMemories, MemoryStore
 from actalog_log.memory import MemoryLog
-from actalog_log.ports import Calls, RunLog
+from actalog_log.ports import RunLog
 from tests.simulation.broker import Hook
 from tests.simulation.loop import Process, SimLoop
 

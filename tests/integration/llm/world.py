@@ -27,8 +27,9 @@ from actalog_core.settings import Settings
 from actalog_llm.app import build_app
 from actalog_llm.attempts import Patience
 from actalog_log import chain
+from actalog_log.call_ports import Claim
 from actalog_log.memory import MemoryLog
-from actalog_log.ports import Append, Claim, Decision, Head, NewEvent, RunRow
+from actalog_log.ports import Append, Decision, Head, NewEvent, RunRow
 from actalog_testing.scripted import ScriptedServer
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)

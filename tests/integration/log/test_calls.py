@@ -8,10 +8,11 @@ from functools import partial
 import pytest
 
 from actalog_log import chain
+from actalog_log.call_ports import Claim, Renewed
 from actalog_log.calls import PostgresCalls
 from actalog_log.memory import MemoryLog
 from actalog_log.memory_calls import MemoryCalls
-from actalog_log.ports import Append, Claim, Decision, Head, NewEvent, Renewed, RunRow, Standing
+from actalog_log.ports import Append, Decision, Head, NewEvent, RunRow, Standing
 from actalog_log.postgres import PostgresLog
 
 LONG = 60_000

@@ -3,17 +3,9 @@
 import asyncio
 from datetime import timedelta
 
+from actalog_log.call_ports import Calls, ledger_key
 from actalog_log.calls import PostgresCalls
-from actalog_log.ports import (
-    Calls,
-    Decision,
-    InboxRow,
-    Looming,
-    Opening,
-    SessionOp,
-    Tombstone,
-    ledger_key,
-)
+from actalog_log.ports import Decision, InboxRow, Looming, Opening, SessionOp, Tombstone
 from actalog_log.postgres import PostgresLog
 from tests.integration.log.test_log import NOW, Log, first, log, row
 

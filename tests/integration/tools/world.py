@@ -19,16 +19,9 @@ from actalog_core.events import encode
 from actalog_core.session_state import write_ops
 from actalog_core.settings import Settings
 from actalog_log import chain
+from actalog_log.call_ports import ledger_key
 from actalog_log.memory import MemoryLog
-from actalog_log.ports import (
-    Append,
-    Decision,
-    Head,
-    NewEvent,
-    RunRow,
-    SessionOp,
-    ledger_key,
-)
+from actalog_log.ports import Append, Decision, Head, NewEvent, RunRow, SessionOp
 from actalog_tools.app import build_app
 from actalog_tools.threads import Threads
 

@@ -7,7 +7,7 @@ import pytest
 from actalog_calls.reach import Reach
 from actalog_contracts.runs import ToolReturned
 from actalog_core.errors import Transient
-from actalog_log.ports import Claim
+from actalog_log.call_ports import Claim
 from tests.unit.actalog_calls.world import KEY, LEASE_MS, World, open_run
 
 

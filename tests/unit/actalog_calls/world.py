@@ -14,18 +14,9 @@ from actalog_contracts.calls import CallAnswered, RunTool
 from actalog_contracts.runs import ToolReturned
 from actalog_core.errors import Transient
 from actalog_log import chain
+from actalog_log.call_ports import Calls, Claim, Renewed
 from actalog_log.memory import MemoryLog
-from actalog_log.ports import (
-    Append,
-    Calls,
-    Claim,
-    Decision,
-    Head,
-    NewEvent,
-    Renewed,
-    RunRow,
-    Standing,
-)
+from actalog_log.ports import Append, Decision, Head, NewEvent, RunRow, Standing
 
 LEASE_MS = 3_000
 NOW = datetime(2026, 11, 24, tzinfo=UTC)

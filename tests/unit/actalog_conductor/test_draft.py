@@ -27,7 +27,8 @@ from actalog_contracts.definitions import AgentDefinition
 from actalog_contracts.runs import RunEvent, StateOp
 from actalog_core.clock import parse_time
 from actalog_core.errors import DataRefused
-from actalog_log.ports import Held, RunRow, ledger_key
+from actalog_log.call_ports import ledger_key
+from actalog_log.ports import Held, RunRow
 from tests.unit.actalog_conductor.spec import (
     ACCEPTED,
     CHECKED,

@@ -1,0 +1,69 @@
+"""What comes late, from workers that were taken for dead (protocol 6.5)."""
+
+import asyncio
+
+import pytest
+
+from actalog_contracts.runs import ToolInDoubt, ToolReturned
+from actalog_log.call_ports import Claim
+from tests.unit.actalog_calls.world import COMMAND, LEASE_MS, World
+
+BOTH = pytest.mark.parametrize("beside", [False, True])
+
+
+async def test_a_zombie_settles_late_and_is_refused_but_settles_a_doubt():
+    world = World()
+    zombie, next_ = await world.process(), await world.process()
+    running = await zombie.begin()
+    await world.pass_time(LEASE_MS + 1_000, next_)
+
+    async def doubts(claim: Claim) -> ToolInDoubt:
+        return ToolInDoubt(call_id=COMMAND.call_id, epoch=claim.epoch, message="it had begun")
+
+    await next_.hear(run=doubts)
+    stands = world.outcome()
+    zombie.go.set()
+    await running
+    assert world.outcome() == stands
+    assert [reply.outcome.type for reply in world.replies()] == [
+        "tool.in_doubt.v1", "tool.returned.v1",
+    ]  # fmt: skip
+
+
+@BOTH
+async def test_6_5_a_zombie_is_refused_and_told_as_late_while_another_is_at_it(beside: bool):
+    world = World()
+    zombie, next_ = await world.process(), await world.process()
+    running = await zombie.begin(beside=beside)
+    await world.pass_time(LEASE_MS + 1_000, next_)
+    at_it = await next_.begin(beside=beside)
+    zombie.go.set()
+    await running
+    assert [(one.late, one.outcome.type) for one in world.replies()] == [(True, "tool.returned.v1")]
+    assert world.outcome() is None
+    next_.go.set()
+    await at_it
+    assert [one.late for one in world.replies()] == [True, None]
+
+
+async def test_what_a_zombie_says_when_it_learns_that_it_lost_its_claim_is_told_as_late():
+    world = World()
+    one, other = await world.process(), await world.process()
+
+    async def breaks_off(claim: Claim) -> ToolReturned:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            return ToolReturned(call_id=COMMAND.call_id, epoch=claim.epoch, content="half")
+        raise AssertionError
+
+    running = asyncio.create_task(one.hear(beside=True, run=breaks_off))
+    await asyncio.sleep(0.01)
+    await world.pass_time(LEASE_MS + 1_000, other)  # one sleeps
+    await other.hear(beside=True)
+    await one.claims.beat()
+    await running
+    told = [(reply.late, reply.outcome) for reply in world.replies()]
+    assert [late for late, _ in told] == [None, True]
+    assert isinstance(told[1][1], ToolReturned)
+    assert told[1][1].content == "half"
