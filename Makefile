@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+WORKERS ?= 2
 TASKS := actalog/examples/support_desk/tasks.jsonl
 
 .DEFAULT_GOAL := help
@@ -23,7 +24,7 @@ run: $(BIN)/.ready ## the whole platform on the example's tasks; ARGS="--exit" e
 	$(BIN)/actalog up --tasks $(TASKS) $(ARGS)
 
 test: $(BIN)/.ready ## run all tests (needs nothing but Python)
-	$(BIN)/python -m pytest -q -m "not apache and not kills and not chaos and not weaviate and not live" $(ARGS)
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile -m "not apache and not kills and not chaos and not weaviate and not live" $(ARGS)
 
 test-kills: $(BIN)/.ready ## processes killed in the middle of their work
 	$(BIN)/python -m pytest -q -m "kills and not apache and not chaos" $(ARGS)

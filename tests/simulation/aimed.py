@@ -66,6 +66,15 @@ def the_broker_is_wiped(seed: int) -> Plan:
     return _plan(seed, _tasks("acts", "look,put|pay,look|put", by="gateway"), faults)
 
 
+def conductors_begin_after_a_wipe(seed: int) -> Plan:
+    """The broker loses all it has while no conductor is there to notice."""
+    dice = random.Random(f"beginning {seed}")
+    at = 2.0 + dice.random() * 2
+    faults = [Fault(at + n / 10, "crash", "conductor", number=n, for_s=3.0) for n in range(2)]
+    faults.append(Fault(at + 1, "wipe", for_s=0.2))
+    return _plan(seed, _tasks("acts", "look,put|pay,look|put", by="gateway", count=8), faults)
+
+
 def everything_is_deployed(seed: int) -> Plan:
     """Every instance is told to stop, one after the other, and has a successor at once."""
     dice = random.Random(f"deploying {seed}")
@@ -80,5 +89,5 @@ def everything_is_deployed(seed: int) -> Plan:
 
 AIMED = (
     workers_sleep, workers_die_holding, workers_die_acting, conductors_change, conductors_die,
-    attempts_break, the_broker_is_wiped, everything_is_deployed,
+    attempts_break, the_broker_is_wiped, conductors_begin_after_a_wipe, everything_is_deployed,
 )  # fmt: skip

@@ -29,6 +29,7 @@ from actalog_log.ports import Append, Opening
 from actalog_tools import attempt, run_context
 from tests.simulation.aimed import (
     attempts_break,
+    conductors_begin_after_a_wipe,
     conductors_change,
     conductors_die,
     the_broker_is_wiped,
@@ -301,7 +302,10 @@ SABOTAGES = (
     Sabotage("tools act before their claim stands", acts_before_its_claim, 1, workers_die_acting),
     Sabotage("a redelivery sends nothing again", nothing_is_told_again, 1, conductors_die),
     Sabotage("what follows an end keeps no row", an_end_closes_its_row, 334),
-    Sabotage("a fresh group trusts an empty broker", a_fresh_group_trusts_its_broker, 293),
+    Sabotage(
+        "a fresh group trusts an empty broker", a_fresh_group_trusts_its_broker, 21,
+        conductors_begin_after_a_wipe,
+    ),
     Sabotage("events have the order of their times", events_in_the_order_of_their_times, 2),
     Sabotage("a cancel leaves nothing for its task", a_cancel_forgets_who_it_overtook, 6),
 )
