@@ -50,7 +50,7 @@ class Waking:
         asks = kinds.commands(live.due())
         for command in asks:
             if ledger_key(run_no, command.call_id) == key:
-                await self.postman.command(command, again=True)
+                await self.postman.command_elsewhere(command)
                 return True
         return False
 

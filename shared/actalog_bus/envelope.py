@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from actalog_bus.ports import Bus, Headers, Outgoing, Record
@@ -72,11 +73,17 @@ class Postman:
     def __init__(self, bus: Bus, *, prefix: str, service: str) -> None:
         self.bus, self.prefix, self.service = bus, prefix, service
 
-    async def command(
-        self, command: Command, *, traceparent: str | None = None, again: bool = False
-    ) -> None:
+    async def command(self, command: Command, *, traceparent: str | None = None) -> None:
         """Ask a service. Tool commands are keyed by call, the others by run."""
-        await self.bus.publish_many([self.request(command, traceparent=traceparent, again=again)])
+        await self.bus.publish_many([self.request(command, traceparent=traceparent)])
+
+    async def command_elsewhere(self, command: Command) -> None:
+        """Ask again what a dead worker holds, and not where it may still be awaited: its
+        partitions are nobody's until its session ends, which may be later than its lease."""
+        request = self.request(command, again=True)
+        count = self.bus.partitions(request.topic)
+        at = homes.elsewhere((request.key or b"").decode(), count)
+        await self.bus.publish_many([replace(request, partition=at)])
 
     def request(
         self, command: Command, *, traceparent: str | None = None, again: bool = False

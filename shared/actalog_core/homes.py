@@ -26,6 +26,12 @@ def home(session_id: str, partitions: int) -> int:
     return _hash(session_id) % partitions
 
 
+def elsewhere(key: str, partitions: int) -> int:
+    """A partition far from where `key` belongs: half of them away, so that two consumers who share
+    them by ranges have one each."""
+    return (_hash(key) + partitions // 2) % partitions
+
+
 @lru_cache(maxsize=4_096)  # a run says some ten things, all at its session's home
 def _hash(session_id: str) -> int:
     return murmur2(session_id.encode())

@@ -118,6 +118,10 @@ async def test_a_dead_worker_is_noticed_when_its_lease_has_run_out(world: World)
     await asyncio.sleep(0.01)
     await world.look()
     assert [one.call_id for one in world.asked if isinstance(one, RunTool)][2:] == ["r:t1.1"]
+    # Not where the dead worker's partitions wait for the end of its session.
+    records = world.bus.records("actalog.tools.commands")
+    first, again = (one for one in records if one.key == b"r:t1.1")
+    assert abs(first.partition - again.partition) == world.bus.partitions(first.topic) // 2
     await world.look()  # at once again: it was just asked
     assert world.count(RunTool) == 3
 
