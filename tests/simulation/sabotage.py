@@ -303,7 +303,9 @@ SABOTAGES = (
     Sabotage("a redelivery sends nothing again", nothing_is_told_again, 1, conductors_die),
     Sabotage("what follows an end keeps no row", an_end_closes_its_row, 334),
     Sabotage(
-        "a fresh group trusts an empty broker", a_fresh_group_trusts_its_broker, 21,
+        "a fresh group trusts an empty broker",
+        a_fresh_group_trusts_its_broker,
+        21,
         conductors_begin_after_a_wipe,
     ),
     Sabotage("events have the order of their times", events_in_the_order_of_their_times, 2),
