@@ -1,7 +1,7 @@
 """What other systems and the gateway say: tasks, cancels, answers of people."""
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import orjson
 
@@ -98,7 +98,9 @@ class Outside:
             case TaskSubmit() as task:
                 # The header comes from outside: only a row of this very run is done with it.
                 mine = inbox if inbox == task.run_id and record.partition != NO_PARTITION else None
-                await self.acceptance.accept(decoded, task, record, inbox=mine)
+                live = await self.acceptance.accept(decoded, task, record, inbox=mine)
+                if task.run_id is not None and _ended_otherwise(live):
+                    await self._cancelled_too_late(live, record)
             case RunCancel() as cancel:
                 await self._cancel(cancel)
             case RequirementResolve() as answer:
@@ -120,12 +122,18 @@ class Outside:
         if found is None:
             return
         live = await self.hearing.hear(found.row.run_no, Cancel(cancel.reason, cancel.by))
-        if isinstance(live.state, Finished) and live.state.status != "cancelled":
-            end = f"{live.row.run_id}:{live.told_seq}"
-            said = f"the run had ended: {live.state.status}"
-            raise Refused(
-                "already_resolved", said, field="run_id", run_id=live.row.run_id, winner=end
-            )
+        if status := _ended_otherwise(live):
+            raise _stands(live, status)
+
+    async def _cancelled_too_late(self, live: Live, record: Record) -> None:
+        """A cancel that overtook its task was not seen until now: who accepted the task died before
+        it had looked. Whoever cancelled hears what stands."""
+        row = live.row
+        if await self.log.get_tombstone(row.tenant_id, row.run_id) is None:
+            return
+        about = {"type": RunCancel.model_fields["type"].default, "tenant_id": row.tenant_id}
+        refused = _stands(live, _ended_otherwise(live) or "")
+        await self.refusals.tell(replace(record, headers=()), refused, about)
 
     async def _resolve(self, answer: RequirementResolve, *, cause: str, by: str | None) -> None:
         found = await self.log.find_run(answer.tenant_id or "default", answer.run_id)
@@ -189,6 +197,19 @@ class Outside:
         row = await self.log.get_inbox(tenant_id, inbox)
         if row is not None and row.body == record.value:
             await self.log.drop_inbox(tenant_id, inbox)
+
+
+def _ended_otherwise(live: Live) -> str | None:
+    """The status of a run that has ended and was not cancelled."""
+    state = live.state
+    return state.status if isinstance(state, Finished) and state.status != "cancelled" else None
+
+
+def _stands(live: Live, status: str) -> Refused:
+    return Refused(
+        "already_resolved", f"the run had ended: {status}", field="run_id",
+        run_id=live.row.run_id, winner=f"{live.row.run_id}:{live.told_seq}",
+    )  # fmt: skip
 
 
 def _deadline(live: Live) -> str:

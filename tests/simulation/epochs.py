@@ -47,6 +47,8 @@ def followed(world: World, runs: Sequence[Told]) -> Iterator[str]:
                 yield f"I6: {event.call_id} of {one.name} was never claimed"
             elif event.epoch > row.epoch:
                 yield f"I6: {event.call_id} of {one.name} has an epoch that nobody had"
+            elif isinstance(event, ModelReplied | ModelFailed) and row.deaths:
+                continue  # it left while its worker held the call, which died before it was stored
             elif event.epoch < row.epoch and not _may_be_old(one.run.events, at):
                 yield f"I6: {event.call_id} of {one.name} took an outcome of an old epoch"
 

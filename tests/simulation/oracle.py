@@ -12,6 +12,7 @@ from actalog.rebuilding import recorded
 from actalog.replaying import replay
 from actalog_conductor.live import SETTLED
 from actalog_contracts.runs import (
+    CallSettled,
     ModelFailed,
     ModelReplied,
     RequirementResolved,
@@ -171,11 +172,11 @@ def _i7_same(world: World, runs: Sequence[Told]) -> Iterator[str]:
 
 
 def _i10_money(world: World, runs: Sequence[Told]) -> Iterator[str]:
-    """What a run's end says it has cost is what its calls have."""
+    """What a run's end says it has cost is what its calls have, and what came late until then."""
     for one in runs:
         tokens = calls = 0
         for event in one.run.events:
-            if isinstance(event, ModelReplied | ModelFailed):
+            if isinstance(event, ModelReplied | ModelFailed | CallSettled):
                 tokens, calls = tokens + event.usage.total_tokens, calls + event.usage.model_calls
             ended = isinstance(event, RunCompleted | RunFailed | RunBlocked | RunCancelled)
             if ended and (event.usage.total_tokens, event.usage.model_calls) != (tokens, calls):

@@ -13,7 +13,7 @@ from actalog_contracts.calls import CallModel, RunTool, answer
 from actalog_contracts.tasks import PublishedEvent
 from actalog_core.errors import Transient
 from actalog_log.call_ports import ledger_key
-from actalog_log.ports import Decision, Head
+from actalog_log.ports import Decision, Head, Tombstone
 from tests.integration.conductor.world import SERVICES, World
 
 
@@ -137,6 +137,22 @@ async def test_a_cancel_that_comes_after_the_end_is_told_what_ended_the_run(worl
     before = await world.types()
     await world.send(type="run.cancel.v1", run_id="r", by="ann")
     (told,) = [one for one in await world.results() if one["type"] == "message.refused.v1"]
+    assert (told["error"]["code"], told["winner"]) == ("already_resolved", f"r:{len(before)}")
+    assert await world.types() == before
+
+
+async def test_a_cancel_that_overtook_its_task_and_was_seen_after_the_end_is_told_what_stands(
+    world: World,
+):
+    await world.start()
+    await world.task()
+    await world.bus.drained()
+    before = await world.types()
+    # Who accepted the task died between its commit and its look for such a cancel.
+    await world.log.put_tombstone(Tombstone("default", "r", "changed my mind", "ann"))
+    await world.task()  # delivered again
+    (told,) = [one for one in await world.results() if one["type"] == "message.refused.v1"]
+    assert (told["refused_type"], told["run_id"]) == ("run.cancel.v1", "r")
     assert (told["error"]["code"], told["winner"]) == ("already_resolved", f"r:{len(before)}")
     assert await world.types() == before
 
