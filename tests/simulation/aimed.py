@@ -75,6 +75,16 @@ def conductors_begin_after_a_wipe(seed: int) -> Plan:
     return _plan(seed, _tasks("acts", "look,put|pay,look|put", by="gateway", count=8), faults)
 
 
+def the_database_is_slow(seed: int) -> Plan:
+    """Each statement takes most of a second, for longer than a lease, while forty tasks come."""
+    dice = random.Random(f"slow {seed}")
+    tasks = [
+        Task(1.0 + n / 20, f"r{n}", "acts", None, "look,put|pay", by=dice.choice(["topic", "gateway"]))
+        for n in range(40)
+    ]  # fmt: skip
+    return _plan(seed, tasks, [Fault(1.2, "slow database", for_s=8 + dice.random() * 4)])
+
+
 def everything_is_deployed(seed: int) -> Plan:
     """Every instance is told to stop, one after the other, and has a successor at once."""
     dice = random.Random(f"deploying {seed}")
@@ -89,5 +99,6 @@ def everything_is_deployed(seed: int) -> Plan:
 
 AIMED = (
     workers_sleep, workers_die_holding, workers_die_acting, conductors_change, conductors_die,
-    attempts_break, the_broker_is_wiped, conductors_begin_after_a_wipe, everything_is_deployed,
+    attempts_break, the_broker_is_wiped, conductors_begin_after_a_wipe, the_database_is_slow,
+    everything_is_deployed,
 )  # fmt: skip

@@ -94,6 +94,9 @@ class Faults:
             case "database down":
                 self._hit(fault, "database")
                 world.database.stop(down_s=fault.for_s)
+            case "slow database":
+                self._hit(fault, "database")
+                world.database.slow(for_s=fault.for_s)
             case "again":
                 if world.broker.again(fault.what, copies=fault.count, window=50):
                     self._hit(fault, fault.what)

@@ -21,6 +21,7 @@ from tests.simulation.loop import Process, SimLoop
 
 MARKS_S = 0.05  # between writes of what was published
 ANSWER_LOST_S = 0.3
+SLOW_S = 0.8  # of each statement, while the database is slow
 
 
 class Database:
@@ -31,7 +32,7 @@ class Database:
         self.dice = random.Random(f"database {seed}")
         self.log = MemoryLog(clock=clock)
         self.memories = MemoryMemories(self.log)
-        self.down_until = 0.0
+        self.down_until = self.slow_until = 0.0
         self.context = loop.within(loop.world)
 
     @property
@@ -40,8 +41,14 @@ class Database:
 
     def latency(self) -> float:
         """Seconds; usually a fraction of a millisecond."""
+        if self.loop.now < self.slow_until:
+            return SLOW_S * (0.5 + self.dice.random())
         usual = 0.0002 + self.dice.random() * 0.001
         return usual if self.dice.random() < 0.98 else usual + self.dice.random() * 0.1
+
+    def slow(self, *, for_s: float) -> None:
+        """As under a long checkpoint on a slow disk."""
+        self.slow_until = max(self.slow_until, self.loop.now + for_s)
 
     def stop(self, *, down_s: float) -> None:
         self.down_until = max(self.down_until, self.loop.now + down_s)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.simulation import alone
-from tests.simulation.aimed import AIMED, everything_is_deployed
+from tests.simulation.aimed import AIMED, everything_is_deployed, the_database_is_slow
 from tests.simulation.plan import Plan, plan
 from tests.simulation.running import Report, kept, simulate
 
@@ -67,6 +67,13 @@ def test_a_deploy_repeats_nothing():
     told = simulate(1, of=everything_is_deployed(1))
     assert told.hits["deploy"] > 10
     assert (told.asked_again, told.effects) == (0, 12 * 3)
+
+
+def test_a_slow_database_is_not_taken_for_dead_workers():
+    """Forty runs while each statement takes most of a second, for longer than a lease."""
+    told = simulate(1, of=the_database_is_slow(1))
+    assert told.hits == {"slow database": 1}
+    assert (told.runs, told.asked_again, told.effects) == (40, 0, 40 * 2)
 
 
 def test_a_seed_reproduces_exactly():
