@@ -2,13 +2,16 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeAlias, cast
 
 import asyncpg
 
 # A statement that has no answer by then is given up. One that was only slow is cancelled; where the
 # connection says nothing to that either, it is closed after as long again.
 STATEMENT_S = 10.0
+CONNECT_S = 5  # to be connected and let in
+
+Asked: TypeAlias = Awaitable[Any]
 
 
 class Queries(Protocol):
@@ -51,17 +54,45 @@ class _Kept(asyncpg.Connection):
         return ""
 
 
+class _Suspicious(asyncpg.Pool):
+    """What was silent to one statement may be silent on every connection: after one that had no
+    answer in time, the idle ones are made anew, and not found out one after the other."""
+
+    async def execute(self, *args: Any, **more: Any) -> Any:
+        return await self._heard(cast(Asked, super().execute(*args, **more)))
+
+    async def fetch(self, *args: Any, **more: Any) -> Any:
+        return await self._heard(cast(Asked, super().fetch(*args, **more)))
+
+    async def fetchrow(self, *args: Any, **more: Any) -> Any:
+        return await self._heard(cast(Asked, super().fetchrow(*args, **more)))
+
+    async def fetchval(self, *args: Any, **more: Any) -> Any:
+        return await self._heard(cast(Asked, super().fetchval(*args, **more)))
+
+    async def _heard(self, asked: Asked) -> Any:
+        try:
+            return await asked
+        except TimeoutError:
+            # Terminated: who closes a connection in order waits for the server's answer.
+            for holder in cast("list[Any]", self._holders):
+                if holder.is_connected() and holder.is_idle():
+                    holder.terminate()
+            raise
+
+
 async def connect(dsn: str) -> Connection:
     """One connection of our own."""
-    return cast(Connection, await asyncpg.connect(dsn))
+    return cast(Connection, await asyncpg.connect(dsn, timeout=CONNECT_S))
 
 
 async def connect_pool(
     dsn: str, *, most: int, greet: Callable[[Any], Awaitable[None]] | None = None
 ) -> Pool:
     """A pool of up to `most` connections; each is shown to `greet` before its first use."""
-    pool = asyncpg.create_pool(
-        dsn, min_size=2, max_size=most, command_timeout=STATEMENT_S, connection_class=_Kept,
-        init=greet,
+    pool: Any = _Suspicious(
+        dsn, min_size=2, max_size=most, command_timeout=STATEMENT_S, timeout=CONNECT_S,
+        connection_class=_Kept, record_class=asyncpg.Record, init=greet, max_queries=50_000,
+        max_inactive_connection_lifetime=300.0, connect=None, setup=None, reset=None, loop=None,
     )  # fmt: skip
     return cast(Pool, await pool)
