@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import ctypes
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -15,11 +16,17 @@ from typing import cast
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
+PORTS = range(15_000, 32_000)
+
+
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on now."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+    """A port of 127.0.0.1 that nobody listens on now. Not one of those that systems give to who
+    asks for any, connections included: a server that is started again finds its port free."""
+    for port in (*random.sample(PORTS, 50), 0):
+        with socket.socket() as sock, contextlib.suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            return sock.getsockname()[1]
+    raise OSError("there is no free port on 127.0.0.1")
 
 
 def _die_with_parent() -> None:

@@ -73,7 +73,7 @@ class _Suspicious(asyncpg.Pool):
     async def _heard(self, asked: Asked) -> Any:
         try:
             return await asked
-        except TimeoutError:
+        except (TimeoutError, asyncpg.InternalClientError):
             # Terminated: who closes a connection in order waits for the server's answer.
             for holder in cast("list[Any]", self._holders):
                 if holder.is_connected() and holder.is_idle():

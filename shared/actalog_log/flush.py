@@ -30,7 +30,10 @@ APPEND_SQL = (resources.files("actalog_log") / "append.sql").read_text()
 MOST_DECISIONS = 500  # in one statement: larger ones were not faster
 DEADLOCKS_BEFORE_GIVING_UP = 5
 
-CONNECTION_LOST = (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, TimeoutError)
+CONNECTION_LOST = (
+    OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError,
+    asyncpg.InternalClientError,  # of a connection that broke in the middle of a protocol state
+)  # fmt: skip
 TRY_AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 NOT_NOW = (
     asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError, asyncpg.AdminShutdownError,

@@ -1,6 +1,5 @@
 """Reading a run's events in PostgreSQL. What many ask for at the same time goes together."""
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -74,10 +73,8 @@ class Reading:
 
     async def _ask_alone(self, run_no: int, after: int, upto: int) -> tuple[list[Row], Row | None]:
         """The events, and the run's own row where they begin with the first."""
-        asking = self.pool.fetch(_LONG, run_no, after, upto)
-        if after > 0:
-            return await asking, None
-        return await asyncio.gather(asking, self.pool.fetchrow(_RUN, run_no))
+        run = await self.pool.fetchrow(_RUN, run_no) if after == 0 else None
+        return await self.pool.fetch(_LONG, run_no, after, upto), run
 
     async def _ask(self, asked: Sequence[Asked]) -> list[list[Row]]:
         columns = [[one[at] for one in asked] for at in range(3)]
