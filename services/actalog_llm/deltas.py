@@ -75,8 +75,9 @@ class Deltas:
     async def _send_all(self) -> None:
         try:
             await self.stands()
-        except ActalogError as error:  # then there is no answer either
-            log.warning("deltas were not sent", call=self.command.call_id, error=str(error))
+        except ActalogError as error:
+            if not self._ended:  # else the answer was whole before, and has taken them along
+                log.warning("deltas were not sent", call=self.command.call_id, error=str(error))
             return
         while not self._ended:
             self._more.clear()

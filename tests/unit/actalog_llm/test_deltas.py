@@ -1,0 +1,36 @@
+"""Deltas of an answer that is whole before its claim was looked at."""
+
+import asyncio
+
+import pytest
+from structlog.testing import capture_logs
+
+from actalog_bus.envelope import Postman
+from actalog_bus.memory import MemoryBus
+from actalog_contracts.calls import CallModel
+from actalog_core.errors import Transient
+from actalog_llm.deltas import Deltas
+
+COMMAND = CallModel(
+    tenant_id="default", run_no=1, run_id="r", session_id="s", call_id="r:m1",
+    definition="sha256:a", deadline="2030-01-01T00:00:00Z", seq=3,
+)  # fmt: skip
+
+
+async def _not_ours() -> None:
+    raise Transient("call 1/r:m1 is not ours")
+
+
+@pytest.mark.parametrize("whole", [True, False])
+async def test_a_released_claim_is_a_warning_only_while_something_is_left_behind(whole: bool):
+    bus = MemoryBus()
+    postman = Postman(bus, prefix="actalog", service="llm")
+    deltas = Deltas(COMMAND, epoch=1, postman=postman, stands=_not_ours)
+    with capture_logs() as logged:
+        deltas.add("text", "at once")
+        if whole:
+            deltas.end()
+            deltas.send_rest()
+        await asyncio.sleep(0.01)
+    assert [one["event"] for one in logged] == ([] if whole else ["deltas were not sent"])
+    assert len(bus.records("actalog.stream")) == (1 if whole else 0)
