@@ -1,7 +1,7 @@
 """One attempt of one call: what the claim and the author's declaration say, and what came of it."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -43,7 +43,8 @@ class Tool:
 
 @dataclass
 class Attempt:
-    """`special` is what the callable asked for by name; `now` when the attempt began."""
+    """`special` is what the callable asked for by name; `now` when the attempt began. `still_ours`
+    finds out whether the call is, after this process stood still."""
 
     command: RunTool
     tool: Tool
@@ -52,6 +53,7 @@ class Attempt:
     isolated: Isolated
     cancel: Cancel
     now: datetime
+    still_ours: Callable[[str], Awaitable[bool]]
     began: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -59,6 +61,7 @@ class Attempt:
 
     async def outcome(self, claim: Claim) -> Outcome:
         """Run it, unless an earlier attempt may have acted. Raises nothing of the author's."""
+        self.special = self.special.fenced(claim.epoch)
         try:
             kwargs = bind(self.tool.spec, self.command.arguments, self.special.values)
         except ArgumentsRefused as error:
@@ -70,6 +73,8 @@ class Attempt:
         why = ""
         for _ in range(DEATHS):
             ran, took_ms = await self._observed(kwargs)
+            while ran.how == "lost" and await self.still_ours(claim.call_id):
+                ran, took_ms = await self._observed(kwargs)
             if ran.how == "cancelled" and ran.begun:
                 return await self._cancelled(claim, kwargs, took_ms)
             if ran.how != "died":
@@ -173,6 +178,9 @@ class Attempt:
             case "late":
                 said = f"{self.command.name} was not begun: the run's deadline has passed."
                 return self._failed(claim, "timeout", said, took_ms)
+            case "lost":
+                said = f"{self.command.name} was not begun: another worker has the call."
+                return self._failed(claim, "cancelled", said, took_ms)
             case _:
                 said = f"{self.command.name} was not begun: its run has ended."
                 return self._failed(claim, "cancelled", said, took_ms)

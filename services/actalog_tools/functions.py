@@ -36,7 +36,7 @@ class FunctionSpec:
 
     @property
     def special(self) -> frozenset[str]:
-        """What the platform gives it by name: `idempotency_key`, `session_state`, `run_context`."""
+        """What the platform gives it by name, of `signatures.SPECIAL`."""
         return self.signature.special
 
     @property

@@ -18,7 +18,7 @@ from actalog_core.clock import Clock
 from actalog_core.errors import Transient, Undecodable
 from actalog_log.call_ports import Claim
 from actalog_log.ports import RunLog
-from actalog_tools.attempt import Attempt, Outcome, Tool, doubtful, in_doubt
+from actalog_tools.attempt import AGAIN, Attempt, Outcome, Tool, doubtful, in_doubt
 from actalog_tools.isolated.pool import Isolated
 from actalog_tools.run_context import special
 from actalog_tools.running import Cancel, Runner
@@ -54,11 +54,14 @@ class ToolHandlers:
             if tool is None:
                 return _missing(command, claim)
             cancel = Cancel()
+            if command.effect not in AGAIN:
+                cancel.ours = lambda: self.claims.surely_ours(claim.call_id)
             self.claims.on_ended(claim.call_id, cancel)
             self._say(command, claim)
             attempt = Attempt(
-                command, tool, given, self.runner, self.isolated, cancel, self.clock()
-            )
+                command, tool, given, self.runner, self.isolated, cancel, self.clock(),
+                self.claims.still_ours,
+            )  # fmt: skip
             return await attempt.outcome(claim)
 
         await answer_claimed(

@@ -1,9 +1,9 @@
-"""What a callable may ask for by name: its run, the session's state, the idempotency key."""
+"""What a callable may ask for by name: its run, the session's state, the key and the fence."""
 
 import copy
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from actalog_bus.envelope import stable_id
@@ -45,6 +45,12 @@ class Special:
     values: Mapping[str, Any]
     before: Mapping[str, Any]
 
+    def fenced(self, epoch: int) -> "Special":
+        """With the token of one attempt: later attempts have higher ones. Who keeps the highest
+        that it has seen, and refuses lower ones, is not surprised by a worker that was taken for
+        dead (https://martin.kleppmann.com/2016/02/08/how-to-do-distributed-locking.html)."""
+        return replace(self, values={**self.values, "fencing_token": epoch})
+
     def changed(self) -> tuple[StateOp, ...]:
         """What the callable did to the session's state.
 
@@ -71,7 +77,7 @@ async def special(command: RunTool, wanted: frozenset[str], log: RunLog) -> Spec
         Transient: the log was not reached.
     """
     key = idempotency_key(command)
-    if not wanted - {"idempotency_key"}:
+    if not wanted - {"idempotency_key", "fencing_token"}:
         return Special({"idempotency_key": key}, {})
     state = await _state(log, command)
     values: dict[str, Any] = {"idempotency_key": key, "session_state": state}

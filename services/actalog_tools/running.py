@@ -20,13 +20,14 @@ log = structlog.get_logger()
 # After its deadline an async callable is cancelled, and given so long to put things in order.
 GRACE_S = 1.0
 
-How = Literal["returned", "raised", "timeout", "cancelled", "late", "died"]
+How = Literal["returned", "raised", "timeout", "cancelled", "late", "died", "lost"]
 Kind = Literal["raised", "limit", "internal"]
 
 
 @dataclass(frozen=True)
 class Ran:
-    """How it went. `text` when it returned, `error` when it raised; `late`: it was not begun.
+    """How it went. `text` when it returned, `error` when it raised; `late`: it was not begun;
+    `lost`: nor was this, since another may have the call.
 
     Of another process come the text cut to its limit with the length of the `whole`, what it did
     to the session's state as `ops`, and what else may be wrong as `kind`. `died`: that process
@@ -43,17 +44,31 @@ class Ran:
     begun: bool = True
 
 
+def _certainly() -> bool:
+    return True
+
+
 @dataclass
 class Cancel:
-    """Tells a callable that nobody waits for it any more. One that is in a thread runs on."""
+    """Tells a callable that nobody waits for it any more. One that is in a thread runs on.
+
+    `ours` is asked before it begins: a process that stood still may have lost the call.
+    """
 
     wanted: bool = False
     tasks: list["asyncio.Future[Any]"] = field(default_factory=list["asyncio.Future[Any]"])
+    ours: Callable[[], bool] = _certainly
 
     def __call__(self) -> None:
         self.wanted = True
         for task in self.tasks:
             task.cancel()
+
+    def forbids(self) -> Ran | None:
+        """None: it may begin now. In any thread."""
+        if self.wanted:
+            return Ran("cancelled", begun=False)
+        return None if self.ours() else Ran("lost", begun=False)
 
 
 class Runner:
@@ -69,11 +84,15 @@ class Runner:
     ) -> Ran:  # fmt: skip
         """Run it to its end, its deadline, or until it is cancelled. Raises nothing of the
         author's. The deadline of a thread begins when it has one."""
-        if cancel.wanted:
-            return Ran("cancelled", begun=False)
+        if (forbidden := cancel.forbids()) is not None:
+            return forbidden
         if is_async(function):
             return await self._in_loop(_called(function, kwargs, limit), timeout_s, cancel)
-        waiting = asyncio.ensure_future(self.threads.begin(lambda: plain(function, kwargs, limit)))
+
+        def begun() -> Any:  # it may have waited long for its thread
+            return cancel.forbids() or plain(function, kwargs, limit)
+
+        waiting = asyncio.ensure_future(self.threads.begin(begun))
         cancel.tasks.append(waiting)
         try:
             job = await waiting
@@ -91,6 +110,8 @@ class Runner:
         if not job.done.done():
             return Ran("timeout")
         ended = job.done.result()
+        if isinstance(ended.value, Ran):
+            return ended.value
         if ended.error is None and not isinstance(ended.value, str):
             return await self._in_loop(awaited(ended.value, limit), timeout_s, cancel)
         return _ran(cast(Ended[str], ended), cancel)

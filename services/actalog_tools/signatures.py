@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 
 from actalog_tools.fingerprints import innermost
 
-SPECIAL = frozenset({"idempotency_key", "session_state", "run_context"})
+SPECIAL = frozenset({"idempotency_key", "fencing_token", "session_state", "run_context"})
 
 
 class BadFunction(TypeError):

@@ -104,6 +104,19 @@ class Claims(Leases):
         mine = self.mine.get(call_id)
         return mine is not None and not mine.lost and self.reach.unbroken_since(mine.since)
 
+    async def still_ours(self, call_id: str) -> bool:
+        """Whether nobody else has it, however long it takes to know: renewed, if need be."""
+        while not self.surely_ours(call_id):
+            mine, now = self.mine.get(call_id), self.reach.clock()
+            if mine is None or mine.lost:
+                return False
+            if not await self.beat():
+                await asyncio.sleep(self.lease_ms / 30_000)
+            elif not mine.lost:
+                mine.since = now
+                return True
+        return True
+
     async def settle(self, call_id: str, *, epoch: int, outcome: bytes) -> bool:
         """Store the outcome, however long the database is away: what was done is not lost while
         this process lives. False: the epoch was no longer ours (6.5)."""

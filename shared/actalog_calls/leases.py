@@ -90,7 +90,7 @@ class Leases:
             except Exception:
                 log.exception("leases were not renewed")
 
-    async def beat(self) -> None:
+    async def beat(self) -> bool:
         """Renew once, also when there is nothing to renew: it tells whether we reach the database."""
         working = [
             key for key, mine in self.mine.items() if mine.working and mine.epoch and not mine.lost
@@ -100,7 +100,7 @@ class Leases:
                 renewed = await self.reaching(self.calls.renew(self.holder, self.lease_ms, working))
         except (Transient, TimeoutError):
             self.reach.failed()
-            return
+            return False
         for key in renewed.ended & self.mine.keys():
             self.mine[key].end()
         for key in renewed.lost & self.mine.keys():
@@ -108,6 +108,7 @@ class Leases:
             self.mine[key].lose()
         if self.waiting and self.reach.steady():
             self._look_again()
+        return True
 
     def when_steady(self, call_id: str, again: Again) -> None:
         """A call was told as busy to a process that could not have taken it over: it asks again

@@ -4,10 +4,13 @@ A line of the journal is one effect: `{"tool", "token", "key", "pid", "at"}`.
 """
 
 import asyncio
+import contextlib
+import fcntl
 import json
 import os
 import random
 import time
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -60,21 +63,37 @@ async def put(token: str, idempotency_key: str) -> str:
     return f"put {token}"
 
 
-def asks(token: str) -> object:
-    """The books of whom `wire` sends to."""
-    known = any(one["tool"] == "wire" and one["token"] == token for one in effects())
-    return Done(f"wired {token}") if known else NOT_DONE
+@contextlib.contextmanager
+def books(token: str, fencing_token: int) -> Generator[None]:
+    """Of whom `wire` sends to: who was taken for dead, and another was asked about, comes too late."""
+    with (JOURNAL.parent / f"books-{token}").open("a+") as book:
+        fcntl.flock(book, fcntl.LOCK_EX)
+        book.seek(0)
+        highest = max(map(int, book.read().split()), default=0)
+        if fencing_token < highest:
+            raise PermissionError(f"attempt {fencing_token} of {token} comes after {highest}")
+        book.write(f"{fencing_token}\n")
+        book.flush()
+        yield
+
+
+def asks(token: str, fencing_token: int) -> object:
+    """Whether they have it; whoever tried before is refused from now on."""
+    with books(token, fencing_token):
+        known = any(one["tool"] == "wire" and one["token"] == token for one in effects())
+        return Done(f"wired {token}") if known else NOT_DONE
 
 
 @tool(reconciler=asks)
-def wire(token: str, idempotency_key: str) -> str:
+def wire(token: str, idempotency_key: str, fencing_token: int) -> str:
     """Send something whose arrival can be asked for.
 
     Args:
         token: What it is about.
     """
     _wait()
-    did("wire", token, idempotency_key)
+    with books(token, fencing_token):
+        did("wire", token, idempotency_key)
     _wait()
     return f"wired {token}"
 

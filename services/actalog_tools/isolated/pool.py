@@ -61,6 +61,8 @@ class Isolated:
         """
         try:
             async with self._worker(cancel) as worker:
+                if (forbidden := cancel.forbids()) is not None:
+                    return forbidden
                 return await self._call(worker, ask, timeout_s, cancel)
         except asyncio.CancelledError:
             if cancel.wanted and not _being_cancelled():

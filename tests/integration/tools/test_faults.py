@@ -167,7 +167,7 @@ async def test_after_its_process_died_the_declaration_decides(effect: str, state
             await asyncio.sleep(60)
         return "charged"
 
-    outcome = await _after_a_death(charge, effect, lambda: len(keys) == 1)
+    outcome = await after_a_death(charge, effect, lambda: len(keys) == 1)
     if state == "again":
         assert isinstance(outcome, ToolReturned)
         assert (len(keys), len(set(keys)), outcome.epoch) == (2, 1, 2)
@@ -199,7 +199,7 @@ async def test_a_reconciler_is_asked_before_anything_is_in_doubt(
         return reconciler(idempotency_key)
 
     charge.reconciler = asks if later else reconciler  # type: ignore[attr-defined]
-    outcome = await _after_a_death(charge, "reconciled", lambda: begun)
+    outcome = await after_a_death(charge, "reconciled", lambda: begun)
     assert isinstance(outcome, ToolReturned)
     assert outcome.content == said
 
@@ -216,7 +216,7 @@ async def test_a_reconciler_that_cannot_tell_leaves_the_doubt():
         raise ConnectionError("no bank")
 
     charge.reconciler = reconciler  # type: ignore[attr-defined]
-    outcome = await _after_a_death(charge, "reconciled", lambda: begun)
+    outcome = await after_a_death(charge, "reconciled", lambda: begun)
     assert isinstance(outcome, ToolInDoubt)
     assert "ConnectionError: no bank" in outcome.message
 
@@ -235,13 +235,13 @@ async def test_what_is_no_clear_answer_of_a_reconciler_leaves_the_doubt(said: An
         return ""
 
     charge.reconciler = lambda: said  # type: ignore[attr-defined]
-    outcome = await _after_a_death(charge, "reconciled", lambda: begun)
+    outcome = await after_a_death(charge, "reconciled", lambda: begun)
     assert isinstance(outcome, ToolInDoubt)
     assert told in outcome.message
     assert begun == [1]
 
 
-async def _after_a_death(charge: Any, effect: str, begun: Any) -> Any:
+async def after_a_death(charge: Any, effect: str, begun: Any) -> Any:
     """The outcome that a second process gives of a call whose first process was killed."""
     now = datetime(2026, 11, 24, tzinfo=UTC)
     log, broker = MemoryLog(clock=lambda: now), MemoryBroker()

@@ -1,6 +1,7 @@
 """The tools service over the bus and the log in memory, with an author's callables."""
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,7 @@ from actalog_contracts.calls import AnyReply, CallAnswered, CallStored, RunTool
 from actalog_contracts.definitions import AgentDefinition, ModelChoice
 from actalog_contracts.runs import RunAccepted, StateOp, ToolFailed, ToolInDoubt, ToolReturned
 from actalog_contracts.streams import Progress
-from actalog_core.clock import rfc3339
+from actalog_core.clock import Monotonic, rfc3339
 from actalog_core.events import encode
 from actalog_core.session_state import write_ops
 from actalog_core.settings import Settings
@@ -43,6 +44,7 @@ class World:
     lease_ms: int = 60_000
     threads: Threads = field(default_factory=Threads)
     settings: Settings | None = None
+    monotonic: Monotonic = time.monotonic
 
     async def start(self, **callables: Callable[..., Any]) -> "World":
         self.bus = MemoryBus(broker=self.broker)
@@ -50,6 +52,7 @@ class World:
         self.service = build_app(
             bus=self.bus, log=self.log, calls=self.log.calls,
             settings=self.settings or Settings(lease_ms=self.lease_ms), holder="test", threads=self.threads,
+            monotonic=self.monotonic,
             callables={f"agent:a/tools/{name}": one for name, one in callables.items()},
         )  # fmt: skip
         await self.log.put_definition(
