@@ -27,12 +27,10 @@ class Clients:
         """The pool. It has no timeouts of its own: each request brings its."""
         if self._http is None:
             import httpx2
-            from openai import DefaultAioHttpClient
 
-            # Over aiohttp a streamed call costs half of what it costs over httpx2's own
-            # transport, which looks at every connection of the pool for each request.
-            make = DefaultAioHttpClient if self.transport is None else httpx2.AsyncClient
-            self._http = make(
+            from actalog_llm.adapters.pool import Pool
+
+            self._http = Pool(
                 transport=self.transport,
                 timeout=None,
                 follow_redirects=True,

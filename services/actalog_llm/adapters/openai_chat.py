@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx2
-from openai import APIError
+from openai import APIError, RequestOptions
 
 from actalog_llm.accumulate_openai import OpenAIAccumulator
 from actalog_llm.adapters.clients import Clients
@@ -16,6 +16,11 @@ from actalog_llm.providers import Endpoint
 from actalog_llm.whole import as_json, mapping, text_of
 
 DONE = b"[DONE]"
+# As the client has them, but told: the SDK copies what it is not told, and makes a key for each
+# request that nobody sends.
+OPTIONS: RequestOptions = {
+    "headers": {}, "max_retries": 0, "security": {"bearer_auth": True}, "idempotency_key": "",
+}  # fmt: skip
 REST_S = 0.1  # the body's end comes right after; a connection that is read to it is used again
 
 
@@ -31,11 +36,12 @@ class OpenAIChat:
 
     async def open(self, endpoint: Endpoint, body: dict[str, Any], *, connect_s: float) -> Opened:
         """See `Adapter.open`."""
-        response = await self.clients.openai(endpoint).post(
-            "/chat/completions",
+        client = self.clients.openai(endpoint)
+        response = await client.post(
+            f"{str(client.base_url).rstrip('/')}/chat/completions",  # else it is merged each time
             cast_to=httpx2.Response,
             content=as_json(body).encode(),
-            options={"timeout": httpx2.Timeout(None, connect=connect_s)},
+            options={**OPTIONS, "timeout": httpx2.Timeout(None, connect=connect_s)},
             stream=True,
         )
         chunks = _chunks(response)
