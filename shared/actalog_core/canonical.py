@@ -8,7 +8,8 @@ from collections.abc import Mapping
 import orjson
 
 MAX_INTEGER = 2**53 - 1
-_length = struct.Struct(">Q").pack
+length = struct.Struct(">Q").pack
+"""How a part's length stands before it, where parts are hashed together."""
 
 
 def canonical(value: object) -> bytes:
@@ -47,12 +48,14 @@ def _check(value: object) -> None:
             return
 
 
+def framed(part: bytes) -> bytes:
+    """A part with its length before it."""
+    return length(len(part)) + part
+
+
 def sha256_parts(*parts: bytes) -> bytes:
     """sha256 over length-prefixed parts, so that no two lists of parts have the same input."""
-    told: list[bytes] = []
-    for part in parts:
-        told += (_length(len(part)), part)
-    return hashlib.sha256(b"".join(told)).digest()
+    return hashlib.sha256(b"".join(map(framed, parts))).digest()
 
 
 def content_digest(data: bytes) -> str:

@@ -1,7 +1,6 @@
 """The run log and the effect ledger in memory: the same laws, nothing kept."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from actalog_core.clock import Clock, system_clock
@@ -95,7 +94,7 @@ class MemoryLog(MemoryOpen):
         linked = one.linked or chain.link(one.run_no, one.expected, one.events)
         for event in linked:
             self.position += 1
-            stored = replace(event, position=self.position, xid=self.position)
+            stored = event._replace(position=self.position, xid=self.position)
             self.events[one.run_no].append(stored)
         head = Head(linked[-1].seq, linked[-1].hash) if linked else one.expected
         if one.standing is not None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 Standing = Literal["active", "waiting", "paused", "ended", "lost"]
 # active and waiting runs hold the session's turn; the others do not (protocol 3.2). Lost: what
@@ -50,8 +50,9 @@ class Head:
     hash: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class StoredEvent:
+class StoredEvent(NamedTuple):
+    """An event as it stands in the log. A tuple, because long runs are read often."""
+
     run_no: int
     seq: int
     type: str
@@ -59,10 +60,10 @@ class StoredEvent:
     rules_version: int
     causation_id: str | None
     recorded_at: datetime
-    previous_hash: bytes
     hash: bytes
     position: int = 0
-    xid: int = 0
+    previous_hash: bytes = b""  # told by whoever verified the chain
+    xid: int = 0  # told by the tail alone
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ from actalog_log.ports import (
 )
 from actalog_log.publishing import PublishedMarks
 from actalog_log.reaching import reaching
-from actalog_log.reading import Reading, as_event, as_row
+from actalog_log.reading import EVENT, Reading, as_row
 from actalog_log.watching import ASKED_S, Watching, ask_for
 
 Row = Any  # asyncpg.Record: its fields have no static types
@@ -247,13 +247,12 @@ class PostgresLog(Watching):
         """Events of all runs by (xid, position), below the oldest open transaction (protocol 7.4):
         paging by position alone skips what commits late. Projections and checkpoints only."""
         rows = await self.pool.fetch(
-            "select run_no, seq, type, rules_version, payload, causation_id, recorded_at, hash,"
-            " position, xid::text::bigint as xid from events"
+            f"select {EVENT}, ''::bytea, xid::text::bigint from events"
             " where (xid, position) > ($1::text::xid8, $2::bigint)"
             " and xid < pg_snapshot_xmin(pg_current_snapshot()) order by xid, position limit $3",
             str(after[0]), after[1], limit,
         )  # fmt: skip
-        return [as_event(row) for row in rows]
+        return [StoredEvent(*row) for row in rows]
 
     # --- publishing and the supervisor
 

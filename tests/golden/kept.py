@@ -52,7 +52,7 @@ def read(path: Path) -> list[Kept]:
 
 
 def _line(event: StoredEvent) -> dict[str, Any]:
-    told = {**asdict(event), "recorded_at": event.recorded_at.isoformat()}
+    told = {**event._asdict(), "recorded_at": event.recorded_at.isoformat()}
     for name in ("position", "xid"):
         del told[name]
     told["payload"] = event.payload.decode()
@@ -60,9 +60,8 @@ def _line(event: StoredEvent) -> dict[str, Any]:
 
 
 def _event(told: dict[str, Any]) -> StoredEvent:
-    event = StoredEvent(**told)
-    return replace(
-        event, recorded_at=datetime.fromisoformat(told["recorded_at"]),
+    return StoredEvent(**told)._replace(
+        recorded_at=datetime.fromisoformat(told["recorded_at"]),
         payload=told["payload"].encode(), hash=bytes.fromhex(told["hash"]),
         previous_hash=bytes.fromhex(told["previous_hash"]),
     )  # fmt: skip

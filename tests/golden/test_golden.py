@@ -4,7 +4,6 @@ A log fails here when an event's shape, a decider or the rendering of prompts ch
 type gets an upcaster, and the new one a log of its own; the kept logs stay as they are.
 """
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -34,7 +33,7 @@ async def loaded(runs: list[Kept]) -> MemoryLog:
         body = run.definition.model_dump_json().encode()
         await log.put_definition(run.row.definition, "agent", run.definition.id, body)
         linked = tuple(
-            replace(event, payload=payload)
+            event._replace(payload=payload)
             for event, payload in zip(run.events, sealed(run), strict=True)
         )
         head = Head(0, chain.row_digest(run.row))

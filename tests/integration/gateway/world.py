@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
@@ -105,7 +105,7 @@ class Run:
 
     async def publish(self, stored: StoredEvent) -> None:
         """As the conductor does, without the position."""
-        said = published(self.row, replace(stored, position=0))
+        said = published(self.row, stored._replace(position=0))
         await self.world.bus.publish(
             f"{self.world.prefix}.events", value=body(said), key=self.row.session_id.encode(),
             headers=headers(type=stored.type, id=said.id, tenant_id=self.row.tenant_id,

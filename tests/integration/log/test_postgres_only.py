@@ -50,6 +50,26 @@ async def test_a_changed_byte_is_found_on_reading(log: PostgresLog, fresh_databa
         await log.read(new.run_no)
 
 
+@pytest.mark.parametrize("upto", [None, 3])
+@pytest.mark.parametrize(
+    ("gone", "after", "missed"),
+    [
+        ("events where seq = 1", 0, 1), ("events where seq = 2", 0, 3),
+        ("events where seq = 2", 2, 2), ("runs", 0, 1),
+    ],
+)  # fmt: skip
+async def test_what_is_gone_is_missed_on_reading(
+    log: PostgresLog, gone: str, after: int, missed: int, upto: int | None
+):
+    new, head = await begin(log)
+    await log.append(Decision((Append(new.run_no, head, (event(), event())),)))
+    for table in ("runs", "events", "events_0"):
+        await log.pool.execute(f"alter table {table} disable trigger user")
+    await log.pool.execute(f"delete from {gone}")
+    with pytest.raises(ChainBroken, match=f"run_no {new.run_no}, seq {missed}"):
+        await log.read(new.run_no, after=after, upto=upto)
+
+
 async def test_data_that_postgres_refuses_ends_only_its_own_decision(log: PostgresLog):
     new, head = await begin(log)
     bad = Append(new.run_no, head, (NewEvent("a\x00b", b"{}", NOW),))

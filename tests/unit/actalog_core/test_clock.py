@@ -1,7 +1,7 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from actalog_core import clock
@@ -12,6 +12,15 @@ moments = st.datetimes(min_value=datetime(1000, 1, 1), timezones=st.just(UTC))
 @given(moments)
 def test_a_time_survives_being_written(moment: datetime):
     assert clock.parse_time(clock.rfc3339(moment)) == moment
+
+
+@given(st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=-5))])))
+@example(datetime(1, 1, 1, tzinfo=UTC))
+@example(datetime(2026, 1, 1, 1, 1, 1, 10, tzinfo=UTC))
+def test_a_time_is_written_in_utc_with_six_digits(moment: datetime):
+    assume(datetime.max.replace(tzinfo=UTC) - moment > timedelta(days=1))
+    naive = moment.astimezone(UTC).replace(tzinfo=None)
+    assert clock.rfc3339(moment) == naive.isoformat(timespec="microseconds") + "Z"
 
 
 @given(moments, moments)

@@ -27,7 +27,7 @@ NO_PROMPT = PromptRecord(digest="sha256:0", renderer="none", parts=())
 
 def stored(event: RunEvent, *, seq: int, run_no: int = 1) -> StoredEvent:
     kind, payload = encode(event)
-    return StoredEvent(run_no, seq, kind, payload, 1, None, AT, b"", b"")
+    return StoredEvent(run_no, seq, kind, payload, 1, None, AT, b"")
 
 
 def run(*events: RunEvent, run_no: int = 1) -> list[StoredEvent]:

@@ -3,6 +3,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from actalog_core.canonical import sha256_parts
 from actalog_core.errors import ChainBroken, NewerBuild
 from actalog_log import chain
 from actalog_log.ports import Head, NewEvent, RunRow, StoredEvent
@@ -25,6 +26,16 @@ def test_a_chain_that_was_linked_verifies():
     assert [event.payload for event in told] == [b"{}"] * 3
 
 
+@pytest.mark.parametrize("previous", [b"", START.hash])
+@pytest.mark.parametrize("cause", [None, "", "call-1"])
+def test_an_event_hashes_as_its_length_prefixed_parts(previous: bytes, cause: str | None):
+    (event, *_) = chain.link(7, Head(41, previous), [NewEvent("e.v1", b"[1]", NOW, cause, 2)])
+    told = b"\x00" if cause is None else b"\x01" + cause.encode()
+    assert event.hash == sha256_parts(
+        previous, b"42", b"e.v1", b"2", b"\x01\0\0\0\0[1]", told, b"2026-11-24T00:00:00.000000Z"
+    )
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -34,7 +45,7 @@ def test_a_chain_that_was_linked_verifies():
 )  # fmt: skip
 def test_any_change_of_an_event_breaks_the_chain_at_its_row(change: dict[str, object]):
     events = three()
-    events[1] = replace(events[1], **change)  # pyright: ignore[reportArgumentType]
+    events[1] = events[1]._replace(**change)  # pyright: ignore[reportArgumentType]
     with pytest.raises(ChainBroken, match="run_no 7, seq"):
         chain.verified(events, START.hash)
 
