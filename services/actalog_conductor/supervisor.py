@@ -70,7 +70,7 @@ class Supervisor:
     clock: Clock
     monotonic: Callable[[], float] = time.monotonic
     every_s: float = EVERY_S
-    lease_s: float = 5.0
+    lease_s: float = 6.0
     _task: asyncio.Task[None] | None = None
     _silent_s: float = 0.0
     _ranges_at: float = 0.0

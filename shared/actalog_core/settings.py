@@ -93,8 +93,9 @@ class Settings(BaseModel):
     """For people, or for machines; `json` in the image."""
     instance: str | None = None  # the pod's ordinal: static membership (protocol 16.1)
     """The replica's ordinal: a restarted one takes its own place in the consumer group again."""
-    lease_ms: int = Field(default=5_000, ge=100)
-    """How soon a dead worker's calls are somebody else's, in milliseconds."""
+    lease_ms: int = Field(default=6_000, ge=100)
+    """How soon a dead worker's calls are somebody else's, in milliseconds. Not below
+    `ACTALOG_SESSION_TIMEOUT_MS`: what it had not claimed waits for that."""
     isolated_workers: int = Field(default=8, ge=1)
     """Processes for tools that are declared `isolated`, at most, of each tools service."""
     session_timeout_ms: int = Field(default=6_000, ge=1_000)

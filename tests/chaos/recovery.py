@@ -1,6 +1,6 @@
 """How long what a fault hit stood still: until the next event of each run that waited."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from actalog.rebuilding import Recorded
 from actalog_conductor import kinds
@@ -10,16 +10,22 @@ from tests.chaos.faults import EVERYTHING, Injection
 from tests.chaos.stage import PARTITIONS
 
 
-def recovery(injection: Injection, runs: Mapping[str, Recorded]) -> list[float]:
-    """Seconds from the fault to the next event, for each run that waited for what it hit."""
+def recovery(
+    injection: Injection, runs: Mapping[str, Recorded], after: Sequence[Injection] = ()
+) -> list[float]:
+    """Seconds from the fault to the next event, for each run that waited for what it hit. A run
+    that was hit again while it waited, by what happened `after`, is counted there alone."""
     found: list[float] = []
     for run_id in sorted(injection.in_flight):
         run = runs.get(run_id)
         if run is None:
             continue
         before = sum(one.recorded_at.timestamp() <= injection.at for one in run.stored)
-        if before < len(run.stored) and _waits(injection, run, before):
-            found.append(run.stored[before].recorded_at.timestamp() - injection.at)
+        if before == len(run.stored) or not _waits(injection, run, before):
+            continue
+        went_on = run.stored[before].recorded_at.timestamp()
+        if not any(one.at < went_on and _waits(one, run, before) for one in after):
+            found.append(went_on - injection.at)
     return found
 
 

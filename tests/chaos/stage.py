@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 KAFKA_POM = ROOT / "infra" / "kafka" / "pom.xml"
 PARTITIONS = 4
 COPIES = 2
-LEASE_S, SESSION_S = 5.0, 6.0  # as they are by default
+LEASE_S, SESSION_S = 6.0, 6.0  # as they are by default
 
 
 @dataclass

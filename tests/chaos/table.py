@@ -8,33 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.chaos.bounds import bound
+
 BEGIN, END = "<!-- produced by `make chaos` -->", "<!-- end of what `make chaos` produced -->"
 HEAD = (
     "fault", "injected", "runs in flight", "lost", "repeated effects", "in doubt",
     "to recover: p50", "p95", "most", "away itself, most", "bounded by",
 )  # fmt: skip
-LEASE, SESSION = "lease (5 s) + 1 s", "session timeout (6 s) + 1 s"
-# The first whose words all are in the fault's name.
-BOUNDS: Sequence[tuple[str, str]] = (
-    ("conductor killed, started again", "its own start; " + SESSION),
-    ("conductor killed", SESSION),
-    ("conductor stopped", SESSION),
-    ("gateway killed", "another gateway answers at once"),
-    ("llm stopped", SESSION),
-    ("tools stopped", SESSION),
-    ("started again", LEASE),
-    ("second copy alone", "the longer of " + LEASE + " and " + SESSION),
-    ("rolling deploy", "the start of a process"),
-    ("PostgreSQL killed", "its absence + lease (5 s) + 1 s"),
-    ("Kafka killed", "its absence + 5 s"),
-    ("Kafka wiped", "its absence + 5 s"),
-    ("all services", "their start + lease (5 s) + 1 s"),
-    (
-        "PostgreSQL silent",
-        "timeout of a statement (10 s), twice, for each connection that is tried",
-    ),
-    ("Kafka silent", "timeout of a request (10 s, of a consumer 16 s), for each service in turn"),
-)
 Line = Mapping[str, Any]
 
 
@@ -89,13 +69,19 @@ def _faults(lines: Iterable[Line]) -> str:
 def _row(fault: str, lines: Sequence[Line]) -> list[str]:
     waits = sorted(s for line in lines for s in line["recovery_s"])
     away = [s for line in lines for s in line.get("away_s", ())]
-    bound = next((bound for name, bound in BOUNDS if name in fault), "")
+    single = all((line["suite"], line["fault"]) == ("chaos", fault) for line in lines)
     counts = [
         str(sum(line[name] for line in lines))
         for name in ("injected", "in_flight", "lost", "repeated_effects", "in_doubt")
     ]
     told = [f"{_share(waits, share):.1f} s" if waits else "" for share in (0.5, 0.95, 1)]
-    return [fault, *counts, *told, f"{max(away):.1f} s" if away else "", bound]
+    return [
+        fault,
+        *counts,
+        *told,
+        f"{max(away):.1f} s" if away else "",
+        bound(fault).text if single else "",
+    ]
 
 
 def _share(waits: Sequence[float], share: float) -> float:

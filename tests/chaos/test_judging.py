@@ -1,12 +1,16 @@
 """The judge sees what is wrong, and what was never tried."""
 
+from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+import tests.chaos.recovery
 from tests.chaos.faults import EVERYTHING, Injection
 from tests.chaos.load import Load, Sent
 from tests.chaos.oracle import Verdict, _lost, _repeated
+from tests.chaos.recovery import recovery
 from tests.chaos.running import late, lines, vacuous, waits
 from tests.chaos.scenarios import SCENARIOS
 from tests.chaos.script import Task
@@ -90,8 +94,24 @@ def test_lines_add_up_and_a_doubt_belongs_to_the_fault_before_it():
     )  # fmt: skip
     assert (second["injected"], second["lost"], second["in_doubt"]) == (1, 0, 1)
     assert sum(one["repeated_effects"] for one in (first, second)) == 2
-    assert late([{**second, "recovery_s": [159.0]}]) == []
-    assert len(late([{**second, "recovery_s": [161.0]}, {**first, "recovery_s": [91.0]}])) == 2
+    everything = {**second, "fault": "all services killed at once"}
+    assert late([{**everything, "recovery_s": [84.9]}, {**first, "recovery_s": [14.9]}]) == []
+    assert len(late([{**everything, "recovery_s": [85.1]}, {**first, "recovery_s": [15.1]}])) == 2
+
+
+def test_a_run_that_is_hit_again_while_it_waits_is_counted_from_then(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    def hit(one: Injection, *_: object) -> bool:
+        return one.whom != "llm-1"
+
+    monkeypatch.setattr(tests.chaos.recovery, "_waits", hit)
+    stored = [SimpleNamespace(recorded_at=datetime.fromtimestamp(at, UTC)) for at in (9, 17)]
+    runs: Any = {"x-0": SimpleNamespace(stored=stored)}
+    first, other, second = injection(), injection(at=12.0, whom="llm-1"), injection(at=14.0)
+    assert recovery(first, runs, [other]) == [7.0]
+    assert recovery(first, runs, [other, second]) == []
+    assert recovery(second, runs) == [3.0]
 
 
 def test_who_was_refused_when_a_gateway_died_waited_until_somebody_accepted():
