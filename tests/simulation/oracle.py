@@ -53,6 +53,7 @@ def violations(world: World) -> list[str]:
         _i10_money, _state, _turns, _i14_recovered, _i14_converged, _i15_honest, _people, _cancels, _nothing_left,
     )  # fmt: skip
     found = [said for check in checks for said in check(world, runs)]
+    found += world.unbounded[:1]
     return [*found, *(f"loop: {error!r}" for error in world.loop.errors)]
 
 

@@ -164,6 +164,10 @@ def doubts_are_run_again() -> Sequence[tuple[Any, str, Any]]:
     return [(attempt, "doubtful", lambda command, claim: False)]  # pyright: ignore
 
 
+def nothing_is_paused() -> Sequence[tuple[Any, str, Any]]:
+    return [(Dispatcher, "paused", lambda self: set())]  # pyright: ignore
+
+
 def keys_of_attempts() -> Sequence[tuple[Any, str, Any]]:
     return [(run_context, "idempotency_key", lambda command: str(uuid.uuid4()))]  # pyright: ignore
 
@@ -290,6 +294,7 @@ SABOTAGES = (
     Sabotage(
         "each attempt has an idempotency key of its own", keys_of_attempts, 1, workers_die_acting
     ),
+    Sabotage("what is full is fetched all the same", nothing_is_paused, 5),
     Sabotage("turns of a session are always free", turns_are_free, 3),
     Sabotage("held text is not released", held_text_stays, 2),
     Sabotage(

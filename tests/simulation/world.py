@@ -29,7 +29,7 @@ from actalog_core.events import decode
 from actalog_gateway.acceptance import Acceptance
 from actalog_log import chain
 from actalog_log.ports import Decision, Head, NewEvent
-from tests.simulation import instances
+from tests.simulation import bounded, instances
 from tests.simulation.broker import PARTITIONS, SimBroker
 from tests.simulation.clients import ANSWER_S, Person
 from tests.simulation.consumer import SimProducer
@@ -69,6 +69,7 @@ class World:
         self.restarting: set[tuple[str, int]] = set()
         self.submitted: dict[str, Person] = {}
         self.converged = False
+        self.unbounded: list[str] = []
         self.ended_at = 0.0
         self._producer = SimProducer(self.broker, self.loop.world)
 
@@ -307,6 +308,7 @@ def _determined(world: World) -> Generator[None]:
         mock.patch.object(envelope, "system_clock", world.clock),
         mock.patch.object(publisher, "AIOKafkaProducer", producer),
         mock.patch.object(dispatch, "Backoff", partial(Backoff, dice=dice)),
+        bounded.watched(world.plan, world.unbounded.append),
     ):
         yield
 
