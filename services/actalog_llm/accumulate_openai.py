@@ -19,6 +19,7 @@ from actalog_llm.whole import (
     tokens,
 )
 
+SELDOM = frozenset({"refusal", "reasoning_details", "tool_calls", "function_call"})
 FINISHES = {"tool_calls": "tool_calls", "function_call": "tool_calls", "max_tokens": "length"}
 
 
@@ -64,19 +65,25 @@ class OpenAIAccumulator:
         pieces: list[Piece] = []
         for choice in map(mapping, items(told.get("choices"))):
             if choice.get("index") in (0, None):
-                pieces += self._choice(choice)
+                self._choice(choice, pieces)
         return pieces
 
-    def _choice(self, choice: Mapping[str, Any]) -> list[Piece]:
+    def _choice(self, choice: Mapping[str, Any], pieces: list[Piece]) -> None:
         delta = mapping(choice.get("delta") or choice.get("message"))
-        self.finish = text_of(choice.get("finish_reason")) or self.finish
-        pieces: list[Piece] = []
+        if finish := choice.get("finish_reason"):
+            self.finish = text_of(finish) or self.finish
         content, thought = _content(delta.get("content"))
         thought = thought or text_of(delta.get("reasoning_content") or delta.get("reasoning"))
         if thought and (shown := self.reasoning.add(thought)):
             pieces.append(("reasoning", shown))
         if content and (shown := self.text.add(content)):
             pieces.append(("text", shown))
+        self.started = self.started or bool(content or thought)
+        if not SELDOM.isdisjoint(delta):
+            self._seldom(delta)
+
+    def _seldom(self, delta: Mapping[str, Any]) -> None:
+        """What most chunks have nothing of."""
         self.refusal.add(text_of(delta.get("refusal")))
         self.details += items(delta.get("reasoning_details"))
         asked = [call for one in items(delta.get("tool_calls")) if (call := mapping(one))]
@@ -84,8 +91,7 @@ class OpenAIAccumulator:
             self._call(call)
         if legacy := mapping(delta.get("function_call")):
             self._call({"index": -1, "function": legacy})
-        self.started = self.started or bool(content or thought or asked or legacy)
-        return pieces
+        self.started = self.started or bool(asked or legacy)
 
     def _call(self, delta: Mapping[str, Any]) -> None:
         function = mapping(delta.get("function"))
@@ -180,8 +186,10 @@ def _whole_call(call: _Call) -> CallText:
 
 def _content(value: object) -> tuple[str, str]:
     """Text and thought; Mistral sends a list of both."""
+    if isinstance(value, str):
+        return value, ""
     if not isinstance(value, list):
-        return text_of(value), ""
+        return "", ""
     text, thought = "", ""
     for item in map(mapping, items(value)):  # pyright: ignore[reportUnknownArgumentType]
         text += text_of(item.get("text"))

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from actalog_contracts.definitions import ModelChoice
 from actalog_core import crashpoints
@@ -36,14 +36,15 @@ async def ask(
     """
     reading = _Reading(adapter.accumulator(), choice, show)
     try:
-        async with asyncio.timeout(choice.first_token_timeout_ms / 1_000) as deadline:
-            connect_s = choice.connect_timeout_ms / 1_000
-            opened = await adapter.open(endpoint, body, connect_s=connect_s)
-            try:
-                await reading.read(opened, deadline)
-            finally:
-                with contextlib.suppress(Exception):
-                    await opened.close()
+        async with asyncio.timeout(None) as timeout:
+            with _Deadline(timeout, choice.first_token_timeout_ms / 1_000) as deadline:
+                connect_s = choice.connect_timeout_ms / 1_000
+                opened = await adapter.open(endpoint, body, connect_s=connect_s)
+                try:
+                    await reading.read(opened, deadline)
+                finally:
+                    with contextlib.suppress(Exception):
+                        await opened.close()
     except TimeoutError as error:
         reading.broke("timeout", reading.late(), error)
     except Broken:
@@ -57,6 +58,38 @@ async def ask(
     return Answered(whole, request_id, reading.first_token_ms)
 
 
+class _Deadline:
+    """A time-out that each token moves. Its timer stays where it is and looks again when it rings:
+    moving it would cost more than reading the token."""
+
+    def __init__(self, timeout: asyncio.Timeout, in_s: float) -> None:
+        self.timeout, self.loop = timeout, asyncio.get_running_loop()
+        self.at = self.rings = self.loop.time() + in_s
+        self.timer = self.loop.call_at(self.rings, self._look)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.timer.cancel()
+
+    def move(self, at: float) -> None:
+        """From now on it passes at that time of the loop."""
+        self.at = at
+        if at < self.rings:
+            self._ring(at)
+
+    def _ring(self, at: float) -> None:
+        self.timer.cancel()
+        self.rings, self.timer = at, self.loop.call_at(at, self._look)
+
+    def _look(self) -> None:
+        if self.at > self.loop.time():
+            self._ring(self.at)
+        else:
+            self.timeout.reschedule(self.at)  # it has passed: the work is cancelled
+
+
 class _Reading:
     def __init__(self, accumulator: Accumulator, choice: ModelChoice, show: Show) -> None:
         self.accumulator, self.choice, self.show = accumulator, choice, show
@@ -65,7 +98,7 @@ class _Reading:
         self.first_token_ms: int | None = None
         self.request_id: str | None = None
 
-    async def read(self, opened: Opened, deadline: asyncio.Timeout) -> None:
+    async def read(self, opened: Opened, deadline: _Deadline) -> None:
         """Until the stream ends. From the first token on, each chunk moves the deadline."""
         self.request_id = opened.request_id
         between_s = self.choice.between_tokens_timeout_ms / 1_000
@@ -76,7 +109,7 @@ class _Reading:
                 now = loop.time()
                 if self.first_token_ms is None:
                     self.first_token_ms = int((now - self.began) * 1_000)
-                deadline.reschedule(now + between_s)
+                deadline.move(now + between_s)
             for kind, text in pieces:
                 self.show(kind, text)
             if crashpoints.armed:

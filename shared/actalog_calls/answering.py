@@ -158,7 +158,7 @@ class _Answering:
         # Both at the same time: nobody else can have it.
         storing = asyncio.ensure_future(self._store(told))
         try:
-            await self.postman.reply(reply, causation=self.delivery.record)
+            await self.postman.reply(reply, causation=self.delivery.record, told=told)
         finally:
             await storing
 
