@@ -33,12 +33,14 @@ def watched(plan: Plan, wrong: Callable[[str], None]) -> Generator[None]:
             self.most = given["limit"]
             # Each partition's share may be filled when the next fetch comes, and shares become
             # smaller with every partition that is assigned: by then they may hold what they had.
-            self.most_held = 2 * given["buffer"] + fetch
+            # What is being heard counts for no share.
+            self.most_held = 2 * given["buffer"] + fetch + self.most
             super().__init__(**given)
 
         def take(self, record: Record, fault: Fault | None = None) -> None:
             super().take(record, fault)
-            held = sum(len(lane) for lane in self._lanes.values())
+            # What waits for a lane of a partition that was lost since is dropped in its turn.
+            held = sum(not one.void for lane in self._lanes.values() for one in lane)
             if held > self.most_held:
                 wrong(f"I13: {held} records of {record.topic} are held")
             if len(self._workers) > self.most:

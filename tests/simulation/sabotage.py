@@ -294,7 +294,7 @@ SABOTAGES = (
     Sabotage(
         "each attempt has an idempotency key of its own", keys_of_attempts, 1, workers_die_acting
     ),
-    Sabotage("what is full is fetched all the same", nothing_is_paused, 5),
+    Sabotage("what is full is fetched all the same", nothing_is_paused, 48),
     Sabotage("turns of a session are always free", turns_are_free, 3),
     Sabotage("held text is not released", held_text_stays, 2),
     Sabotage(
