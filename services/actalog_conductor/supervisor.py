@@ -23,7 +23,7 @@ from actalog_log.ports import Decision, InboxRow, Looming, RunLog
 log = structlog.get_logger()
 
 EVERY_S = 0.5
-SILENT_MOST_S = 5.0  # between looks while the broker acknowledges nothing, or the database
+SILENT_MOST_S = 5.0  # between looks while the broker acknowledges nothing
 WAKES_PER_LOOK = 50
 INBOX_AFTER = timedelta(seconds=3)  # the record of an inbox row is usually heard at once
 INBOX_TRIES = 3
@@ -73,6 +73,7 @@ class Supervisor:
     lease_s: float = 6.0
     _task: asyncio.Task[None] | None = None
     _silent_s: float = 0.0
+    _waits: bool = False
     _ranges_at: float = 0.0
     _all: bool = False
 
@@ -105,12 +106,17 @@ class Supervisor:
         while True:
             # Several do not look at the same moment, and not all at once when a server is back.
             await asyncio.sleep((self.every_s + self._silent_s) * (0.75 + self._chance() / 2))
+            reached = self.reach.last
             try:
                 await self.look()
-                self._silent_s = 0.0
+                self._silent_s, self._waits = 0.0, False
             except Transient as error:
-                self._silent_s = min(SILENT_MOST_S, max(1.0, self._silent_s * 2))
-                log.warning("the supervisor waits", wait_s=self._silent_s, error=str(error))
+                # Of the database a look asks little, and everybody's lease counts from its return.
+                broker = self.reach.last > reached
+                self._silent_s = min(SILENT_MOST_S, max(1.0, self._silent_s * 2)) if broker else 0.0
+                if broker or not self._waits:
+                    log.warning("the supervisor waits", wait_s=self._silent_s, error=str(error))
+                self._waits = True
             except Exception:
                 log.exception("the supervisor goes on")
 
