@@ -16,6 +16,7 @@ with new_runs as (
 ), standings as (
     select * from unnest($24::bigint[], $25::text[], $26::timestamptz[], $27::bigint[],
                          $28::bigint[]) as s(run_no, standing, wake_at, last_seq, published)
+    /* few: limit cardinality($24) */
 ), opened as (
     -- A run that has ended may come back, and had left because all before was published.
     insert into open_runs (run_no, tenant_id, session_id, turn, standing, wake_at, last_seq,
@@ -39,12 +40,16 @@ with new_runs as (
     select * from unnest($35::text[], $36::text[], $37::bigint[], $38::bytea[])
     on conflict (tenant_id, held_id) do nothing
 ), released as (
-    delete from held using unnest($39::text[], $40::text[]) as k(tenant_id, held_id)
+    delete from held
+    using (select * from unnest($39::text[], $40::text[]) /* few: limit cardinality($39) */)
+        as k(tenant_id, held_id)
     where held.tenant_id = k.tenant_id and held.held_id = k.held_id
 ), picked_up as (
-    delete from inbox using unnest($41::text[], $42::text[]) as k(tenant_id, inbox_id)
+    delete from inbox
+    using (select * from unnest($41::text[], $42::text[]) /* few: limit cardinality($41) */)
+        as k(tenant_id, inbox_id)
     where inbox.tenant_id = k.tenant_id and inbox.inbox_id = k.inbox_id
 )
 update calls set settled = true, outcome = null
-from unnest($43::text[]) as k(call_id)
+from (select * from unnest($43::text[]) /* few: limit cardinality($43) */) as k(call_id)
 where calls.call_id = k.call_id;

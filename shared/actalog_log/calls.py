@@ -9,7 +9,7 @@ from actalog_log.call_ports import Claim, ClaimState, Renewed
 from actalog_log.database import Pool
 from actalog_log.flush import DEADLOCKS_BEFORE_GIVING_UP, TRY_AGAIN
 from actalog_log.postgres import reaching
-from actalog_log.together import Together
+from actalog_log.together import Together, planned
 
 MOST_ROWS = 200  # in one statement
 # One statement decides for each of its rows who runs the call: a new row is ours, an expired
@@ -20,6 +20,7 @@ _CLAIM = """
         select * from unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[], $5::boolean[],
             $6::bigint[], $7::boolean[])
             as a(call_id, run_no, holder, lease_ms, take_over, after_epoch, on_notice)
+        /* few: limit cardinality($1) */
     ), mine as (
         insert into calls as c (call_id, run_no, holder, lease_until)
         select call_id, run_no, holder, clock_timestamp() + lease_ms * interval '1 millisecond'
@@ -64,6 +65,7 @@ _RENEW = """
 _SETTLE = """
     with asked as (
         select * from unnest($1::text[], $2::bigint[], $3::bytea[]) as a(call_id, epoch, outcome)
+        /* few: limit cardinality($1) */
     ), theirs as (
         select c.call_id from calls c join asked using (call_id) order by c.call_id for update of c
     )
@@ -115,7 +117,7 @@ class PostgresCalls:
     @reaching
     async def _claim(self, batch: Sequence[_Asked]) -> list[Claim | None]:
         rows = await self._fetch(
-            _CLAIM, [one.call_id for one in batch], [one.run_no for one in batch],
+            planned(_CLAIM, len(batch)), [one.call_id for one in batch], [one.run_no for one in batch],
             [one.holder for one in batch], [one.lease_ms for one in batch],
             [one.take_over for one in batch], [one.after_epoch for one in batch],
             [one.on_notice for one in batch],
@@ -151,7 +153,7 @@ class PostgresCalls:
     @reaching
     async def _settle(self, batch: Sequence[_Settled]) -> list[bool]:
         rows = await self._fetch(
-            _SETTLE, [one.call_id for one in batch], [one.epoch for one in batch],
+            planned(_SETTLE, len(batch)), [one.call_id for one in batch], [one.epoch for one in batch],
             [one.outcome for one in batch],
         )  # fmt: skip
         stored = {row["call_id"] for row in rows}

@@ -25,6 +25,7 @@ from actalog_core.gathering import gathered
 from actalog_log import chain
 from actalog_log.database import Pool
 from actalog_log.ports import Append, Decision, Head, StoredEvent
+from actalog_log.together import planned
 
 APPEND_SQL = (resources.files("actalog_log") / "append.sql").read_text()
 MOST_DECISIONS = 500  # in one statement: larger ones were not faster
@@ -197,7 +198,7 @@ class Flusher:
         if crashpoints.armed:
             crashpoints.reach("log.appending")
         # One statement is one transaction: it stands whole or not at all.
-        await self.pool.execute(APPEND_SQL, *arguments(batch))
+        await self.pool.execute(planned(APPEND_SQL, len(batch)), *arguments(batch))
         if crashpoints.armed:
             crashpoints.reach("log.committed")
         for waiting in batch:

@@ -9,7 +9,7 @@ from actalog_log import chain
 from actalog_log.database import Pool
 from actalog_log.ports import RunRow, StoredEvent
 from actalog_log.reaching import reaching
-from actalog_log.together import Together
+from actalog_log.together import Together, planned
 
 Row = Any  # asyncpg.Record: its fields have no static types
 Asked = tuple[int, int, int]  # run_no, after, upto
@@ -29,8 +29,8 @@ _RUN = f"""case when e.seq = 1 then (
 # One row more than asked for: its hash is what the first one must follow from.
 _READ = f"""
     select e.*, {_RUN}, k.at
-    from unnest($1::bigint[], $2::bigint[], $3::bigint[])
-        with ordinality as k(run_no, after, upto, at)
+    from (select * from unnest($1::bigint[], $2::bigint[], $3::bigint[]) with ordinality
+          /* few: limit cardinality($1) */) as k(run_no, after, upto, at)
     cross join lateral (
         select {EVENT} from events
         where run_no = k.run_no and seq >= k.after and seq <= k.upto
@@ -73,7 +73,7 @@ class Reading:
     async def _ask(self, asked: Sequence[Asked]) -> list[list[Row]]:
         columns = [[one[at] for one in asked] for at in range(3)]
         found: list[list[Row]] = [[] for _ in asked]
-        for row in await self.pool.fetch(_READ, *columns):
+        for row in await self.pool.fetch(planned(_READ, len(asked)), *columns):
             found[row["at"] - 1].append(row)
         return found
 

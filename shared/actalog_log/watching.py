@@ -7,7 +7,7 @@ from functools import cached_property
 from actalog_log.database import Pool
 from actalog_log.ports import WAKE_CLAIM, Looming, Opening, Tombstone
 from actalog_log.reaching import reaching
-from actalog_log.together import Together
+from actalog_log.together import Together, planned
 
 MOST = 500  # questions in one statement
 MOST_OUTCOMES = 50  # each may be as large as a tool's limit allows
@@ -21,12 +21,14 @@ _OPENING = """
            (select user_id from runs r join subjects using (subject)
             where r.tenant_id = k.tenant and r.session_id = k.session and turn = 1) as user_id,
            exists (select from runs r where r.tenant_id = k.tenant and r.run_id = k.run) as known
-    from unnest($1::text[], $2::text[], $3::text[]) with ordinality as k(tenant, session, run, at)
+    from (select * from unnest($1::text[], $2::text[], $3::text[]) with ordinality
+          /* few: limit cardinality($1) */) as k(tenant, session, run, at)
     order by at
 """
 _FIRST_WAITING = """
     select first.run_no
-    from unnest($1::text[], $2::text[]) with ordinality as k(tenant, session, at)
+    from (select * from unnest($1::text[], $2::text[]) with ordinality
+          /* few: limit cardinality($1) */) as k(tenant, session, at)
     left join lateral (
         select run_no, standing from open_runs o
         where o.tenant_id = k.tenant and o.session_id = k.session and o.turn is not null
@@ -36,7 +38,8 @@ _FIRST_WAITING = """
 """
 _TOMBSTONES = """
     select k.tenant as tenant_id, k.run as run_id, reason, by, made_at
-    from unnest($1::text[], $2::text[]) with ordinality as k(tenant, run, at)
+    from (select * from unnest($1::text[], $2::text[]) with ordinality
+          /* few: limit cardinality($1) */) as k(tenant, run, at)
     left join tombstones t on t.tenant_id = k.tenant and t.run_id = k.run
     order by at
 """
@@ -176,11 +179,11 @@ class Watching:
         return await self.pool.fetchval("select keep_ranges_ahead()")
 
     async def _ask_openings(self, keys: Sequence[tuple[str, str, str]]) -> list[Opening]:
-        rows = await self.pool.fetch(_OPENING, *_columns(keys, 3))
+        rows = await self.pool.fetch(planned(_OPENING, len(keys)), *_columns(keys, 3))
         return [Opening(r["turn"], r["busy"], r["known"], r["user_id"]) for r in rows]
 
     async def _ask_waiting(self, keys: Sequence[tuple[str, str]]) -> list[int | None]:
-        rows = await self.pool.fetch(_FIRST_WAITING, *_columns(keys, 2))
+        rows = await self.pool.fetch(planned(_FIRST_WAITING, len(keys)), *_columns(keys, 2))
         return [row["run_no"] for row in rows]
 
     async def _ask_outcomes(self, keys: Sequence[tuple[str]]) -> list[bytes | None]:
@@ -188,7 +191,7 @@ class Watching:
         return [row["outcome"] for row in rows]
 
     async def _ask_tombstones(self, keys: Sequence[tuple[str, str]]) -> list[Tombstone | None]:
-        rows = await self.pool.fetch(_TOMBSTONES, *_columns(keys, 2))
+        rows = await self.pool.fetch(planned(_TOMBSTONES, len(keys)), *_columns(keys, 2))
         return [
             None if r["made_at"] is None
             else Tombstone(r["tenant_id"], r["run_id"], r["reason"], r["by"])

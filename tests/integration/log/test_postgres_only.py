@@ -197,3 +197,20 @@ async def test_a_run_whose_row_somebody_holds_is_woken_with_the_others(
     assert await waking == 1
     assert [one.row.run_no for one in await log.due_runs(NOW, 10)] == [new.run_no]
     await other.close()
+
+
+async def test_statements_for_a_single_row_are_planned_once(log: PostgresLog):
+    calls = PostgresCalls(log.pool)
+    new, _ = await begin(log)
+    for number in range(20):  # one after the other: the pool takes the same connection for each
+        await log.read(new.run_no, upto=5)
+        await log.opening("default", "s", f"r{number}")
+        await log.get_tombstone("default", f"r{number}")
+        await log.first_waiting_no("default", "s")
+        claim = await calls.claim(f"c{number}", run_no=new.run_no, holder="h", lease_ms=1_000)
+        await calls.settle(claim.call_id, epoch=claim.epoch, outcome=b"{}")
+    told = await log.pool.fetch(
+        "select custom_plans, generic_plans from pg_prepared_statements"
+        " where statement like '%unnest%' and custom_plans + generic_plans >= 20"
+    )
+    assert [(row["custom_plans"], row["generic_plans"]) for row in told] == [(5, 15)] * 6
