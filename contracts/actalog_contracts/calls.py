@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from actalog_contracts.base import CallId, Count, Digest, Message, TextRef
+from actalog_contracts.base import CallId, Count, Digest, Message, TextRef, Value
 from actalog_contracts.runs import (
     ContextBuilt,
     InputChecked,
@@ -53,12 +53,21 @@ class GatherContext(Command):
     turn: Count
 
 
+class Begun(Value):
+    """All that was said in a run before its first call of a model."""
+
+    input: str
+    output_schema: str | None = None
+
+
 class CallModel(Command):
-    """Call the model. The prompt is a projection of the log up to `seq`: it is not carried."""
+    """Call the model. The prompt is a projection of the log up to `seq`: it is not carried, but for
+    the little that a first call may need, so that its worker need not read the log."""
 
     type: Literal["model.call.v1"] = "model.call.v1"
     purpose: str = "answer"
     seq: Count
+    begun: Begun | None = None
     stream: bool = True  # False where an output check may block: no delta may leave
 
 

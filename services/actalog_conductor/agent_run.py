@@ -113,12 +113,7 @@ def _opening(definition: AgentDefinition) -> list[RunEvent]:
 
 
 def _context(definition: AgentDefinition) -> list[RunEvent]:
-    return [] if _gathers(definition) else [ContextBuilt(reasons=("nothing was asked for",))]
-
-
-def _gathers(definition: AgentDefinition) -> bool:
-    wants = definition.memories or definition.summary or definition.show_state
-    return wants or definition.history_runs > 0
+    return [] if calls.gathers(definition) else [ContextBuilt(reasons=("nothing was asked for",))]
 
 
 def _checked(facts: Facts, heard: InputChecked) -> list[RunEvent]:

@@ -5,9 +5,14 @@ from typing import Any, Literal, TypeAlias
 from actalog_conductor.agent_states import Facts
 from actalog_contracts import calls
 from actalog_contracts.base import TextRef
+from actalog_contracts.definitions import AgentDefinition
 from actalog_contracts.runs import ToolCalled
 
 Step: TypeAlias = Literal["memories", "summary"]
+FIRST_CALL = (
+    3  # the seq up to which a run's first prompt goes, where nothing is checked or gathered
+)
+MOST_CARRIED = 2_000  # code points; below, reading them costs more than carrying them again
 KEEP_DEFAULTS = (60_000, 262_144)  # timeout in ms, output limit in code points
 
 
@@ -68,8 +73,25 @@ def call_model(facts: Facts, purpose: str = "answer") -> calls.CallModel:
     # Where a review may block, no delta may leave; what is no answer is shown to nobody.
     stream = purpose == "answer" and not facts.definition.output_checks
     return calls.CallModel(
-        **_about(facts, model(facts)), purpose=purpose, seq=facts.seq, stream=stream
-    )
+        **_about(facts, model(facts)), purpose=purpose, seq=facts.seq, stream=stream,
+        begun=_begun(facts) if purpose == "answer" else None,
+    )  # fmt: skip
+
+
+def gathers(definition: AgentDefinition) -> bool:
+    """Whether the model is to see anything beside the input."""
+    wants = definition.memories or definition.summary or definition.show_state
+    return wants or definition.history_runs > 0
+
+
+def _begun(facts: Facts) -> calls.Begun | None:
+    """Where accepted, started, and a context of nothing are all that happened, and it is short."""
+    text, schema = facts.accepted.input, facts.accepted.output_schema
+    if text is None or facts.seq != FIRST_CALL or gathers(facts.definition):
+        return None
+    if len(text) + len(schema or "") > MOST_CARRIED:
+        return None
+    return calls.Begun(input=text, output_schema=schema)
 
 
 def remember(

@@ -42,7 +42,7 @@ def render_prompt(
     }
     if purpose != "answer":
         return render.needed(run, others, params)
-    schema = (run.accepted.output_schema if run.accepted else None) or definition.output_schema
+    schema = run.output_schema or definition.output_schema
     return render.answer(render.head(definition, schema), run, others, params)
 
 

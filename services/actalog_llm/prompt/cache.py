@@ -54,7 +54,12 @@ class PromptCache:
             NotYetInTheLog: the log does not reach so far yet.
         """
         definition = await self.definition(command.definition)
-        run = await self._upto(command.run_no, command.seq)
+        # What is carried is not kept: what the next call builds upon was read from the log.
+        run = (
+            Conversation.begun(command.run_no, command.begun, command.seq)
+            if command.begun is not None and command.run_no not in self.runs
+            else await self._upto(command.run_no, command.seq)
+        )
         histories: dict[int, Sequence[Part]] = {}
         for other in render.needs(run, command.purpose):
             histories[other.run_no] = await self._history(other)
@@ -65,8 +70,7 @@ class PromptCache:
         return render.answer(head, run, histories, params)
 
     def _head(self, digest: str, definition: AgentDefinition, run: Conversation) -> Sequence[Part]:
-        schema = run.accepted.output_schema if run.accepted else None
-        schema = schema or definition.output_schema
+        schema = run.output_schema or definition.output_schema
         known = self.heads.get((digest, schema))
         if known is None:
             if len(self.heads) >= self.most:  # tasks may bring schemas of their own

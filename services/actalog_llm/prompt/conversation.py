@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from actalog_contracts.base import ToolCall
+from actalog_contracts.calls import Begun
 from actalog_contracts.runs import (
     ContextBuilt,
     InputChecked,
@@ -84,13 +85,21 @@ class Conversation:
     def __init__(self, run_no: int) -> None:
         self.run_no, self.seq = run_no, 0
         self.size = 0  # code points of the parts
-        self.accepted: RunAccepted | None = None
+        self.output_schema: str | None = None  # the task's own
         self.context: ContextBuilt | None = None
         self.needed: tuple[int, ModelNeeded] | None = None
         self.cuts: list[Cut] = []
         self._input: Part | None = None
         self._parts: list[Part] = []
         self._turn: _Turn | None = None
+
+    @classmethod
+    def begun(cls, run_no: int, begun: Begun, seq: int) -> "Conversation":
+        """A run in which nothing else was said up to that event, without its log."""
+        run = cls(run_no)
+        run.seq, run.output_schema = seq, begun.output_schema
+        run._take_input(begun.input, (run_no, 1, "input"))
+        return run
 
     def hear(self, event: StoredEvent) -> None:
         """The next event of the run; another one is passed over.
@@ -114,7 +123,7 @@ class Conversation:
     def _hear(self, seq: int, event: object) -> None:
         match event:
             case RunAccepted():
-                self.accepted = event
+                self.output_schema = event.output_schema
                 self._take_input(event.input, (self.run_no, seq, "input"))
             case InputChecked():
                 self._take_input(event.text, (self.run_no, seq, "text"))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from actalog_contracts.calls import CallAnswered
+from actalog_contracts.calls import Begun, CallAnswered
 from actalog_contracts.definitions import AgentDefinition, LengthCheck, ModelChoice
 from actalog_contracts.runs import ModelFailed, ModelReplied
 from actalog_core.canonical import keyed_digest
@@ -298,3 +298,38 @@ async def test_a_model_is_not_asked_for_a_run_whose_deadline_has_passed(world: W
     assert isinstance(told, ModelFailed)
     assert (told.kind, told.attempts, told.usage.model_calls) == ("timeout", (), 0)
     assert world.server.count == 0
+
+
+async def test_a_first_call_that_carries_its_input_reads_no_log_and_the_next_one_does(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    world.server.follow([Reply("One."), Reply("Two."), Reply("Two again.")])
+    await world.start()
+    await world.begin("Where is it?")
+    read, reads = world.log.read, list[int]()
+
+    async def counted(run_no: int, **more: Any) -> Any:
+        reads.append(run_no)
+        return await read(run_no, **more)
+
+    monkeypatch.setattr(world.log, "read", counted)
+    first = await world.ask(begun=Begun(input="Where is it?"))
+    assert not reads
+    await world.write([first])
+    second = await world.ask(turn=2)
+    assert reads
+    (sent, again) = world.server.requests
+    assert [one.text for one in sent.messages] == ["Be kind.", "Where is it?"]
+    assert [one.text for one in again.messages] == ["Be kind.", "Where is it?", "One."]
+    # The second record stands on the first one's digest, which was made without the log.
+    assert [part.role for part in second.prompt.parts] == ["prompt", "assistant"]
+    assert second.prompt.parts[0].digest == first.prompt.digest
+
+
+async def test_what_a_command_carries_is_not_taken_for_the_log(world: World):
+    world.server.follow([Reply("One."), Reply("Two.")])
+    await world.start()
+    await world.begin("The log's words")
+    await world.ask(begun=Begun(input="Other words"))
+    await world.ask(turn=2)
+    assert world.server.requests[1].messages[-1].text == "The log's words"

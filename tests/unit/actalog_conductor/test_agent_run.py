@@ -1,10 +1,11 @@
 import pytest
 
-from actalog_conductor import acting, agent_run
+from actalog_conductor import acting, agent_run, calls
 from actalog_conductor.agent_states import Acting, Finished, Paused
 from actalog_conductor.heard import Broken, Cancel, Heard, Resolve, StartRun, TimeIs, TurnCame
+from actalog_conductor.kinds import commands
 from actalog_contracts.base import ToolCall
-from actalog_contracts.calls import CallModel, RunTool
+from actalog_contracts.calls import Begun, CallModel, RunTool
 from actalog_contracts.runs import (
     ContextBuilt,
     MemoryUpdated,
@@ -299,6 +300,16 @@ def test_the_log_alone_gives_the_same_state():
         state, events = hear(state, message)
         log += events
     assert fold(agent_run, log, agent_run.initial(RUN, PLAIN)) == state  # pyright: ignore
+
+
+@pytest.mark.parametrize(("over", "carries"), [(0, True), (1, False)])
+def test_the_first_call_carries_a_short_input_and_the_task_s_schema(over: int, carries: bool):
+    schema = '{"type":"object"}'
+    text = "x" * (calls.MOST_CARRIED - len(schema) + over)
+    accepted = ACCEPTED.model_copy(update={"input": text, "output_schema": schema})
+    spec = Spec().given(StartRun(accepted, free=True))
+    (asked,) = [one for one in commands(agent_run.due(spec.now)) if isinstance(one, CallModel)]
+    assert asked.begun == (Begun(input=text, output_schema=schema) if carries else None)
 
 
 def test_an_event_of_a_memory_run_changes_only_the_seq():
