@@ -9,9 +9,8 @@ from actalog_contracts.definitions import AgentDefinition
 from actalog_contracts.runs import ToolCalled
 
 Step: TypeAlias = Literal["memories", "summary"]
-FIRST_CALL = (
-    3  # the seq up to which a run's first prompt goes, where nothing is checked or gathered
-)
+# The seq up to which a run's first prompt goes, where nothing is checked or gathered.
+FIRST_CALL = 3
 MOST_CARRIED = 2_000  # code points; below, reading them costs more than carrying them again
 KEEP_DEFAULTS = (60_000, 262_144)  # timeout in ms, output limit in code points
 
