@@ -9,7 +9,7 @@ class Backoff:
     """Exponential with full jitter, so that many lanes do not knock at the same moment."""
 
     first_s: float = 0.05
-    most_s: float = 5.0  # what waits for a server goes on so soon after it is back
+    most_s: float = 3.0  # what waits for a server goes on so soon after it is back
     dice: random.Random = field(default_factory=random.Random)
 
     def delay_s(self, attempt: int) -> float:

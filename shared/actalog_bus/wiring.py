@@ -80,7 +80,7 @@ class Consumers:
             auto_offset_reset="earliest" if group else "latest",
             partition_assignment_strategy=(RangePartitionAssignor,),
             session_timeout_ms=settings.session_timeout_ms,
-            heartbeat_interval_ms=max(200, settings.session_timeout_ms // 6),
+            heartbeat_interval_ms=max(200, settings.session_timeout_ms // 8),
             fetch_max_wait_ms=PARKED_MS if settings.parked_fetch else QUIET_MS,
             listener=listener,
         )

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, Protocol
 Standing = Literal["active", "waiting", "paused", "ended", "lost"]
 # active and waiting runs hold the session's turn; the others do not (protocol 3.2). Lost: what
 # followed was published and is not in the log any more (protocol 15)
-WAKE_CLAIM = timedelta(seconds=5)  # that a supervisor has for what it was told is due
+WAKE_CLAIM = timedelta(seconds=4)  # that a supervisor has for what it was told is due
 
 
 @dataclass(frozen=True, slots=True)

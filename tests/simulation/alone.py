@@ -33,7 +33,7 @@ _LOST = "what was refused is sent again after a pause of at most 1 s"
 _ANSWERS = "a request that got no answer is made again after a pause"
 _DEAD = max(LEASE_S, SESSION_S) + LOOK_S
 _MADE_OF_DEAD = "the longer of lease and session timeout, and a look"
-_PAUSE_S = 5.0  # the longest between two tries of what a server refuses
+_PAUSE_S = 3.0  # the longest between two tries of what a server refuses
 _BACK = 2.5 * LOOK_S
 KINDS = (
     Kind("crash conductor", SESSION_S + LOOK_S, "session timeout, and a look"),

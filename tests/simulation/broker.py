@@ -214,7 +214,7 @@ class SimBroker:
 
     def ask_to_rejoin(self, consumer: "SimConsumer", *, after_s: float = 0.0) -> None:
         """It learns so from its next heartbeat."""
-        self.later(after_s + 0.05 + self.dice.random() * 0.9, consumer.ask_to_rejoin)
+        self.later(after_s + 0.05 + self.dice.random() * 0.7, consumer.ask_to_rejoin)
 
     def lost(self, process: Process) -> None:
         """A process does not tell that it lives: it is out when its session ends."""

@@ -86,10 +86,7 @@ async def test_a_row_whose_record_comes_late_is_still_one_run(world: World):
 
 
 async def test_a_control_leaves_the_inbox_once_it_was_heard(world: World):
-    world.deaf = {"llm"}
-    await world.start()
-    await world.task()
-    await world.bus.drained()
+    await world.waits_for("llm")
     await put(world, "c1", CANCEL)
     await world.raw(CANCEL, actalog__inbox__id=b"c1")
     assert await world.statuses() == {"cancelled"}

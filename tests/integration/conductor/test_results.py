@@ -133,10 +133,7 @@ async def test_a_blob_that_is_not_there_is_refused(world: World):
 
 
 async def test_a_new_deploy_is_noticed_and_running_ones_keep_theirs(world: World):
-    world.deaf = {"llm"}
-    await world.start()
-    await world.task()
-    await world.bus.drained()
+    await world.waits_for("llm")
     await world.log.put_definition("sha256:b", "agent", "a", GATHERS.model_dump_json().encode())
     world.runs().definitions.monotonic = lambda: 1e12
     await world.task("s")

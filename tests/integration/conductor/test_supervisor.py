@@ -34,10 +34,7 @@ async def run_no(world: World, run_id: str = "r") -> int:
 
 
 async def test_a_lost_command_is_asked_again(world: World):
-    world.deaf = {"llm"}
-    await world.start()
-    await world.task()
-    await world.bus.drained()
+    await world.waits_for("llm")
     world.deaf = set()
     await world.look()
     assert await world.statuses() == set()
@@ -46,10 +43,7 @@ async def test_a_lost_command_is_asked_again(world: World):
 
 
 async def test_what_somebody_holds_is_not_asked_again(world: World):
-    world.deaf = {"llm"}
-    await world.start()
-    await world.task()
-    await world.bus.drained()
+    await world.waits_for("llm")
     number = await run_no(world)
     key = ledger_key(number, "r:m1")
     await calls_of(world).claim(key, run_no=number, holder="w", lease_ms=600_000)
@@ -58,10 +52,7 @@ async def test_what_somebody_holds_is_not_asked_again(world: World):
 
 
 async def test_after_a_broker_lost_its_data_every_open_run_is_looked_at_at_once(world: World):
-    world.deaf = {"llm"}
-    await world.start()
-    await world.task()
-    await world.bus.drained()
+    await world.waits_for("llm")
     world.deaf = set()
     world.supervisor.broker_began_anew()
     await world.look()
@@ -127,10 +118,7 @@ async def test_a_dead_worker_is_noticed_when_its_lease_has_run_out(world: World)
 
 
 async def test_calls_of_an_ended_run_whose_holder_is_gone_keep_nothing_open(world: World):
-    world.deaf = {"llm"}
-    await world.start()
-    await world.task()
-    await world.bus.drained()
+    await world.waits_for("llm")
     number = await run_no(world)
     key = ledger_key(number, "r:m1")
     await calls_of(world).claim(key, run_no=number, holder="dead", lease_ms=1)
@@ -239,10 +227,7 @@ async def test_an_idle_look_asks_one_question(world: World):
 
 
 async def test_it_starts_looks_and_stops_with_its_service(world: World):
-    world.deaf = {"llm"}
-    await world.start()
-    await world.task()
-    await world.bus.drained()
+    await world.waits_for("llm")
     assert await world.service.missing() == ["supervisor: not started"]
     world.deaf, world.ahead = set(), timedelta(seconds=31)
     world.supervisor.every_s = 0.01

@@ -65,10 +65,7 @@ async def test_a_run_with_events_of_a_newer_build_waits_for_one(
     world: World, monkeypatch: pytest.MonkeyPatch
 ):
     """While two builds run side by side, the older one may hear of a run that the newer one had."""
-    world.deaf = {"llm"}
-    await world.start()
-    await world.task()
-    await world.bus.drained()
+    await world.waits_for("llm")
     found = await world.log.find_run("default", "r")
     assert found is not None
     flown = NewEvent("run.flown.v9", b"{}", world.clock())
@@ -110,10 +107,7 @@ async def test_a_run_that_has_ended_leaves_the_cache(world: World):
 
 
 async def test_a_stale_cache_never_decides_that_there_is_nothing_to_do(world: World):
-    world.deaf = {"llm"}
-    await world.start()
-    await world.task()
-    await world.bus.drained()
+    await world.waits_for("llm")
     found = await world.log.find_run("default", "r")
     assert found is not None
     stale = world.runs().cached(found.row.run_no)
@@ -214,10 +208,7 @@ async def test_what_the_log_refuses_ends_its_own_run_typed(
 
 
 async def test_a_cause_with_bytes_that_no_database_takes_is_cleaned(world: World):
-    world.deaf = {"llm"}
-    await world.start()
-    await world.task()
-    await world.bus.drained()
+    await world.waits_for("llm")
     (command,) = world.asked
     sent = world.postman.answer(answer(command, await world.outcome(command)))
     headers = (*sent.headers, ("ce_id", b"a\x00b\xff"))

@@ -36,11 +36,7 @@ def refuses(world: World, *, until: Callable[[], bool] = lambda: False) -> "mock
 
 
 async def test_runs_that_could_not_be_woken_are_woken_a_claim_later(world: World):
-    world.deaf = {"llm"}
-    await world.start()
-    for name in ("a", "b", "c"):
-        await world.task(name)
-    await world.bus.drained()
+    await world.waits_for("llm", "a", "b", "c")
     world.deaf, world.ahead = set(), timedelta(seconds=31)
     with refuses(world), pytest.raises(Transient):
         await world.supervisor.look()
@@ -51,11 +47,7 @@ async def test_runs_that_could_not_be_woken_are_woken_a_claim_later(world: World
 
 
 async def test_who_was_woken_before_the_broker_went_is_left_alone(world: World):
-    world.deaf = {"llm"}
-    await world.start()
-    for name in ("a", "b", "c"):
-        await world.task(name)
-    await world.bus.drained()
+    await world.waits_for("llm", "a", "b", "c")
     world.ahead = timedelta(seconds=31)
     calls = iter([True, False])
     with refuses(world, until=lambda: next(calls, False)), pytest.raises(Transient):
@@ -67,10 +59,7 @@ async def test_who_was_woken_before_the_broker_went_is_left_alone(world: World):
 
 
 async def test_a_supervisor_that_is_stopped_while_it_wakes_leaves_the_run_to_the_next(world: World):
-    world.deaf = {"llm"}
-    await world.start()
-    await world.task()
-    await world.bus.drained()
+    await world.waits_for("llm")
     world.ahead = timedelta(seconds=31)
     begun = asyncio.Event()
 

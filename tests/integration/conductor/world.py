@@ -207,6 +207,14 @@ class World:
     async def task(self, run_id: str = "r", **more: Any) -> None:
         await self.send(**{"target": "agent:a", "input": "hello", "run_id": run_id, **more})
 
+    async def waits_for(self, service: str, *run_ids: str) -> None:
+        """Start, with runs that have asked what does not answer."""
+        self.deaf = {service}
+        await self.start()
+        for run_id in run_ids or ("r",):
+            await self.task(run_id)
+        await self.bus.drained()
+
     # What can be seen.
 
     async def results(self, topic: str = "actalog.results") -> list[dict[str, Any]]:
