@@ -18,7 +18,7 @@ from actalog_log.ports import Append, Decision, Head, InboxRow, NewEvent, RunRow
 from actalog_log.postgres import PostgresLog
 
 FEW, MANY = 1_000, 1_000_000
-ROUNDS = 200
+ROUNDS = 1_000
 EVENTS = 2  # of a finished run here; its calls are one
 STEP = 100_000
 
