@@ -95,8 +95,8 @@ def test_lines_add_up_and_a_doubt_belongs_to_the_fault_before_it():
     assert (second["injected"], second["lost"], second["in_doubt"]) == (1, 0, 1)
     assert sum(one["repeated_effects"] for one in (first, second)) == 2
     everything = {**second, "fault": "all services killed at once"}
-    assert late([{**everything, "recovery_s": [84.9]}, {**first, "recovery_s": [14.9]}]) == []
-    assert len(late([{**everything, "recovery_s": [85.1]}, {**first, "recovery_s": [15.1]}])) == 2
+    assert late([{**everything, "recovery_s": [88.9]}, {**first, "recovery_s": [18.9]}]) == []
+    assert len(late([{**everything, "recovery_s": [89.1]}, {**first, "recovery_s": [19.1]}])) == 2
 
 
 def test_a_run_that_is_hit_again_while_it_waits_is_counted_from_then(
