@@ -53,4 +53,5 @@ def test_the_page_has_a_place_for_the_tables(tmp_path: Path):
     page = Path(__file__).parents[2] / "docs" / "reliability.md"
     copy = tmp_path / "page.md"
     copy.write_text(page.read_text())
-    table.put(copy, [line("llm killed")])
+    table.put(copy, [line("nobody killed")])
+    assert "| nobody killed | 1 |" in copy.read_text()

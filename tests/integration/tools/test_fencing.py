@@ -73,7 +73,7 @@ async def test_6_4_what_another_has_by_now_is_not_begun(effect: str):
     told = await world.wakes()
     assert isinstance(told, ToolFailed)
     assert (told.kind, world.acted) == ("cancelled", [])
-    assert "another worker has the call" in told.message
+    assert "stood still and lost the call" in told.message
 
 
 @pytest.mark.parametrize("effect", ["once", "reconciled", "idempotent"])
