@@ -179,7 +179,9 @@ class Attempt:
                 said = f"{self.command.name} was not begun: the run's deadline has passed."
                 return self._failed(claim, "timeout", said, took_ms)
             case "lost":
-                said = f"{self.command.name} was not begun: its worker stood still and lost the call."
+                said = (
+                    f"{self.command.name} was not begun: its worker stood still and lost the call."
+                )
                 return self._failed(claim, "cancelled", said, took_ms)
             case _:
                 said = f"{self.command.name} was not begun: its run has ended."
