@@ -13,10 +13,11 @@ TASKS := actalog/examples/support_desk/tasks.jsonl
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
+# The lock is whole. Left to resolve it, pip may look for `name[extra]` beside the pinned `name`.
 $(BIN)/.ready: requirements.lock pyproject.toml
 	@echo "Setting up $(VENV), once: about a minute." >&2
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
