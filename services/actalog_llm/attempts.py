@@ -28,6 +28,10 @@ FIRST_DELAY_S, MOST_DELAY_S = 0.5, 8.0  # as the SDKs themselves do
 MOST_RETRY_AFTER_S = 120.0  # a provider that asks for more is not waited for
 
 
+class TakenOver(Exception):
+    """Somebody else has the call: it is not tried again here."""
+
+
 @dataclass(frozen=True)
 class Patience:
     """How long is waited between attempts, and by which clocks; tests bring their own."""
@@ -80,7 +84,7 @@ class ModelCall:
         """Until there is an answer, or no sense in asking again.
 
         Raises:
-            asyncio.CancelledError: the call is no longer ours.
+            TakenOver: the call is no longer ours.
             Transient: the database was not reached.
         """
         while True:
@@ -107,7 +111,7 @@ class ModelCall:
         await self.claims.stands(self.key)
         epoch = await self.claims.next_epoch(self.key, self.epoch)
         if epoch is None:
-            raise asyncio.CancelledError("somebody else has the call")
+            raise TakenOver(self.key)
         self.epoch = epoch
         metrics.MODEL_RETRIES.labels(self.choice.provider, failed.kind).inc()
         if not self.quiet:

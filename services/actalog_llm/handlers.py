@@ -23,7 +23,7 @@ from actalog_core.settings import Settings
 from actalog_llm import outcomes, wire
 from actalog_llm.adapters.loading import Adapters
 from actalog_llm.ask import Answered
-from actalog_llm.attempts import ModelCall, Patience
+from actalog_llm.attempts import ModelCall, Patience, TakenOver
 from actalog_llm.ports import Failure
 from actalog_llm.prompt.cache import PromptCache
 from actalog_llm.providers import NotConfigured, endpoint
@@ -103,11 +103,15 @@ class LlmHandlers:
         self.claims.on_lost(claim.call_id, lose)
         try:
             return await self._call(command, claim, begun)
+        except TakenOver:
+            pass
         except asyncio.CancelledError:
             if not known or task.uncancel() > 0:
                 raise
-            epoch = self.claims.epoch(claim.call_id) or claim.epoch
-            return outcomes.broken_off(command, begun, epoch=epoch)
+        epoch = self.claims.epoch(claim.call_id)  # 0: begun beside a claim that was another's
+        if not (epoch or begun):
+            raise asyncio.CancelledError("nothing was asked")
+        return outcomes.broken_off(command, begun, epoch=epoch)
 
     async def _call(
         self, command: CallModel, claim: Claim, begun: list[ModelCall]
@@ -127,6 +131,7 @@ class LlmHandlers:
             command=command, choice=choice, endpoint=where, body=wire.body(choice, prompt),
             prompt=prompt, adapter=await self.adapters.of(where.dialect), key=claim.call_id, epoch=claim.epoch,
             claims=self.claims, postman=self.postman, patience=self.patience,
+            spent=outcomes.cost(begun),
             quiet=not command.stream or command.purpose != "answer" or _held(command, definition),
         )  # fmt: skip
         begun.append(call)

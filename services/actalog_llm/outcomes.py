@@ -65,11 +65,20 @@ def broken_off(command: CallModel, begun: Sequence[ModelCall], *, epoch: int) ->
     told = Failure("unknown", said)
     if not begun:
         return failed(command, told, epoch=epoch)
-    call = begun[0]
-    spent = call.spent.plus(estimated(_sent(call.prompt), call.written))
+    call = begun[-1]
     return failed(
-        command, told, epoch=epoch, prompt=call.prompt.record, attempts=call.attempts, spent=spent
-    )
+        command, told, epoch=epoch, prompt=call.prompt.record, attempts=call.attempts,
+        spent=cost(begun),
+    )  # fmt: skip
+
+
+def cost(begun: Sequence[ModelCall]) -> Usage:
+    """Of requests that were broken off: what was read and written until then. `spent` of the last
+    has that of those before it."""
+    if not begun:
+        return Usage()
+    call = begun[-1]
+    return call.spent.plus(estimated(_sent(call.prompt), call.written))
 
 
 def tool_call(command: CallModel, at: int, call: CallText) -> ToolCall:

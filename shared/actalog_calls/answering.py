@@ -46,8 +46,8 @@ async def answer_claimed(
 
     `run` gets the claim and decides what an `expired` one means. With `beside` it begins at once,
     under the epoch that a first claim has: its deltas must wait for `claims.stands`, it is
-    cancelled if the claim is somebody else's, and begun again if it turns out to be `expired`; a
-    command that was sent again, or may have been `heard_before`, waits for its claim, so that no
+    cancelled if the claim is somebody else's (what it returns then is told as late: its cost), and
+    begun again if the claim turns out to be `expired`; a command that was sent again, or may have been `heard_before`, waits for its claim, so that no
     request is begun in vain.
     `claim.call_id` is the name by which `claims` knows the call. A call that three workers have
     died with is not run: `condemned` answers it, where there is one, and it is a dead letter.
@@ -127,7 +127,7 @@ class _Answering:
         try:
             claim = await claiming
             if work is not None and claim.state != "claimed":
-                await _abort(work)
+                await self._begun_in_vain(work)
                 work = None
             if not await self._ours(claim):
                 return
@@ -140,6 +140,14 @@ class _Answering:
         await self._finish(work or asyncio.ensure_future(self._run(claim)))
         if claim.deaths >= DEATHS:
             raise KilledItsWorkers(self.key)
+
+    async def _begun_in_vain(self, work: "asyncio.Future[Outcome]") -> None:
+        """The call is another's, or was begun before. What `run` makes of being cancelled, if
+        anything, is told: it has cost something."""
+        await _abort(work)
+        if not work.cancelled() and work.exception() is None:
+            said = answer(self.command, work.result()).model_copy(update={"late": True})
+            await self.postman.reply(said, causation=self.delivery.record)
 
     async def _finish(self, work: "asyncio.Future[Outcome]") -> None:
         self.claims.on_lost(self.key, lambda: _cancel(work))

@@ -24,6 +24,7 @@ class Claims(Leases):
         if known is not None:
             return await self._resume(call_id, known)
         mine = self.mine[call_id] = Mine(asyncio.get_running_loop().create_future())
+        mine.since = self.reach.clock()  # as old as its asking: we may stand still before we hear
         try:
             claim = await self.reaching(
                 self.calls.claim(
@@ -38,17 +39,18 @@ class Claims(Leases):
 
     def _keep(self, mine: Mine, claim: Claim) -> Claim:
         if claim.state in ("claimed", "expired"):
-            mine.epoch, mine.since = claim.epoch, self.reach.clock()
+            mine.epoch = claim.epoch
             mine.stands.set_result(claim)
             if claim.ended:
                 mine.end()
         else:
+            mine.lose()
             self.forget(claim.call_id)
         return claim
 
     async def _resume(self, call_id: str, mine: Mine) -> Claim:
         """Our own call, whose work broke off: it may have acted, so the declaration decides."""
-        mine.working = True
+        mine.working, since = True, self.reach.clock()
         try:
             epoch = await self.next_epoch(call_id, mine.epoch)
         except BaseException:
@@ -58,7 +60,7 @@ class Claims(Leases):
             self.forget(call_id)
             return Claim(call_id, "busy", mine.epoch)
         claim = Claim(call_id, "expired", epoch)
-        mine.since = self.reach.clock()
+        mine.since = since
         mine.stands = asyncio.get_running_loop().create_future()
         mine.stands.set_result(claim)
         return claim
@@ -90,8 +92,11 @@ class Claims(Leases):
         raised = await self.reaching(
             self.calls.raise_epoch(call_id, epoch=epoch, holder=self.holder)
         )
-        if raised is not None and call_id in self.mine:
-            self.mine[call_id].epoch = raised
+        if (mine := self.mine.get(call_id)) is not None:
+            if raised is None:
+                mine.lost = True  # whoever asks knows by what is returned
+            else:
+                mine.epoch = raised
         return raised
 
     def epoch(self, call_id: str) -> int:
@@ -156,7 +161,7 @@ class Claims(Leases):
                 cancel()
 
     def on_lost(self, call_id: str, cancel: Cancel) -> None:
-        """Call `cancel` when a renewal says that somebody else has the call."""
+        """Call `cancel` when the claim or a renewal says that somebody else has the call."""
         if (mine := self.mine.get(call_id)) is not None:
             mine.told_lost.append(cancel)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from actalog_contracts.runs import RunEvent
 from actalog_core.events import decode
+from actalog_log.database import connect
 from actalog_log.postgres import PostgresLog
 from actalog_testing.scripted import ScriptedServer
 from tests.acceptance.outside import Outside
@@ -76,6 +77,17 @@ class Shop:
         process = self.fleet.running.pop(each)
         process.terminate()
         return await asyncio.to_thread(process.wait, 30)
+
+    async def claimed(self, calls: int) -> None:
+        """So many calls are held by somebody."""
+        connection = await connect(self.fleet.env["ACTALOG_DATABASE_URL"])
+        held = "select count(*) from calls where not settled"
+        try:
+            async with asyncio.timeout(60):
+                while await connection.fetchval(held) < calls:  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+        finally:
+            await connection.close()
 
     async def story(self, run_id: str) -> Sequence[RunEvent]:
         """What the log has of a run."""

@@ -120,6 +120,7 @@ async def test_6_5_a_model_s_answer_that_comes_after_another_s_is_refused_and_re
     shop.model.follow(answer)
     await ask(shop, "r", text="Tell me")
     await shop.until(lambda: shop.model.count == 1)
+    await shop.claimed(1)  # the request may have been the quicker of the two
     zombie = shop.fleet.running["llm-0"]
     zombie.send_signal(signal.SIGSTOP)
     try:

@@ -13,6 +13,7 @@ from actalog_contracts.definitions import AgentDefinition, LengthCheck, ModelCho
 from actalog_contracts.runs import ModelFailed, ModelReplied
 from actalog_core.canonical import keyed_digest
 from actalog_core.clock import rfc3339
+from actalog_log.memory import MemoryLog
 from actalog_testing.scripted import Fault, Reply, ToolUse
 from tests.integration.llm.world import SUPPORT, World
 
@@ -253,14 +254,71 @@ async def test_6_5_a_call_that_is_another_s_by_now_is_broken_off_and_told_as_lat
     await zombie.begin()
     await zombie.postman.command(zombie.command())
     await zombie.server_has(1)
-    row = zombie.log.calls.rows["1/r:m1"]
-    row.holder, row.epoch = "another", 2  # as after a sleep that was longer than its lease
+    as_another_s(zombie.log)
     await zombie.bus.drained()
+    assert told_late(zombie).epoch == 1
+
+
+def as_another_s(log: MemoryLog) -> None:
+    """As after a sleep that was longer than its lease."""
+    row = log.calls.rows["1/r:m1"]
+    row.holder, row.epoch = "another", 2
+
+
+def told_late(world: World) -> ModelFailed:
+    """What was told of a call that is another's: its cost."""
     (told,) = [CallAnswered.model_validate_json(one.value or b"")
-               for one in zombie.bus.records("actalog.replies")]  # fmt: skip
+               for one in world.bus.records("actalog.replies")]  # fmt: skip
     assert isinstance(told.outcome, ModelFailed)
-    assert (told.late, told.outcome.epoch, told.outcome.usage.estimated) == (True, 1, True)
+    assert (told.late, told.outcome.usage.estimated) == (True, True)
     assert told.outcome.usage.input_tokens > 0
+    return told.outcome
+
+
+async def test_6_5_who_would_try_again_what_is_another_s_by_now_tells_what_it_cost(make: Make):
+    zombie = make(settings={"lease_ms": 60_000})  # no renewal comes first
+    slow = Reply("This does not arrive whole.", delay_ms=300)
+    zombie.server.follow([Fault(reply=slow, error_after_chunks=2), Reply("never asked for")])
+    await zombie.start()
+    await zombie.begin()
+    await zombie.postman.command(zombie.command())
+    await zombie.server_has(1)
+    as_another_s(zombie.log)
+    await zombie.bus.drained()
+    assert told_late(zombie).epoch == 1
+    assert zombie.server.count == 1
+
+
+async def test_6_5_what_was_asked_beside_a_claim_that_is_another_s_tells_what_it_cost(world: World):
+    world.server.follow([Fault(stall_after_chunks=3)])
+    await world.start()
+    run_no = await world.begin()
+    claim = await world.log.calls.claim("1/r:m1", run_no=run_no, holder="another", lease_ms=60_000)
+    assert claim.epoch == 1
+    gate = world.slow_claims()
+    await world.postman.command(world.command())
+    await world.server_has(1)
+    gate.set()
+    await world.bus.drained()
+    assert told_late(world).epoch == 0
+
+
+async def test_what_was_asked_before_its_claim_said_that_it_has_run_before_is_paid_for(make: Make):
+    world = make(settings={"lease_ms": 100})
+    world.server.follow([Fault(stall_after_chunks=3), Reply("second")])
+    await world.start()
+    run_no = await world.begin()
+    await world.log.calls.claim("1/r:m1", run_no=run_no, holder="the dead", lease_ms=0)
+    gate = world.slow_claims()
+    await asyncio.sleep(0.3)  # who has just started takes nothing over
+    await world.postman.command(world.command())
+    await world.server_has(1)
+    gate.set()
+    await world.bus.drained()
+    reply = world.outcome()
+    assert isinstance(reply, ModelReplied)
+    assert (reply.text, reply.epoch, reply.usage.estimated) == ("second", 2, True)
+    assert reply.usage.input_tokens > 17
 
 
 async def test_missing_usage_is_estimated_and_says_so(world: World):

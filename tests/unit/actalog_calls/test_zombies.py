@@ -46,19 +46,57 @@ async def test_6_5_a_zombie_is_refused_and_told_as_late_while_another_is_at_it(b
     assert [one.late for one in world.replies()] == [True, None]
 
 
+@BOTH
+async def test_6_4_a_claim_is_as_old_as_its_asking_not_as_the_hearing_of_its_answer(beside: bool):
+    world = World()
+    zombie, next_ = await world.process(), await world.process()
+    zombie.calls.answers = asyncio.Event()
+    surely: list[bool] = []
+
+    async def looks(claim: Claim) -> ToolReturned:
+        await zombie.go.wait()
+        surely.append(zombie.claims.surely_ours(claim.call_id))
+        return ToolReturned(call_id=COMMAND.call_id, epoch=claim.epoch, content="a zombie's")
+
+    running = await zombie.begin(beside=beside, run=looks)
+    await world.pass_time(LEASE_MS + 1_000, next_)  # it stands still; its claim was taken
+    await next_.hear(beside=beside)
+    zombie.calls.answers.set()
+    await asyncio.sleep(0)
+    zombie.go.set()
+    await running
+    assert surely == [False]
+    assert [reply.late for reply in world.replies()] == [None, True]
+
+
+async def test_what_was_begun_beside_a_claim_that_is_another_s_tells_what_it_cost():
+    world = World()
+    one, other = await world.process(), await world.process()
+    running = await one.begin()
+    other.calls.slow = asyncio.Event()
+    beside = await other.begin(beside=True, run=_breaks_off)
+    other.calls.slow.set()
+    await beside
+    (told,) = world.replies()
+    assert (told.late, told.outcome.type) == (True, "tool.returned.v1")
+    one.go.set()
+    await running
+    assert [reply.late for reply in world.replies()] == [True, None]
+    assert other.claims.mine == {}
+
+
+async def _breaks_off(claim: Claim) -> ToolReturned:
+    try:
+        await asyncio.sleep(60)
+    except asyncio.CancelledError:
+        return ToolReturned(call_id=COMMAND.call_id, epoch=claim.epoch, content="half")
+    raise AssertionError
+
+
 async def test_what_a_zombie_says_when_it_learns_that_it_lost_its_claim_is_told_as_late():
     world = World()
     one, other = await world.process(), await world.process()
-
-    async def breaks_off(claim: Claim) -> ToolReturned:
-        try:
-            await asyncio.sleep(60)
-        except asyncio.CancelledError:
-            return ToolReturned(call_id=COMMAND.call_id, epoch=claim.epoch, content="half")
-        raise AssertionError
-
-    running = asyncio.create_task(one.hear(beside=True, run=breaks_off))
-    await asyncio.sleep(0.01)
+    running = await one.begin(beside=True, run=_breaks_off)
     await world.pass_time(LEASE_MS + 1_000, other)  # one sleeps
     await other.hear(beside=True)
     await one.claims.beat()

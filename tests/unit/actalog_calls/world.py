@@ -52,6 +52,7 @@ class Unreliable:
     down: bool = False
     lose_answers: bool = False
     slow: asyncio.Event | None = None
+    answers: asyncio.Event | None = None  # what a claim says is on its way until then
 
     async def _pass(self) -> None:
         if self.slow is not None:
@@ -73,6 +74,8 @@ class Unreliable:
             call_id, run_no=run_no, holder=holder, lease_ms=lease_ms, take_over=take_over,
             after_epoch=after_epoch, on_notice=on_notice,
         )  # fmt: skip
+        if self.answers is not None:
+            await self.answers.wait()
         self._lose()
         return told
 
@@ -171,10 +174,10 @@ class Process:
         )  # fmt: skip
         return heard
 
-    async def begin(self, *, beside: bool = False) -> "asyncio.Task[Heard]":
+    async def begin(self, *, beside: bool = False, run: Run | None = None) -> "asyncio.Task[Heard]":
         """Hear, and stop within the work."""
         self.go.clear()
-        task = asyncio.create_task(self.hear(beside=beside))
+        task = asyncio.create_task(self.hear(beside=beside, run=run))
         for _ in range(5):
             await asyncio.sleep(0)
         return task
