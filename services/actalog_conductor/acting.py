@@ -86,7 +86,7 @@ def late(
         doubt_comes = called is not None and called.effect in MAY_DOUBT
         if (doubt_comes or heard.call_id in state.doubts) and not _void(state.facts, heard):
             return acted(state, heard)
-    if (heard.call_id, heard.epoch) in state.facts.late:
+    if (heard.call_id, heard.epoch) in state.facts.recorded:
         return []
     return [endings.recorded(heard)]
 

@@ -92,7 +92,10 @@ def decide(state: State, heard: Heard) -> Sequence[RunEvent]:
         case Gathering(facts=facts), ContextBuilt(call_id=answered):
             return [heard] if answered == calls.gather(facts) else []
         case Thinking(facts=facts), ModelReplied() | ModelFailed():
-            return _thought(facts, heard) if heard.call_id == calls.model(facts) else []
+            asked = heard.call_id == calls.model(facts)
+            return _thought(facts, heard) if asked else endings.of_another(heard, facts)
+        case _, ModelReplied() | ModelFailed():
+            return endings.of_another(heard, state.facts)
         case Reviewing(), OutputReviewed(call_id=answered):
             return _reviewed(state, heard) if answered == calls.review(state.facts) else []
         case _, ToolReturned() | ToolFailed() | ToolInDoubt():
@@ -161,13 +164,13 @@ def evolve(state: State, event: RunEvent) -> State:
         case ContextBuilt():
             return Thinking(facts)
         case ModelReplied():
-            facts = replace(facts, usage=facts.usage.plus(event.usage), said=event.text)
+            facts = replace(endings.paid(facts, event), said=event.text)
             if event.held_text is not None:
                 return Reviewing(facts, event, event.held_text)
             return Acting(facts, {}, {})
         case ModelFailed():
             # Answered: nothing is asked any more, and the run's end follows.
-            return Acting(replace(facts, usage=facts.usage.plus(event.usage)), {}, {})
+            return Acting(endings.paid(facts, event), {}, {})
         case OutputReviewed():
             return Acting(replace(facts, said=event.text), {}, {})
         case (
@@ -181,10 +184,10 @@ def evolve(state: State, event: RunEvent) -> State:
             unsettled = _asked(state) | doubted
             return endings.finished(facts, event, unsettled=unsettled, doubted=doubted)
         case CallSettled():
-            facts = replace(facts, late=facts.late | {(event.call_id, event.epoch)})
+            facts = endings.paid(facts, event)
             if isinstance(state, Finished):
                 return endings.after_settling(state, facts, event)
-            return replace(state, facts=replace(facts, usage=facts.usage.plus(event.usage)))
+            return replace(state, facts=facts)
         case ModelNeeded() | MemoryUpdated() | SessionSummarised() | RememberFailed():
             return replace(state, facts=facts)  # of memory runs
         case RunAccepted():

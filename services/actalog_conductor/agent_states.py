@@ -37,7 +37,8 @@ class Facts:
     said: str | None = None  # the text of the model's last message, as it may be used
     voided: Mapping[str, int] = field(default_factory=dict[str, int])
     """Of a call that a person sent again: its outcomes up to this epoch mean nothing."""
-    late: frozenset[tuple[str, int]] = frozenset()  # (call, epoch) of outcomes that were refused
+    recorded: frozenset[tuple[str, int]] = frozenset()
+    """(call, epoch) of what a model's calls came to, and of what was refused: their cost stands."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,7 @@ def settled(heard: Heard, state: Finished) -> list[RunEvent]:
     """A late outcome of what cost or acted is recorded once (protocol 6.5)."""
     match heard:
         case Late(outcome=outcome):
-            if (outcome.call_id, outcome.epoch) in state.facts.late:
+            if (outcome.call_id, outcome.epoch) in state.facts.recorded:
                 return []
             return settled(outcome, state) or _refused(outcome)
         case ToolInDoubt() if heard.call_id in state.doubted:
@@ -75,8 +75,25 @@ def settled(heard: Heard, state: Finished) -> list[RunEvent]:
             heard.call_id in state.unsettled
         ):
             return [recorded(heard)]
+        case ModelReplied() | ModelFailed():
+            return of_another(heard, state.facts)
         case _:
             return []
+
+
+def of_another(heard: ModelReplied | ModelFailed, facts: Facts) -> list[RunEvent]:
+    """Of a call that is answered already: what another attempt came to is recorded, once, with
+    what it cost. Two workers may both have told, who believed that the call was theirs."""
+    known = {epoch for call_id, epoch in facts.recorded if call_id == heard.call_id}
+    return [recorded(heard)] if known and heard.epoch not in known else []
+
+
+def paid(facts: Facts, event: ModelReplied | ModelFailed | CallSettled) -> Facts:
+    """The facts with what an attempt has cost."""
+    return replace(
+        facts, usage=facts.usage.plus(event.usage),
+        recorded=facts.recorded | {(event.call_id, event.epoch)},
+    )  # fmt: skip
 
 
 def recorded(
@@ -127,5 +144,4 @@ def after_settling(state: Finished, facts: Facts, event: CallSettled) -> Finishe
         doubted = doubted | {event.call_id}
     else:
         unsettled = unsettled - {event.call_id}
-    facts = replace(facts, usage=facts.usage.plus(event.usage))
     return replace(state, facts=facts, unsettled=unsettled, doubted=doubted)

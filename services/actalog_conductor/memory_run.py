@@ -99,9 +99,12 @@ def decide(state: State, heard: Heard) -> Sequence[RunEvent]:
         case Remembering(), MemoryUpdated() | SessionSummarised() | RememberFailed():
             return _done(state, heard) if heard.call_id == _asking(state) else []
         case Consulting(facts=facts), ModelReplied() | ModelFailed():
-            return _told(state, heard) if heard.call_id == calls.model(facts) else []
+            asked = heard.call_id == calls.model(facts)
+            return _told(state, heard) if asked else endings.of_another(heard, facts)
+        case _, ModelReplied() | ModelFailed():
+            return endings.of_another(heard, state.facts)
         case _, Late(outcome=outcome):
-            refused = (outcome.call_id, outcome.epoch) in state.facts.late
+            refused = (outcome.call_id, outcome.epoch) in state.facts.recorded
             return [] if refused else [endings.recorded(outcome)]
         case _:
             return []
@@ -174,10 +177,10 @@ def evolve(state: State, event: RunEvent) -> State:
             asked = {calls.model(facts)} if isinstance(state, Consulting) else set[str]()
             return endings.finished(facts, event, unsettled=frozenset(asked), doubted=frozenset())
         case CallSettled():
-            facts = replace(facts, late=facts.late | {(event.call_id, event.epoch)})
+            facts = endings.paid(facts, event)
             if isinstance(state, Finished):
                 return endings.after_settling(state, facts, event)
-            return replace(state, facts=replace(facts, usage=facts.usage.plus(event.usage)))
+            return replace(state, facts=facts)
         case RunAccepted() | RunStarted():
             return replace(state, facts=facts)
         case (
@@ -190,8 +193,7 @@ def evolve(state: State, event: RunEvent) -> State:
 
 
 def _evolve_told(state: Consulting, facts: Facts, event: ModelReplied | ModelFailed) -> Remembering:
-    usage = facts.usage.plus(event.usage)
-    facts = replace(facts, usage=usage, turn=facts.turn + 1)
+    facts = replace(endings.paid(facts, event), turn=facts.turn + 1)
     failed = endings.of_model(event) if isinstance(event, ModelFailed) else None
     return Remembering(
         facts, state.step, state.asked + 1, continuation=state.needed.continuation,

@@ -163,12 +163,13 @@ class _Answering:
         if len(told) > LARGE_BYTES or not self.claims.surely_ours(self.key):
             await self._tell(reply, told, stored=await self._store(told))
             return
-        # Both at the same time: nobody else can have it.
-        storing = asyncio.ensure_future(self._store(told))
+        # Nobody else can have it: it is told at once, and stored when the log may have it already.
+        storing = self.claims.settle_soon(self.key, outcome=told)
         try:
             await self.postman.reply(reply, causation=self.delivery.record, told=told)
-        finally:
+        except BaseException:
             await storing
+            raise
 
     async def _store(self, told: bytes) -> bool:
         return await self.claims.settle(

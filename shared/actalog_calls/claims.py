@@ -122,6 +122,11 @@ class Claims(Leases):
                 return True
         return True
 
+    def settle_soon(self, call_id: str, *, outcome: bytes) -> "asyncio.Task[bool]":
+        """Settle what is being told at the same time. It goes with others, a moment later: the log
+        has most of them by then, and nothing is left to write."""
+        return self.soon.begin(self.settle(call_id, epoch=self.epoch(call_id), outcome=outcome))
+
     async def settle(self, call_id: str, *, epoch: int, outcome: bytes) -> bool:
         """Store the outcome, however long the database is away: what was done is not lost while
         this process lives. False: the epoch was no longer ours (6.5)."""

@@ -11,9 +11,10 @@ from actalog_contracts.runs import AnyRunEvent, RunEvent
 from actalog_core.canonical import canonical
 from actalog_core.errors import NewerBuild, Undecodable
 
-RULES_VERSION = 2
+RULES_VERSION = 3
 """Version of deciders, renderer and rule packs. 1: the first. 2: a call in doubt pauses its run
-and a person decides; before, it ended the run."""
+and a person decides; before, it ended the run. 3: of a model's call that is answered, what another
+attempt has cost is recorded."""
 
 
 Upcaster = Callable[[Mapping[str, Any]], tuple[str, Mapping[str, Any]]]

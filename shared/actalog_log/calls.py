@@ -67,7 +67,8 @@ _SETTLE = """
         select * from unnest($1::text[], $2::bigint[], $3::bytea[]) as a(call_id, epoch, outcome)
         /* few: limit cardinality($1) */
     ), theirs as (
-        select c.call_id from calls c join asked using (call_id) order by c.call_id for update of c
+        select c.call_id from calls c join asked using (call_id) where not c.settled
+        order by c.call_id for update of c
     )
     update calls c set settled = true, outcome = a.outcome
     from asked a join theirs using (call_id)

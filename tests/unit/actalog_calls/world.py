@@ -172,7 +172,13 @@ class Process:
             heard, COMMAND, claims=self.claims, postman=self.postman, run=run or self.work,
             beside=beside,
         )  # fmt: skip
+        await self.put_off()
         return heard
+
+    async def put_off(self) -> None:
+        """What was put off for a moment is done."""
+        if self.claims.soon.tasks:
+            await asyncio.wait(set(self.claims.soon.tasks))
 
     async def begin(self, *, beside: bool = False, run: Run | None = None) -> "asyncio.Task[Heard]":
         """Hear, and stop within the work."""

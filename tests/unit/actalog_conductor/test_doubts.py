@@ -233,3 +233,29 @@ def test_6_5_a_late_reply_of_a_model_answers_nothing_and_is_recorded_once_with_i
     after = Spec().given(START, taken).when(zombie).then("call.settled")
     assert isinstance(after.now, Finished)
     assert after.now.facts.usage.model_calls == 2
+
+
+def test_6_5_two_attempts_of_a_model_s_call_that_were_both_told_are_both_paid_for():
+    first, second = replied(text="the answer"), replied(text="again").model_copy(
+        update={"epoch": 2}
+    )  # fmt: skip
+    ended = Spec().given(START).when(first).then("model.replied", "run.completed")
+    ended.when(first).then_nothing()
+    paid = ended.when(second).then("call.settled")
+    (settled,) = paid.events
+    assert isinstance(settled, CallSettled)
+    assert (settled.epoch, settled.outcome) == (2, "model.replied.v1")
+    paid.when(second).then_nothing()
+    assert isinstance(paid.now, Finished)
+    assert (paid.now.facts.usage.model_calls, paid.now.output) == (2, "the answer")
+    never_asked = second.model_copy(update={"call_id": "r:m9"})
+    ended.when(never_asked).then_nothing()
+
+
+def test_6_5_another_attempt_of_an_earlier_call_is_paid_for_while_the_next_is_asked():
+    again = replied(calls=[CALL]).model_copy(update={"epoch": 2})
+    running = doubted().when(again).then("call.settled").asks("tool.run.v1", "deadline")
+    running.when(again).then_nothing()
+    thinking = doubted().given(returned())
+    assert isinstance(thinking.now, Thinking)
+    thinking.when(again).then("call.settled").asks("model.call.v1", "deadline")

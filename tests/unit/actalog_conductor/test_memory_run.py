@@ -286,3 +286,13 @@ def test_6_5_a_late_reply_of_a_model_is_recorded_once_with_its_cost():
     spec = spec.when(replied().model_copy(update={"epoch": 2})).then("model.replied")
     assert not isinstance(spec.now, NotStarted)
     assert spec.now.facts.usage.model_calls == 2
+
+
+def test_6_5_two_attempts_of_a_model_s_call_that_were_both_told_are_both_paid_for():
+    again = replied().model_copy(update={"epoch": 2})
+    spec = Spec().given(START, needed(), replied())
+    spec.when(replied()).then()
+    paid = spec.when(again).then("call.settled")
+    paid.when(again).then()
+    asking = spec.given(needed("memories", 2))
+    asking.when(again).then("call.settled")
