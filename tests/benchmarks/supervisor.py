@@ -1,10 +1,11 @@
 """What the supervisor costs beside a log of 1,000 and of 1,000,000 finished runs."""
 
-import asyncio
 import statistics
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from actalog_log.ports import Append, Decision, Head, InboxRow, NewEvent, RunRow
 from actalog_log.postgres import PostgresLog
 
 FEW, MANY = 1_000, 1_000_000
-ROUNDS = 1_000
+TURNS, ROUNDS = 20, 50
 EVENTS = 2  # of a finished run here; its calls are one
 STEP = 100_000
 
@@ -43,27 +44,38 @@ _CALLS = """
 
 async def measure() -> Mapping[str, Mapping[str, float]]:
     """Milliseconds at the median of an idle look, a look that finds one of each, and a run's
-    appends; the same database, first with few finished runs, then with many."""
+    appends: two databases of one server, with few finished runs and with many, in turns, so that
+    what the machine does besides falls on both."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         postgres = EmbeddedPostgres(Path(name) / "pg")
         dsn = await postgres.start()
         try:
-            await migrate(dsn)
-            connection = await connect(dsn)
-            told: dict[str, dict[str, float]] = {}
-            # A range of the log each: what is appended meanwhile has numbers between them.
-            for first, count in ((0, FEW), (1_000_000, MANY)):
-                began = time.perf_counter()
-                await _fill(connection, first, count)
-                found = await _looks(dsn)
-                found["filled_s"] = time.perf_counter() - began
-                told[f"{count:,} finished runs"] = found
-            await connection.close()
+            looks = [await _filled(dsn, count) for count in (FEW, MANY)]
+            for _ in range(TURNS):
+                for each in looks:
+                    await each.turn()
+            few, many = [each.told() for each in looks]
+            for each in looks:
+                await each.log.stop()
         finally:
             await postgres.stop()
-    few, many = told.values()
-    told["many / few"] = {k: many[k] / few[k] for k in few if k.endswith("_ms")}
-    return told
+    ratio = {k: many[k] / few[k] for k in few if k.endswith("_ms")}
+    return {f"{FEW:,} finished runs": few, f"{MANY:,} finished runs": many, "many / few": ratio}
+
+
+async def _filled(dsn: str, count: int) -> "_Looks":
+    """A database with so many finished runs."""
+    connection, name = await connect(dsn), f"runs{count}"
+    await connection.execute(f"create database {name}")
+    await connection.close()
+    dsn = f"{dsn.rpartition('/')[0]}/{name}"
+    await migrate(dsn)
+    began, connection = time.perf_counter(), await connect(dsn)
+    await _fill(connection, 0, count)
+    await connection.close()
+    log = PostgresLog(dsn)
+    await log.start()
+    return _Looks(log, time.perf_counter() - began)
 
 
 async def _fill(connection: Connection, first: int, count: int) -> None:
@@ -79,45 +91,65 @@ async def _fill(connection: Connection, first: int, count: int) -> None:
     await connection.execute("checkpoint")
 
 
-async def _looks(dsn: str) -> dict[str, float]:
-    log = PostgresLog(dsn)
-    await log.start()
-    calls, now = PostgresCalls(log.pool), datetime.now(UTC)
+@dataclass
+class _Looks:
+    """What is measured of one database."""
 
-    async def idle() -> None:
-        looming = await log.looming(now, now - INBOX_AFTER)
-        assert looming == NOTHING
+    log: PostgresLog
+    filled_s: float
+    took: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
-    async def busy() -> None:
+    async def turn(self) -> None:
+        """Some of each."""
+        await self._times("idle_look_ms", self._idle)
+        await self._times("append_ms", self._appended)
+        number = await _append(self.log, open=True)
+        await self.log.put_inbox(InboxRow("default", f"i{number}", b"{}"))
+        calls = PostgresCalls(self.log.pool)
+        await calls.claim(f"{number}/m1", run_no=number, holder="w", lease_ms=1)
+        await self._times("busy_look_ms", self._busy, before=lambda: _again(self.log, number))
+        await self.log.drop_inbox("default", f"i{number}")
+        await self.log.pool.execute("delete from open_runs")
+        await self.log.pool.execute("delete from calls where call_id = $1", f"{number}/m1")
+
+    def told(self) -> dict[str, float]:
+        found = {name: statistics.median(took) for name, took in self.took.items()}
+        return found | {"filled_s": self.filled_s}
+
+    async def _idle(self) -> None:
+        now = datetime.now(UTC)
+        assert await self.log.looming(now, now - INBOX_AFTER) == NOTHING
+
+    async def _busy(self) -> None:
         later = datetime.now(UTC) + timedelta(hours=1)
-        looming = await log.looming(later, later)
+        looming = await self.log.looming(later, later)
         assert looming.runs
         assert looming.inbox
-        assert len(await log.due_runs(later, 50)) == 1
-        assert len(await log.due_inbox(later, 50)) == 1
-        await log.expired_calls(50)
-        await log.unheard_answers(50)
+        assert len(await self.log.due_runs(later, 50)) == 1
+        assert len(await self.log.due_inbox(later, 50)) == 1
+        await self.log.expired_calls(50)
+        await self.log.unheard_answers(50)
 
-    async def appended() -> None:
-        await _append(log)
+    async def _appended(self) -> None:
+        await _append(self.log)
 
-    found = {"idle_look_ms": await _median(idle), "append_ms": await _median(appended)}
-    number = await _append(log, open=True)
-    await log.put_inbox(InboxRow("default", f"i{number}", b"{}"))
-    await calls.claim(f"{number}/m1", run_no=number, holder="w", lease_ms=1)
-    found["busy_look_ms"] = await _median(busy, before=lambda: _again(log, number))
-    await log.drop_inbox("default", f"i{number}")
-    await log.pool.execute("delete from open_runs")
-    await log.pool.execute("delete from calls where run_no = $1", number)
-    await log.stop()
-    return found
+    async def _times(
+        self, name: str, ask: Callable[[], Awaitable[None]], *,
+        before: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:  # fmt: skip
+        for _ in range(ROUNDS):
+            if before is not None:
+                await before()
+            began = time.perf_counter()
+            await ask()
+            self.took[name].append((time.perf_counter() - began) * 1_000)
 
 
 async def _again(log: PostgresLog, number: int) -> None:
-    """As it was before the look."""
+    """As it was before the look. By the key: a scan of a million calls would leave the caches cold."""
     await log.pool.execute("update open_runs set wake_at = clock_timestamp()")
     await log.pool.execute("update inbox set asked_at = null")
-    await log.pool.execute("update calls set asked_at = null where run_no = $1", number)
+    await log.pool.execute("update calls set asked_at = null where call_id = $1", f"{number}/m1")
 
 
 async def _append(log: PostgresLog, *, open: bool = False) -> int:
@@ -134,18 +166,3 @@ async def _append(log: PostgresLog, *, open: bool = False) -> int:
         Decision((Append(number, head, events, row=row, standing=standing, wake_at=now),))
     )
     return number
-
-
-async def _median(
-    ask: Callable[[], Awaitable[None]], *, before: Callable[[], Awaitable[None]] | None = None
-) -> float:
-    """Milliseconds."""
-    took: list[float] = []
-    for _ in range(ROUNDS):
-        if before is not None:
-            await before()
-        began = time.perf_counter()
-        await ask()
-        took.append((time.perf_counter() - began) * 1_000)
-        await asyncio.sleep(0)
-    return statistics.median(took)
