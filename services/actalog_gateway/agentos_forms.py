@@ -1,7 +1,6 @@
 """What AgentOS's clients send to start a run: forms, urlencoded or multipart, made into a task."""
 
 import base64
-import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -56,10 +55,9 @@ async def task(form: FormData, target: str, *, keep: Keep) -> TaskSubmit:
     message = text(form, "message")
     if message is None:
         raise missing("message")
-    content: dict[str, Any] = {
-        "target": target, "input": message,
-        "session_id": text(form, "session_id") or str(uuid.uuid4()),
-    }  # fmt: skip
+    content: dict[str, Any] = {"target": target, "input": message}
+    if session_id := text(form, "session_id"):  # without one it is named after the run
+        content["session_id"] = session_id
     if user_id := text(form, "user_id"):
         content["user_id"] = user_id
     for name in OBJECTS:

@@ -20,6 +20,7 @@ from actalog_contracts.calls import (
 )
 from actalog_core import crashpoints
 from actalog_core.errors import Permanent
+from actalog_core.gathering import sent
 from actalog_log.call_ports import Claim, ledger_key
 
 Run = Callable[[Claim], Awaitable[Outcome]]
@@ -119,7 +120,7 @@ class _Answering:
             self.delivery.settle()
             return
         claiming = asyncio.ensure_future(self._claim())
-        await asyncio.sleep(0)  # the claim is on its way, and `stands` knows of it
+        await sent()  # the claim is on its way, and `stands` knows of it
         work: asyncio.Future[Outcome] | None = None
         again = self.heard_before or self.delivery.record.header(AGAIN) is not None
         if not claiming.done() and not again:  # else somebody may be at it

@@ -9,3 +9,10 @@ async def gathered() -> None:
     """Let whoever is about to ask, ask: what is ready now goes into the same batch."""
     for _ in range(TURNS):
         await asyncio.sleep(0)
+
+
+async def sent() -> None:
+    """Let a statement that was just asked for be on its way before more is begun: what takes the
+    loop for milliseconds (building a request) would hold it back, a turn at a time."""
+    await gathered()
+    await gathered()

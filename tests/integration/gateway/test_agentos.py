@@ -58,7 +58,7 @@ async def begun(world: World) -> Run:
 
     await until(lambda: bool(waiting()))
     (task,) = waiting()
-    run = await world.run(task["run_id"], session=task["session_id"])
+    run = await world.run(task["run_id"], session=task.get("session_id", task["run_id"]))
     await run.begin(task["input"])
     return run
 
@@ -82,7 +82,7 @@ async def test_a_streamed_run_has_agnos_events_in_agnos_order(world: World):
     assert [one.data["content"] for one in told if one.event == "RunContent"] == ["Hel", "lo!"]
     first, last = told[0].data, told[-1].data
     assert (first["agent_id"], first["model"], first["session_id"]) == (
-        "a", "m", world.tasks()[0]["session_id"],
+        "a", "m", world.tasks()[0]["run_id"],
     )  # fmt: skip
     assert (last["content"], last["metrics"]["total_tokens"]) == ("Hello!", 5)
 
@@ -125,6 +125,20 @@ async def test_without_streaming_the_whole_run_is_one_json(world: World):
     assert (told["status"], told["content"], told["session_id"]) == ("COMPLETED", "Hello!", "s1")
     assert told["input"] == {"input_content": "hello"}
     assert world.tasks()[0]["metadata"] == {"k": 1}
+
+
+async def test_a_key_names_one_run_also_where_the_session_is_a_new_one(world: World):
+    form = {"message": "hello", "stream": "false", "background": "true", "session_id": ""}
+    async with world.gateway() as (http, _):
+        answers = [
+            await http.post("/agents/a/runs", data=form, headers={"Idempotency-Key": "k"})
+            for _ in range(2)
+        ]
+        other = await http.post("/agents/a/runs", data=form)
+    first, again = [one.json() for one in answers]
+    assert [one.status_code for one in answers] == [202, 202]
+    assert first == again
+    assert other.json()["session_id"] != first["session_id"]
 
 
 async def test_multipart_with_a_file_is_a_task_with_media(world: World):

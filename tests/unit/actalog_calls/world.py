@@ -184,7 +184,7 @@ class Process:
         """Hear, and stop within the work."""
         self.go.clear()
         task = asyncio.create_task(self.hear(beside=beside, run=run))
-        for _ in range(5):
+        for _ in range(20):
             await asyncio.sleep(0)
         return task
 
