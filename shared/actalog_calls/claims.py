@@ -1,16 +1,30 @@
 """The calls that this process holds: claimed, attempted, settled (protocol 6)."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Mapping
 
 from actalog_calls.leases import Cancel, Leases, Mine, T
+from actalog_calls.soon import Settled, Soon
 from actalog_core import crashpoints
+from actalog_core.clock import Monotonic
 from actalog_core.errors import Transient
-from actalog_log.call_ports import Claim
+from actalog_log.call_ports import Calls, Claim
 
 
 class Claims(Leases):
     """A part of a service. Call ids here are ledger keys (`actalog_log.call_ports.ledger_key`)."""
+
+    def __init__(
+        self, calls: Calls, *, holder: str, lease_ms: int, clock: Monotonic = time.monotonic
+    ) -> None:
+        super().__init__(calls, holder=holder, lease_ms=lease_ms, clock=clock)
+        self.soon = Soon(self._settle_all)
+
+    async def stop(self) -> None:
+        """What was put off is settled first."""
+        await self.soon.stop()
+        await super().stop()
 
     async def claim(self, call_id: str, *, run_no: int, after_epoch: int = 0) -> Claim:
         """What stands for a call. `busy` also when this process is at it already.
@@ -122,29 +136,39 @@ class Claims(Leases):
                 return True
         return True
 
-    def settle_soon(self, call_id: str, *, outcome: bytes) -> "asyncio.Task[bool]":
+    def settle_soon(self, call_id: str, *, outcome: bytes) -> "asyncio.Task[None]":
         """Settle what is being told at the same time. It goes with others, a moment later: the log
         has most of them by then, and nothing is left to write."""
-        return self.soon.begin(self.settle(call_id, epoch=self.epoch(call_id), outcome=outcome))
+        return self.soon.put_off(call_id, (self.epoch(call_id), outcome))
+
+    async def _settle_all(self, outcomes: Mapping[str, Settled]) -> None:
+        await self._settled(lambda: self.calls.settle_all(outcomes))
+        for call_id in outcomes:
+            self.forget(call_id)
 
     async def settle(self, call_id: str, *, epoch: int, outcome: bytes) -> bool:
         """Store the outcome, however long the database is away: what was done is not lost while
         this process lives. False: the epoch was no longer ours (6.5)."""
+        stored, unsure = await self._settled(
+            lambda: self.calls.settle(call_id, epoch=epoch, outcome=outcome)
+        )
+        self.forget(call_id)
+        return stored or (unsure and await self._stands_as(call_id, outcome))
+
+    async def _settled(self, settle: Callable[[], Awaitable[T]]) -> tuple[T, bool]:
+        """What it told, and whether an earlier try may stand all the same."""
         delay_s, unsure = 0.05, False
         while True:
             try:
-                stored = await self.reaching(
-                    self.calls.settle(call_id, epoch=epoch, outcome=outcome)
-                )
+                told = await self.reaching(settle())
                 break
             except Transient:
-                unsure = True  # it may stand all the same
+                unsure = True
                 await asyncio.sleep(delay_s)
                 delay_s = min(delay_s * 2, self.lease_ms / 3000)
         if crashpoints.armed:
             crashpoints.reach("calls.settled")
-        self.forget(call_id)
-        return stored or (unsure and await self._stands_as(call_id, outcome))
+        return told, unsure
 
     async def _stands_as(self, call_id: str, outcome: bytes) -> bool:
         found = await self.look(call_id)

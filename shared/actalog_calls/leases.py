@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 import structlog
 
 from actalog_calls.reach import Reach
-from actalog_calls.soon import Soon
 from actalog_core.clock import Monotonic
 from actalog_core.errors import Transient
 from actalog_log.call_ports import Calls, Claim
@@ -65,7 +64,6 @@ class Leases:
         self.waiting: dict[str, Again] = {}
         self.suspects = asyncio.Lock()
         self.again: set[asyncio.Task[None]] = set()
-        self.soon = Soon()
         self.task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -75,7 +73,6 @@ class Leases:
 
     async def stop(self) -> None:
         """Renew no more: what is still running is taken over when its lease runs out."""
-        await self.soon.stop()
         self.waiting.clear()
         for task in (*self.again, *([self.task] if self.task else [])):
             task.cancel()

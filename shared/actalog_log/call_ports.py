@@ -1,6 +1,6 @@
 """The effect ledger as services see it. Memory and PostgreSQL satisfy it; one suite runs over both."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -68,4 +68,8 @@ class Calls(Protocol):
 
     async def settle(self, call_id: str, *, epoch: int, outcome: bytes) -> bool:
         """Store the outcome under its epoch. False: the epoch is no longer ours (6.5)."""
+        ...
+
+    async def settle_all(self, outcomes: Mapping[str, tuple[int, bytes]]) -> frozenset[str]:
+        """Store many, (epoch, outcome) by call. Those that were not stored before, and are now."""
         ...

@@ -1,7 +1,7 @@
 """The effect ledger in PostgreSQL (protocol 6). Leases run on the database's clock."""
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -150,6 +150,15 @@ class PostgresCalls:
 
     async def settle(self, call_id: str, *, epoch: int, outcome: bytes) -> bool:
         return await self.settling.ask(_Settled(call_id, epoch, outcome))
+
+    async def settle_all(self, outcomes: Mapping[str, tuple[int, bytes]]) -> frozenset[str]:
+        told = [_Settled(call_id, *settled) for call_id, settled in outcomes.items()]
+        stored: set[str] = set()
+        for at in range(0, len(told), MOST_ROWS):
+            batch = told[at : at + MOST_ROWS]
+            answers = zip(batch, await self._settle(batch), strict=True)
+            stored |= {one.call_id for one, stands in answers if stands}
+        return frozenset(stored)
 
     @reaching
     async def _settle(self, batch: Sequence[_Settled]) -> list[bool]:

@@ -1,6 +1,6 @@
 """The effect ledger in memory."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
@@ -99,6 +99,13 @@ class MemoryCalls:
             return False
         row.settled, row.outcome = True, outcome
         return True
+
+    async def settle_all(self, outcomes: Mapping[str, tuple[int, bytes]]) -> frozenset[str]:
+        stored = {
+            call_id for call_id, (epoch, outcome) in outcomes.items()
+            if await self.settle(call_id, epoch=epoch, outcome=outcome)
+        }  # fmt: skip
+        return frozenset(stored)
 
     def clear(self, call_ids: Sequence[str]) -> None:
         """Forget outcomes that the log has (protocol 6.6)."""

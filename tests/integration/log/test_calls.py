@@ -195,6 +195,20 @@ async def test_many_claims_at_once_each_get_their_own_answer(calls: Calls):
     assert settled == [False, False, True, False, *[True] * 446]
 
 
+async def test_many_outcomes_are_settled_together_each_under_its_epoch_only(calls: Calls):
+    keys = [f"c{at}" for at in range(450)]
+    for key in keys:
+        await calls.claim(key, run_no=1, holder="a", lease_ms=LONG)
+    await calls.settle("c0", epoch=1, outcome=b"before")
+    await calls.raise_epoch("c1", epoch=1, holder="a")
+    stored = await calls.settle_all({**dict.fromkeys(keys, (1, b"x")), "never claimed": (1, b"x")})
+    assert stored == set(keys[2:])
+    assert await calls.settle_all(dict.fromkeys(keys[:2], (2, b"y"))) == {"c1"}
+    told = [await calls.claim(key, run_no=1, holder="b", lease_ms=LONG) for key in keys[:3]]
+    assert [one.outcome for one in told] == [b"before", b"y", b"x"]
+    assert await calls.settle_all({}) == set()
+
+
 async def test_one_call_that_many_claim_at_once_is_one_s_only(calls: Calls):
     told = await asyncio.gather(
         *(calls.claim("c", run_no=1, holder=f"h{at}", lease_ms=LONG) for at in range(20))

@@ -1,7 +1,7 @@
 """A process that answers commands over the ledger in memory, with time and faults at hand."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -94,6 +94,12 @@ class Unreliable:
     async def settle(self, call_id: str, *, epoch: int, outcome: bytes) -> bool:
         await self._pass()
         told = await self.calls.settle(call_id, epoch=epoch, outcome=outcome)
+        self._lose()
+        return told
+
+    async def settle_all(self, outcomes: Mapping[str, tuple[int, bytes]]) -> frozenset[str]:
+        await self._pass()
+        told = await self.calls.settle_all(outcomes)
         self._lose()
         return told
 
