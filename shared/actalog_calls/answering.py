@@ -117,6 +117,8 @@ class _Answering:
     async def beside(self) -> None:
         """Work while the claim is on its way."""
         if self.claims.holds(self.key):
+            if (outcome := self.claims.outcome(self.key)) is not None:
+                await self._again(outcome)
             self.delivery.settle()
             return
         claiming = asyncio.ensure_future(self._claim())

@@ -101,6 +101,10 @@ class Claims(Leases):
         """Whether this process is at it."""
         return call_id in self.mine and self.mine[call_id].working
 
+    def outcome(self, call_id: str) -> bytes | None:
+        """What was told of a call that this process still holds."""
+        return self.mine[call_id].outcome if call_id in self.mine else None
+
     async def next_epoch(self, call_id: str, epoch: int) -> int | None:
         """The epoch of the next attempt (6.7); None: the call is no longer ours."""
         raised = await self.reaching(
@@ -139,7 +143,9 @@ class Claims(Leases):
     def settle_soon(self, call_id: str, *, outcome: bytes) -> "asyncio.Task[None]":
         """Settle what is being told at the same time. It goes with others, a moment later: the log
         has most of them by then, and nothing is left to write."""
-        return self.soon.put_off(call_id, (self.epoch(call_id), outcome))
+        mine = self.mine[call_id]
+        mine.outcome = outcome
+        return self.soon.put_off(call_id, (mine.epoch, outcome))
 
     async def _settle_all(self, outcomes: Mapping[str, Settled]) -> None:
         await self._settled(lambda: self.calls.settle_all(outcomes))

@@ -32,6 +32,7 @@ class Mine:
     working: bool = True
     lost: bool = False
     ended: bool = False
+    outcome: bytes | None = None  # told, and settled soon
     told: list[Cancel] = field(default_factory=list[Cancel])
     told_lost: list[Cancel] = field(default_factory=list[Cancel])
 

@@ -101,7 +101,6 @@ async def test_a_command_heard_twice_asks_the_model_once(world: World):
     await world.start()
     await world.begin()
     first = await world.ask()
-    await asyncio.sleep(0.1)  # it is settled a moment later
     world.bus.redeliver("actalog.llm")
     await world.bus.drained()
     assert world.server.count == 1
