@@ -105,6 +105,8 @@ class Leases:
         for key in renewed.ended & self.mine.keys():
             self.mine[key].end()
         for key in renewed.lost & self.mine.keys():
+            if self.mine[key].outcome is not None:
+                continue  # the log has heard it before we have settled it
             log.warning("a claim was lost", call=key)
             self.mine[key].lose()
         if self.waiting and self.reach.steady():

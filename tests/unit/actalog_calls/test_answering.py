@@ -55,6 +55,19 @@ async def test_what_is_small_and_surely_ours_is_told_at_once_and_settled_with_ot
     assert process.claims.mine == {}
 
 
+async def test_what_the_log_has_before_it_is_settled_is_no_claim_that_was_lost():
+    world = World()
+    process = await world.process()
+    running = await process.begin(beside=True)
+    process.go.set()
+    await asyncio.sleep(0.01)
+    world.log.calls.clear([KEY])
+    await process.claims.beat()
+    assert not process.claims.mine[KEY].lost
+    await running
+    assert (world.outcome(), len(world.replies()), process.claims.mine) == (None, 1, {})
+
+
 async def test_what_is_not_yet_settled_when_its_process_ends_is_settled_then():
     world = World()
     process = await world.process()
