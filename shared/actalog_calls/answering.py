@@ -171,7 +171,7 @@ class _Answering:
         try:
             await self.postman.reply(reply, causation=self.delivery.record, told=told)
         except BaseException:
-            await storing
+            await asyncio.shield(storing)  # others wait for the same statement
             raise
 
     async def _store(self, told: bytes) -> bool:

@@ -148,9 +148,11 @@ class Claims(Leases):
         return self.soon.put_off(call_id, (mine.epoch, outcome))
 
     async def _settle_all(self, outcomes: Mapping[str, Settled]) -> None:
-        await self._settled(lambda: self.calls.settle_all(outcomes))
-        for call_id in outcomes:
-            self.forget(call_id)
+        try:
+            await self._settled(lambda: self.calls.settle_all(outcomes))
+        finally:  # what was given up is not renewed for ever
+            for call_id in outcomes:
+                self.forget(call_id)
 
     async def settle(self, call_id: str, *, epoch: int, outcome: bytes) -> bool:
         """Store the outcome, however long the database is away: what was done is not lost while

@@ -2,7 +2,10 @@
 
 import asyncio
 
+import pytest
+
 from actalog_contracts.calls import CallAnswered
+from actalog_core.errors import Transient
 from tests.unit.actalog_calls.world import KEY, World
 
 
@@ -57,3 +60,25 @@ async def test_a_database_that_is_away_does_not_keep_a_process_from_ending():
     assert world.outcome() is None
     assert len(world.replies()) == 1  # which stands in the topic
     await running
+
+
+async def test_who_gives_up_waiting_does_not_give_up_what_is_settled_together(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    world = World()
+    process = await world.process()
+    running = await process.begin(beside=True)
+
+    async def refused(*_: object, **__: object) -> None:
+        raise Transient("no broker")
+
+    monkeypatch.setattr(process.postman, "reply", refused)
+    process.calls.down = True
+    process.go.set()
+    await asyncio.sleep(0.1)
+    running.cancel()
+    await asyncio.wait([running])
+    process.calls.down = False
+    await process.put_off()
+    assert world.outcome() is not None
+    assert process.claims.mine == {}
