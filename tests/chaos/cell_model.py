@@ -10,8 +10,8 @@ FACTS = ("likes tea", "lives in Graz")
 
 
 class Model:
-    """A question is `Order NAME`; with `slowly` in it, the answer to its second turn takes
-    seconds, when it is asked for the first time."""
+    """A question is `Order NAME`; with `slowly` in it, each piece of the answer to its second turn
+    takes seconds, when it is asked for the first time."""
 
     def __init__(self) -> None:
         self.slow: set[str] = set()

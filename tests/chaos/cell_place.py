@@ -9,6 +9,7 @@ import sys
 import time
 import uuid
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,7 +40,8 @@ _UNFINISHED = """
 
 @dataclass
 class Place:
-    """`died_at` is when the last victim died, in seconds since 1970."""
+    """`died_at` is when the last victim died, in seconds since 1970; `slow` is what a model was
+    asked and answers slowly."""
 
     service: str
     dsn: str
@@ -48,6 +50,7 @@ class Place:
     outside: Outside
     database: Connection
     log: PostgresLog
+    slow: AbstractSet[str]
     died_at: float = 0.0
     asked: dict[str, str] = field(default_factory=dict[str, str])  # requirement -> its order
 
@@ -162,7 +165,7 @@ class Place:
 @asynccontextmanager
 async def place(
     service: str, *, bootstrap: str, postgres: str, model: str, folder: Path,
-    apart: Sequence[str] = (),
+    slow: AbstractSet[str] = frozenset(), apart: Sequence[str] = (),
 ) -> AsyncGenerator[Place]:  # fmt: skip
     """A place for cells of a service; `apart` are others with a process of their own."""
     name = f"cells_{uuid.uuid4().hex[:10]}"
@@ -188,7 +191,7 @@ async def place(
     database = await connect(dsn)
     try:
         async with Outside(bootstrap, name) as outside:
-            made = Place(service, dsn, folder, fleet, outside, database, log)
+            made = Place(service, dsn, folder, fleet, outside, database, log, slow)
             await _rest_ready(made)
             person = asyncio.create_task(made.answer_doubts())
             try:

@@ -90,9 +90,11 @@ async def turns(place: Place, cell: Cell, name: str) -> Done:
 async def in_the_middle(place: Place, cell: Cell, name: str) -> None:
     """A run that stands still: at a tool, or, where models are asked, at a model."""
     await submit(place, agent_of(cell), name, slowly=cell.victim == "llm")
-    returned = 1 if cell.victim == "llm" else 2
+    if cell.victim == "llm":  # asked by the victim: its successor is answered at once
+        await place.until(lambda: f"Order {name} {SLOWLY}" in place.slow, "a model is asked")
+        return
     async with asyncio.timeout(DIES_WITHIN_S):
-        while await _returned(place, name) < returned:  # noqa: ASYNC110
+        while await _returned(place, name) < 2:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     if cell.victim == "tools":  # the third has begun, too
         await asyncio.sleep(0.3)

@@ -9,6 +9,7 @@ line of each.
 import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from itertools import groupby
 from pathlib import Path
 
@@ -44,8 +45,11 @@ def places(wanted: Sequence[Cell]) -> list[list[Cell]]:
 class Campaign:
     """All wanted cells, as many places at a time as the machine has room for."""
 
-    def __init__(self, bootstrap: str, postgres: str, model: str, folder: Path) -> None:
+    def __init__(
+        self, bootstrap: str, postgres: str, model: str, slow: AbstractSet[str], folder: Path
+    ) -> None:  # fmt: skip
         self.bootstrap, self.postgres, self.model, self.folder = bootstrap, postgres, model, folder
+        self.slow = slow
         self.outcomes: dict[str, Outcome] = {}
         self.room = asyncio.Semaphore(SIDE_BY_SIDE)
 
@@ -78,7 +82,7 @@ class Campaign:
             return
         async with place(
             first.victim, bootstrap=self.bootstrap, postgres=self.postgres, model=self.model,
-            folder=folder, apart=("tools",) if first.work == "untold" else (),
+            folder=folder, slow=self.slow, apart=("tools",) if first.work == "untold" else (),
         ) as made:  # fmt: skip
             for at, cell in enumerate(of_place):
                 self.outcomes[cell.id] = await happen(made, cell, f"{name}{chr(ord('a') + at)}")
@@ -92,10 +96,11 @@ async def outcomes(
     """Of the cells that this session asks for."""
     told = [getattr(item, "callspec", None) for item in request.session.items]
     wanted = [one.params["cell"] for one in told if one is not None and "cell" in one.params]
-    server = ScriptedServer(script=Model().answer)
+    model = Model()
+    server = ScriptedServer(script=model.answer)
     base_url = await server.start()
     folder = tmp_path_factory.mktemp("cells")
-    campaign = Campaign(apache_kafka.bootstrap, postgres_dsn, base_url, folder)
+    campaign = Campaign(apache_kafka.bootstrap, postgres_dsn, base_url, model.slow, folder)
     try:
         await campaign.run(wanted)
         yield campaign.outcomes
