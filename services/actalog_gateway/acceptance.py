@@ -20,6 +20,7 @@ from actalog_contracts.tasks import RequirementResolve, RunCancel, TaskSubmit
 from actalog_core import crashpoints, homes, metrics, tracing
 from actalog_core.canonical import keyed_digest
 from actalog_core.identity import body_digest
+from actalog_gateway.deployed import Deployed
 from actalog_gateway.problems import Problem
 from actalog_gateway.reader import Reader
 from actalog_log.ports import FoundRun, InboxRow, RunLog
@@ -52,12 +53,11 @@ class Acceptance:
         self, *, bus: Bus, log: RunLog, prefix: str, inbox_limit: int = INBOX_LIMIT,
     ) -> None:  # fmt: skip
         self.bus, self.log, self.reader = bus, log, Reader(log)
+        self.deployed = Deployed(log)
         self.topic = topics.full_name(topics.TASKS, prefix)
         self.inbox_limit = inbox_limit
         self._depths: Counter[str] = Counter()
         self._depth_until, self._taking = 0.0, 0
-        self._targets: dict[str, str] = {}
-        self._targets_until = 0.0
         self._publishing: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None: ...
@@ -99,7 +99,7 @@ class Acceptance:
     async def _take(self, task: TaskSubmit, *, tenant_id: str, key: str | None) -> Accepted:
         if crashpoints.armed:
             crashpoints.reach("gateway.hearing")
-        target = await self.target(task.target)
+        target = await self.deployed.target(task.target)
         await self.room(tenant_id)
         known = task.run_id is not None or key is not None
         run_id = task.run_id or await self._run_id(tenant_id, key)
@@ -140,29 +140,6 @@ class Acceptance:
         if waiting is not None and waiting.body != row.body:
             said = "another answer was accepted before"
             raise Problem("already_resolved", said, field="requirement_id")
-
-    async def target(self, name: str) -> str:
-        """`agent:<id>` of a target, or of a bare id that only one thing has.
-
-        Raises:
-            Problem: there is none; it names those that are deployed.
-        """
-        now = asyncio.get_running_loop().time()
-        if name not in self._targets or now > self._targets_until:
-            self._targets = await self._deployed()
-            self._targets_until = now + DEPTH_EVERY_S
-        if name in self._targets:
-            return self._targets[name]
-        known = sorted(set(self._targets.values()))
-        said = f"there is no {name!r}; deployed: {', '.join(known) or 'nothing'}"
-        raise Problem("unknown_target", said, field="target", known=known)
-
-    async def _deployed(self) -> dict[str, str]:
-        found = await self.log.current_definitions()
-        ids = [id for _, id, _, _ in found]
-        named = {f"{kind}:{id}": f"{kind}:{id}" for kind, id, _, _ in found}
-        bare = {id: f"{kind}:{id}" for kind, id, _, _ in found if ids.count(id) == 1}
-        return bare | named
 
     async def room(self, tenant_id: str | None = None) -> None:
         """The depth is sampled about once a second; in between what is accepted here is added.
@@ -228,6 +205,7 @@ class Acceptance:
         """Both at once: nobody else can know an id that was made here."""
         publishing = self._publish(row, session_id)
         try:
+            await asyncio.sleep(0)  # the record leaves first: it has the longer way
             await self._put(row)
         except BaseException:
             if publishing:

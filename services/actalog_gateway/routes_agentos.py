@@ -91,7 +91,9 @@ async def run(
     idempotency_key: Annotated[str | None, Header()] = None,
 ) -> Response:  # fmt: skip
     """Start a run: streamed unless `stream=false`; `background=true` answers 202 at once."""
-    definition = await definition_of(gate, agent_id)
+    definition = await gate.acceptance.deployed.agent(agent_id)
+    if definition is None:
+        raise not_found("Agent")
     form = await forms.form(request)
     task = await forms.task(form, f"agent:{agent_id}", keep=partial(keep, gate, TENANT))
     accepted = await gate.acceptance.take(task, tenant_id=TENANT, key=idempotency_key)
