@@ -131,15 +131,15 @@ class Hub:
                 one.offer(item, len(record.value))
 
     async def story(
-        self, where: Where, feed: Feed, row: RunRow | None = None
+        self, where: Where, feed: Feed, row: RunRow | None = None, *, after: int = 0
     ) -> AsyncGenerator[Item]:
-        """A run from its first event on: each event once and in order, deltas as they come. Ends
+        """A run behind the event `after`: each event once and in order, deltas as they come. Ends
         behind the run's last event, or when the gateway stops. `row`: if it was read just now.
 
         Raises:
             Dropped: the client reads too slowly.
         """
-        seq, ended, wait = 0, False, FIRST_LOOK_S
+        seq, ended, wait = after, False, FIRST_LOOK_S
         run_no, stored = where.run_no, ()
         while True:
             row, stored = await self._look(where, run_no, seq, row)

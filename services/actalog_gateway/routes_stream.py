@@ -20,6 +20,9 @@ from actalog_log.ports import FoundRun, InboxRow, RunRow
 router = APIRouter(prefix="/v1", tags=["runs"])
 
 RETRY_MS = (500, 2_500)  # clients of a gateway that went away come back one after the other
+# Events before the last one that a client has, read once more: a delta that is older than the
+# answer among them is known for old.
+OVERLAP = 256
 
 
 @router.get(
@@ -44,7 +47,7 @@ async def events(
     row = accepted.row if isinstance(accepted, FoundRun) else None
     where = Where.of(accepted, run_id)
     teller = Teller(ids, run_id, after=seq, deltas=deltas)
-    return Stream(_frames(gate.hub, where, teller, row))
+    return Stream(_frames(gate.hub, where, teller, row, begin=_begin(accepted, seq)))
 
 
 def _after(ids: Ids, text: str | None) -> int:
@@ -60,13 +63,20 @@ def _nothing_more(accepted: FoundRun | InboxRow, seq: int) -> bool:
     return accepted.standing == "ended" and seq == accepted.head.seq
 
 
+def _begin(accepted: FoundRun | InboxRow, seq: int) -> int:
+    """Behind which event the log is read. Of an ended run all is: the end may lie far before what
+    came late."""
+    ended = isinstance(accepted, FoundRun) and accepted.standing == "ended"
+    return 0 if ended else max(0, seq - OVERLAP)
+
+
 async def _frames(
-    hub: Hub, where: Where, teller: Teller, row: RunRow | None
+    hub: Hub, where: Where, teller: Teller, row: RunRow | None, *, begin: int
 ) -> AsyncGenerator[bytes, None]:
     """The first frame comes at once, so that a client knows that it is connected."""
     yield f"retry: {random.randint(*RETRY_MS)}\n\n".encode()
     with hub.feed(where, Feed(deltas=teller.deltas)) as feed:
-        async with aclosing(hub.story(where, feed, row)) as story:
+        async with aclosing(hub.story(where, feed, row, after=begin)) as story:
             row = None  # the client may wait for hours
             try:
                 async for item in story:

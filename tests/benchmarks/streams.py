@@ -27,7 +27,7 @@ async def stream() -> dict[str, dict[str, float]]:
                 for _ in range(TIMES)]  # fmt: skip
         hop = await floors.hop_ms(rig.kafka, fetch_wait_ms=500, idempotence=True)
         insert = await floors.durable_insert_ms(rig.dsn)
-        pace_s = statistics.median(ours) / 1_000  # a step of a run alone comes about as often
+        pace_s = statistics.median(ours) / 4_000  # about as often as a run alone takes a step
         paced_hop = await floors.hop_ms(
             rig.kafka, fetch_wait_ms=500, idempotence=True, pause_s=pace_s
         )

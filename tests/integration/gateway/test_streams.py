@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from actalog_gateway.follow import Hub
+from actalog_gateway.routes_stream import OVERLAP
 from actalog_gateway.server import HttpServer
 from tests.integration.gateway.world import (
     DeafBus,
@@ -145,6 +146,46 @@ async def test_who_comes_back_gets_the_open_message_again_from_its_start(world: 
         "restart", "delta", "delta", "model.replied.v1", "run.completed.v1",
     ]  # fmt: skip
     assert (told[1].data["offset"], told[1].data["text"]) == (0, "Hel")
+
+
+async def test_who_comes_back_to_a_long_run_does_not_read_all_of_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    run = await world.run("r")
+    await run.begin()
+    for turn in range(1, 200):
+        await run.say(called("r"), reply("r", "x", turn=turn), publish=False)
+    last, reads = run.head.seq, list[int]()
+    reading = world.log.read
+
+    async def read(run_no: int, *, after: int = 0):
+        reads.append(after)
+        return await reading(run_no, after=after)
+
+    monkeypatch.setattr(world.log, "read", read)
+    async with world.gateway() as (http, _):
+        following = asyncio.create_task(get(http, "r", after=str(last)))
+        await until(lambda: reads)
+        first = min(reads)
+        await run.delta("old", turn=199)  # of an answer that the client has
+        await asyncio.sleep(0.05)
+        await run.say(reply("r", "fine", turn=200), done(last + 1))
+        told = await following
+    assert first == last - OVERLAP
+    assert [one.event for one in told] == ["model.replied.v1", "run.completed.v1"]
+    assert whole_events(told) == [last + 1, last + 2]
+
+
+async def test_who_comes_back_late_to_an_ended_run_is_told_what_came_after_its_end(world: World):
+    run = await world.run("r")
+    await run.begin()
+    await run.finish()
+    end = run.head.seq
+    last = end + OVERLAP + 1
+    for _ in range(last - end):
+        await run.say(called("r"), standing="ended", publish=False)
+    async with world.gateway() as (http, _), asyncio.timeout(5):
+        assert whole_events(await get(http, "r", after=str(last - 1))) == [last]
 
 
 async def test_a_run_that_waits_in_the_inbox_can_be_followed(world: World):
