@@ -1,6 +1,7 @@
 """Command in, one reply out."""
 
 import asyncio
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -11,14 +12,14 @@ from actalog_bus.envelope import Postman
 from actalog_bus.ports import Delivery, Record
 from actalog_calls.answering import answer_claimed
 from actalog_calls.claims import Claims
-from actalog_contracts.base import TextRef
+from actalog_contracts.base import TextRef, Usage
 from actalog_contracts.calls import CallModel
 from actalog_contracts.definitions import AgentDefinition, ModelChoice
 from actalog_contracts.runs import ModelFailed, ModelReplied
 from actalog_core import genai, metrics
 from actalog_core.canonical import keyed_digest
 from actalog_core.clock import parse_time
-from actalog_core.errors import Undecodable
+from actalog_core.errors import Transient, Undecodable
 from actalog_core.settings import Settings
 from actalog_llm import outcomes, wire
 from actalog_llm.adapters.loading import Adapters
@@ -28,11 +29,12 @@ from actalog_llm.ports import Failure
 from actalog_llm.prompt.cache import PromptCache
 from actalog_llm.providers import NotConfigured, endpoint
 from actalog_llm.whole import without_thoughts
-from actalog_log.call_ports import Claim
+from actalog_log.call_ports import Claim, ledger_key
 from actalog_log.ports import Held, RunLog
 
 log = structlog.get_logger()
 BEGAN = datetime.fromtimestamp(0, UTC)
+MOST_UNPAID = 1_000  # calls
 
 
 @dataclass
@@ -48,6 +50,9 @@ class LlmHandlers:
     patience: Patience = field(default_factory=Patience)
     key: bytes | None = None  # the installation's, read once
     since: datetime = BEGAN
+    # What was asked beside a claim that nobody answered, by the call's name: who hears the command
+    # again here pays for it.
+    unpaid: OrderedDict[str, Usage] = field(default_factory=OrderedDict[str, Usage])
 
     def assigned(self) -> None:
         """Partitions are ours from now on: what lies in them may have been heard by another."""
@@ -75,12 +80,21 @@ class LlmHandlers:
             for call in begun:
                 call.send_rest()
 
-        await answer_claimed(
-            delivery, command, claims=self.claims, postman=self.postman, run=run,
-            beside=True,
-            heard_before=self._heard_before(delivery.record),
-            leaving=leaving,
-        )  # fmt: skip
+        try:
+            await answer_claimed(
+                delivery, command, claims=self.claims, postman=self.postman, run=run,
+                beside=True, heard_before=self._heard_before(delivery.record), leaving=leaving,
+            )  # fmt: skip
+        except Transient:
+            self._owe(ledger_key(command.run_no, command.call_id), begun)
+            raise
+
+    def _owe(self, key: str, begun: list[ModelCall]) -> None:
+        """An answer that we hold tells its own cost."""
+        if begun and not self.claims.holds(key):
+            self.unpaid[key] = outcomes.cost(begun)
+            while len(self.unpaid) > MOST_UNPAID:
+                self.unpaid.popitem(last=False)
 
     async def _until_ended(
         self, command: CallModel, claim: Claim, begun: list[ModelCall]
@@ -131,7 +145,7 @@ class LlmHandlers:
             command=command, choice=choice, endpoint=where, body=wire.body(choice, prompt),
             prompt=prompt, adapter=await self.adapters.of(where.dialect), key=claim.call_id, epoch=claim.epoch,
             claims=self.claims, postman=self.postman, patience=self.patience,
-            spent=outcomes.cost(begun),
+            spent=outcomes.cost(begun) if begun else self.unpaid.pop(claim.call_id, Usage()),
             quiet=not command.stream or command.purpose != "answer" or _held(command, definition),
         )  # fmt: skip
         begun.append(call)

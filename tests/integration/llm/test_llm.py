@@ -2,41 +2,18 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from actalog_contracts.calls import Begun, CallAnswered
-from actalog_contracts.definitions import AgentDefinition, LengthCheck, ModelChoice
+from actalog_contracts.calls import Begun
+from actalog_contracts.definitions import LengthCheck, ModelChoice
 from actalog_contracts.runs import ModelFailed, ModelReplied
 from actalog_core.canonical import keyed_digest
 from actalog_core.clock import rfc3339
-from actalog_log.memory import MemoryLog
 from actalog_testing.scripted import Fault, Reply, ToolUse
-from tests.integration.llm.world import SUPPORT, World
-
-Make = Callable[..., World]
-
-
-@pytest.fixture
-async def make() -> AsyncIterator[Make]:
-    """Worlds that are stopped, whatever happens in the test."""
-    made: list[World] = []
-
-    def one(definition: AgentDefinition = SUPPORT, **more: Any) -> World:
-        made.append(World(definition=definition, **more))
-        return made[-1]
-
-    yield one
-    for world in made:
-        await world.stop()
-
-
-@pytest.fixture
-def world(make: Make) -> World:
-    return make()
+from tests.integration.llm.world import SUPPORT, Make, World
 
 
 async def test_a_command_becomes_one_whole_reply(world: World):
@@ -208,117 +185,6 @@ async def test_a_message_to_be_reviewed_waits_beside_the_log(make: Make):
     assert (told["text"], told["tool_calls"][0]["arguments"]) == ("secret", '{"a":"secret"}')
     everything = [*world.bus.records("actalog.replies"), *world.bus.records("actalog.stream")]
     assert all(b"secret" not in (record.value or b"") for record in everything)
-
-
-async def test_a_call_whose_run_has_ended_is_broken_off_with_its_cost(make: Make):
-    world = make(settings={"lease_ms": 150})
-    world.server.follow([Fault(stall_after_chunks=3)])
-    await world.start()
-    await world.begin()
-    await world.postman.command(world.command())
-    await world.server_has(1)
-    await world.finish()
-    await world.bus.drained()
-    told = world.outcome()
-    assert isinstance(told, ModelFailed)
-    assert told.usage.estimated
-    assert told.usage.input_tokens > 0
-
-
-async def test_a_worker_that_died_is_followed_by_another_under_the_next_epoch(make: Make):
-    first = make(settings={"lease_ms": 300})
-    first.server.follow([Fault(stall_before_headers=True), Reply("second")])
-    await first.start()
-    await first.begin()
-    await first.postman.command(first.command())
-    await first.server_has(1)
-    await first.bus.crash()
-    assert first.service is not None
-    await first.service.stop()
-    second = make(
-        server=first.server, log=first.log, broker=first.broker, settings={"lease_ms": 300}
-    )
-    second.runs = first.runs
-    await second.start(serve=False)
-    replies = await second.answered()
-    # It is asked until there is an answer, so it may be answered again.
-    assert {(one.text, one.epoch) for one in replies} == {("second", 2)}
-
-
-async def test_6_5_a_call_that_is_another_s_by_now_is_broken_off_and_told_as_late_with_its_cost(
-    make: Make,
-):
-    zombie = make(settings={"lease_ms": 300})
-    zombie.server.follow([Fault(stall_after_chunks=3), Reply("second")])
-    await zombie.start()
-    await zombie.begin()
-    await zombie.postman.command(zombie.command())
-    await zombie.server_has(1)
-    as_another_s(zombie.log)
-    await zombie.bus.drained()
-    assert told_late(zombie).epoch == 1
-
-
-def as_another_s(log: MemoryLog) -> None:
-    """As after a sleep that was longer than its lease."""
-    row = log.calls.rows["1/r:m1"]
-    row.holder, row.epoch = "another", 2
-
-
-def told_late(world: World) -> ModelFailed:
-    """What was told of a call that is another's: its cost."""
-    (told,) = [CallAnswered.model_validate_json(one.value or b"")
-               for one in world.bus.records("actalog.replies")]  # fmt: skip
-    assert isinstance(told.outcome, ModelFailed)
-    assert (told.late, told.outcome.usage.estimated) == (True, True)
-    assert told.outcome.usage.input_tokens > 0
-    return told.outcome
-
-
-async def test_6_5_who_would_try_again_what_is_another_s_by_now_tells_what_it_cost(make: Make):
-    zombie = make(settings={"lease_ms": 60_000})  # no renewal comes first
-    slow = Reply("This does not arrive whole.", delay_ms=300)
-    zombie.server.follow([Fault(reply=slow, error_after_chunks=2), Reply("never asked for")])
-    await zombie.start()
-    await zombie.begin()
-    await zombie.postman.command(zombie.command())
-    await zombie.server_has(1)
-    as_another_s(zombie.log)
-    await zombie.bus.drained()
-    assert told_late(zombie).epoch == 1
-    assert zombie.server.count == 1
-
-
-async def test_6_5_what_was_asked_beside_a_claim_that_is_another_s_tells_what_it_cost(world: World):
-    world.server.follow([Fault(stall_after_chunks=3)])
-    await world.start()
-    run_no = await world.begin()
-    claim = await world.log.calls.claim("1/r:m1", run_no=run_no, holder="another", lease_ms=60_000)
-    assert claim.epoch == 1
-    gate = world.slow_claims()
-    await world.postman.command(world.command())
-    await world.server_has(1)
-    gate.set()
-    await world.bus.drained()
-    assert told_late(world).epoch == 0
-
-
-async def test_what_was_asked_before_its_claim_said_that_it_has_run_before_is_paid_for(make: Make):
-    world = make(settings={"lease_ms": 100})
-    world.server.follow([Fault(stall_after_chunks=3), Reply("second")])
-    await world.start()
-    run_no = await world.begin()
-    await world.log.calls.claim("1/r:m1", run_no=run_no, holder="the dead", lease_ms=0)
-    gate = world.slow_claims()
-    await asyncio.sleep(0.3)  # who has just started takes nothing over
-    await world.postman.command(world.command())
-    await world.server_has(1)
-    gate.set()
-    await world.bus.drained()
-    reply = world.outcome()
-    assert isinstance(reply, ModelReplied)
-    assert (reply.text, reply.epoch, reply.usage.estimated) == ("second", 2, True)
-    assert reply.usage.input_tokens > 17
 
 
 async def test_missing_usage_is_estimated_and_says_so(world: World):

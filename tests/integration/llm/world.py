@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -202,12 +202,15 @@ class World:
 
         setattr(self.bus, "publish", refusing)  # noqa: B010
 
-    def slow_claims(self) -> asyncio.Event:
-        """Claims are not answered until the event is set."""
+    def slow_claims(self, first: Exception | None = None) -> asyncio.Event:
+        """Claims are not answered until the event is set; the first of them then fails so."""
         gate, claim = asyncio.Event(), self.log.calls.claim
+        fails = [first] if first else []
 
         async def slow(*args: Any, **more: Any) -> Claim:
             await gate.wait()
+            if fails:
+                raise fails.pop()
             return await claim(*args, **more)
 
         setattr(self.log.calls, "claim", slow)  # noqa: B010
@@ -215,3 +218,6 @@ class World:
 
     def streamed(self) -> list[dict[str, Any]]:
         return [json.loads(one.value or b"") for one in self.bus.records("actalog.stream")]
+
+
+Make = Callable[..., World]
