@@ -128,6 +128,8 @@ class Subscription(ConsumerRebalanceListener):
         self, assigned: Sequence[TopicPartition]
     ) -> None:
         """Forget what is somebody else's now."""
+        told = sorted(f"{p.topic}/{p.partition}" for p in assigned)
+        log.info("assigned", group=self.listen.group, partitions=told)
         if self.listen.assigned is not None:
             self.listen.assigned()
         self._keep([(p.topic, p.partition) for p in assigned])

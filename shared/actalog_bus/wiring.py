@@ -80,7 +80,8 @@ class Consumers:
             auto_offset_reset="earliest" if group else "latest",
             partition_assignment_strategy=(RangePartitionAssignor,),
             session_timeout_ms=settings.session_timeout_ms,
-            heartbeat_interval_ms=max(200, settings.session_timeout_ms // 8),
+            # By its answer a member learns that another has gone, and its share has to be taken.
+            heartbeat_interval_ms=max(200, settings.session_timeout_ms // 20),
             fetch_max_wait_ms=PARKED_MS if settings.parked_fetch else QUIET_MS,
             listener=listener,
         )

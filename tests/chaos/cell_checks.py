@@ -20,6 +20,13 @@ ENDS_WITHIN_S = 60
 REMEMBERED_WITHIN_S = 20
 WAITS_MOST_S = 25  # on a busy machine; the net below all others, a wake, is 30 s away
 
+# A child that came later waited for nothing.
+_NEXT = """
+    select min(e.recorded_at) as next from events e join runs r using (run_no)
+    where e.recorded_at > $1 and (r.run_id = any($2) or (r.parent_run_id = any($2) and exists (
+        select from events o where o.run_no = e.run_no and o.recorded_at <= $1)))
+    group by e.run_no
+"""
 _NOT_SUMMARISED = """
     select count(*) from runs r where run_id = any($1) and not exists (
         select from summaries s where s.tenant_id = r.tenant_id and s.session_id = r.session_id
@@ -64,6 +71,7 @@ async def happen(place: Place, cell: Cell, name: str) -> Outcome:
         outcome.runs, outcome.in_flight = len(done.runs), done.in_flight
         await ended(place, cell, done, outcome)
         await as_it_must_be(place, done)
+        await place.quiet()  # what is told yet, of what remembers, too, would count as a passage
         assert max(outcome.recovery_s) < WAITS_MOST_S, f"it waited {outcome.recovery_s} s"
     except Exception:  # noqa: BLE001 - whatever it is, the other cells go on
         outcome.wrong = traceback.format_exc()
@@ -92,7 +100,23 @@ async def ended(place: Place, cell: Cell, done: Done, outcome: Outcome) -> None:
     ids = {(one["run_id"], one["id"]) for one in _ends(place) if one["run_id"] in set(done.runs)}
     assert len(ids) == len(done.runs), ids
     assert outcome.repeated == 0
-    assert outcome.in_doubt == cell.doubts, f"{outcome.in_doubt} doubts, not {cell.doubts}"
+    if cell.work == "alone":  # of many runs some may have been at a tool
+        assert all([await _was_asked(place, *one) for one in place.asked.items()]), place.asked
+    else:
+        assert outcome.in_doubt == cell.doubts, f"{place.asked} are in doubt, not {cell.doubts}"
+
+
+async def _was_asked(place: Place, requirement_id: str, run_id: str) -> bool:
+    """Whether the call that is in doubt was asked for when the victim died."""
+    call_id = requirement_id.rpartition(":doubt")[0]
+    found = await place.log.find_run("default", run_id)
+    assert found is not None
+    at = datetime.fromtimestamp(place.died_at, UTC)
+    return any(
+        one.type == "tool.called.v1" and one.recorded_at <= at
+        and json.loads(one.payload)["call_id"] == call_id
+        for one in await place.log.read(found.row.run_no)
+    )  # fmt: skip
 
 
 def _ends(place: Place) -> list[dict[str, str]]:
@@ -103,14 +127,10 @@ def _ends(place: Place) -> list[dict[str, str]]:
 
 
 async def _recovery_s(place: Place, runs: Sequence[str]) -> list[float]:
-    """From the death to the next event of the run that waited longest for one; to its result,
-    where that alone was missing."""
+    """From the death to the next event of the run that waited longest for one, be it one that
+    remembers; to its result, where that alone was missing."""
     at = datetime.fromtimestamp(place.died_at, UTC)
-    rows = await place.database.fetch(
-        "select min(e.recorded_at) as next from events e join runs r using (run_no)"
-        " where e.recorded_at > $1 and (r.run_id = any($2) or r.parent_run_id = any($2))"
-        " group by e.run_no", at, runs,
-    )  # fmt: skip
+    rows = await place.database.fetch(_NEXT, at, runs)
     waited = [(row["next"] - at).total_seconds() for row in rows]
     if not waited:
         results = [record.timestamp / 1_000 for record in place.outside.records["results"]]

@@ -36,6 +36,7 @@ HEARS = '"event": "ready"'
 _UNFINISHED = """
     select count(*) from open_runs where standing <> 'ended'
 """
+_UNHEARD = "select count(*) from calls where settled and outcome is not null"
 
 
 @dataclass
@@ -129,11 +130,11 @@ class Place:
             await asyncio.sleep(0.02)
 
     async def quiet(self, *, within_s: float = 60) -> None:
-        """Nothing waits any more: no run, no accepted message."""
+        """Nothing waits any more: no run, no accepted message, no answer that nobody has heard."""
         until = time.monotonic() + within_s
-        waits = f"select ({_UNFINISHED}) + (select count(*) from inbox)"
+        waits = f"select ({_UNFINISHED}) + (select count(*) from inbox) + ({_UNHEARD})"
         while left := await self.database.fetchval(waits):
-            assert time.monotonic() < until, f"{left} runs or accepted messages wait for ever"
+            assert time.monotonic() < until, f"{left} runs, messages or answers wait for ever"
             await asyncio.sleep(0.05)
 
     async def answer_doubts(self) -> None:
