@@ -1,7 +1,7 @@
 """The scripted model server as a process of its own, so that no platform pays for it.
 
 It answers in four chunks; where tools are offered it first calls the first of them, once for each
-number in the question. `python -m tests.benchmarks.model PORT`
+number in the question. Asked `slowly` it takes four seconds. `python -m tests.benchmarks.model PORT`
 """
 
 import asyncio
@@ -14,7 +14,8 @@ import uvloop
 from actalog_testing.scripted import Reply, ScriptedServer, ToolUse
 from actalog_testing.scripted.request import Request
 
-ANSWER = Reply("This is the answer that was asked for. (scripted model)", chunks=4)
+TEXT = "This is the answer that was asked for. (scripted model)"
+ANSWER, SLOW_ANSWER = Reply(TEXT, chunks=4), Reply(TEXT, chunks=4, delay_ms=1_000)
 
 
 def answer(request: Request) -> Reply:
@@ -24,7 +25,7 @@ def answer(request: Request) -> Reply:
         name, numbers = request.tools[0].name, re.findall(r"\d+", messages[-1].text)
         uses = [ToolUse(name, {"number": int(number)}) for number in numbers]
         return Reply(tool_calls=uses)
-    return ANSWER
+    return SLOW_ANSWER if messages[-1].text == "slowly" else ANSWER
 
 
 async def main(port: int) -> None:
