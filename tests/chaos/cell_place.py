@@ -80,10 +80,14 @@ class Place:
         """A victim that will die, instead of the one that is there."""
         await self.leave(self.each)
         before = self._said().count(HEARS)
-        self.fleet.spawn(self.service, ACTALOG_CRASHPOINT=f"{cell.point}:{cell.n}")
+        self.armed(cell)
         await self.fleet.ready(self.each)
         # A gateway is ready without the bus; here it must have begun to hear.
         await self.until(lambda: self._said().count(HEARS) > before, f"{self.each} hears")
+
+    def armed(self, cell: Cell) -> None:
+        """A victim that may die before it is ready."""
+        self.fleet.spawn(self.service, ACTALOG_CRASHPOINT=f"{cell.point}:{cell.n}")
 
     def _said(self) -> str:
         """What victims have written, the last one last."""

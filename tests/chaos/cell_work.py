@@ -5,6 +5,7 @@ successor behind (or another copy that goes on).
 """
 
 import asyncio
+import contextlib
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -151,7 +152,10 @@ async def begun(place: Place, cell: Cell, name: str) -> Done:
     with place.held():
         await in_the_middle(place, cell, name)
         place.fleet.kill(place.each)
-        await place.arm(cell)
+        place.armed(cell)
+        # What was heard and not committed comes again: it may die of that.
+        with contextlib.suppress(AssertionError):
+            await place.fleet.ready(place.each)
     found = await dies(place, cell, [name])
     place.again()
     return Done(agent_of(cell), [name], found)
