@@ -181,7 +181,12 @@ PATCHES = (
     Patch(
         "what was asked in vain costs nothing", "shared/actalog_calls/answering.py",
         "        if not work.cancelled() and work.exception() is None:\n", "        if False:\n",
-        ("tests/integration/llm/test_llm.py",),
+        ("tests/integration/llm/test_cost.py",),
+    ),
+    Patch(
+        "what was asked beside an unanswered claim is free", "services/actalog_llm/handlers.py",
+        "            self.unpaid[key] = outcomes.cost(begun)\n", "            pass\n",
+        ("tests/integration/llm/test_cost.py",),
     ),
     Patch(
         "a second answer of a model is free", "services/actalog_conductor/endings.py",
