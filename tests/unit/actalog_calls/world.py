@@ -115,6 +115,10 @@ class Heard:
         self.settled = True
 
 
+# Who died in the middle of its work is referred to by nobody else: a loop keeps no task alive.
+WORKING: "set[asyncio.Task[Heard]]" = set()
+
+
 @dataclass
 class World:
     """Processes share the log and the bus; `ran` has each claim under which work began."""
@@ -190,6 +194,8 @@ class Process:
         """Hear, and stop within the work."""
         self.go.clear()
         task = asyncio.create_task(self.hear(beside=beside, run=run))
+        WORKING.add(task)
+        task.add_done_callback(WORKING.discard)
         for _ in range(20):
             await asyncio.sleep(0)
         return task
