@@ -35,11 +35,11 @@ TENANT = "default"  # AgentOS's wire knows none
 
 
 async def definition_of(gate: Gateway, agent_id: str) -> AgentDefinition:
-    """The agent that is deployed now."""
-    found = await gate.log.current_definition("agent", agent_id)
+    """The agent that is deployed now, or was a second ago."""
+    found = await gate.acceptance.deployed.agent(agent_id)
     if found is None:
         raise not_found("Agent")
-    return AgentDefinition.model_validate_json(found[1])
+    return found
 
 
 async def _deployed(gate: Gateway) -> list[AgentDefinition]:
@@ -91,9 +91,7 @@ async def run(
     idempotency_key: Annotated[str | None, Header()] = None,
 ) -> Response:  # fmt: skip
     """Start a run: streamed unless `stream=false`; `background=true` answers 202 at once."""
-    definition = await gate.acceptance.deployed.agent(agent_id)
-    if definition is None:
-        raise not_found("Agent")
+    definition = await definition_of(gate, agent_id)
     form = await forms.form(request)
     task = await forms.task(form, f"agent:{agent_id}", keep=partial(keep, gate, TENANT))
     accepted = await gate.acceptance.take(task, tenant_id=TENANT, key=idempotency_key)
