@@ -3,12 +3,14 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
+import anthropic
 import httpx2
 from anthropic import APIStatusError
 
 from actalog_llm.accumulate_anthropic import AnthropicAccumulator
 from actalog_llm.adapters.clients import Clients
 from actalog_llm.adapters.events import events, parsed
+from actalog_llm.adapters.posting import Posting
 from actalog_llm.ports import Opened
 from actalog_llm.providers import Endpoint
 from actalog_llm.whole import as_json
@@ -19,19 +21,17 @@ class AnthropicMessages:
 
     def __init__(self, clients: Clients) -> None:
         self.clients = clients
+        self.posting = Posting(clients.http, anthropic)
 
     def accumulator(self) -> AnthropicAccumulator:
         return AnthropicAccumulator()
 
     async def open(self, endpoint: Endpoint, body: dict[str, Any], *, connect_s: float) -> Opened:
         """See `Adapter.open`."""
-        response = await self.clients.anthropic(endpoint).post(
-            "/v1/messages",
-            cast_to=httpx2.Response,
-            content=as_json(body).encode(),
-            options={"timeout": httpx2.Timeout(None, connect=connect_s)},
-            stream=True,
-        )
+        response = await self.posting.post(
+            endpoint, self.clients.anthropic(endpoint), "/v1/messages", as_json(body).encode(),
+            connect_s=connect_s,
+        )  # fmt: skip
         return Opened(_events(response), response.aclose, response.headers.get("request-id"))
 
 

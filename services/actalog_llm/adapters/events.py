@@ -5,7 +5,7 @@ a stream costs more than the rest of the call: several objects and generators fo
 """
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator
 from typing import Any
 
 import httpx2
@@ -86,6 +86,15 @@ def parsed(data: bytes) -> Any:
         return json.loads(data)
 
 
+def _pieces(response: httpx2.Response) -> AsyncIterable[bytes]:
+    """What has come of the body. Where nothing is to be decoded it is taken from the connection
+    itself: httpx2's ways through it are a generator more for each piece."""
+    stream = response.stream
+    if "content-encoding" in response.headers or not isinstance(stream, AsyncIterable):
+        return response.aiter_bytes()
+    return stream
+
+
 async def events(response: httpx2.Response) -> AsyncIterator[Event]:
     """The events of a response. It is not closed here.
 
@@ -94,8 +103,7 @@ async def events(response: httpx2.Response) -> AsyncIterator[Event]:
         httpx2.RequestError: the connection broke.
     """
     frames = Frames()
-    plain = "content-encoding" not in response.headers
-    async for piece in response.aiter_raw() if plain else response.aiter_bytes():
+    async for piece in _pieces(response):
         for event in frames.feed(piece):
             yield event
     for event in frames.end():

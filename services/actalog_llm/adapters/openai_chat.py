@@ -6,21 +6,18 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx2
-from openai import APIError, RequestOptions
+import openai
+from openai import APIError
 
 from actalog_llm.accumulate_openai import OpenAIAccumulator
 from actalog_llm.adapters.clients import Clients
 from actalog_llm.adapters.events import Event, events, parsed
+from actalog_llm.adapters.posting import Posting
 from actalog_llm.ports import Opened
 from actalog_llm.providers import Endpoint
 from actalog_llm.whole import as_json, mapping, text_of
 
 DONE = b"[DONE]"
-# As the client has them, but told: the SDK copies what it is not told, and makes a key for each
-# request that nobody sends.
-OPTIONS: RequestOptions = {
-    "headers": {}, "max_retries": 0, "security": {"bearer_auth": True}, "idempotency_key": "",
-}  # fmt: skip
 REST_S = 0.1  # the body's end comes right after; a connection that is read to it is used again
 
 
@@ -30,20 +27,17 @@ class OpenAIChat:
 
     def __init__(self, clients: Clients) -> None:
         self.clients = clients
+        self.posting = Posting(clients.http, openai)
 
     def accumulator(self) -> OpenAIAccumulator:
         return OpenAIAccumulator()
 
     async def open(self, endpoint: Endpoint, body: dict[str, Any], *, connect_s: float) -> Opened:
         """See `Adapter.open`."""
-        client = self.clients.openai(endpoint)
-        response = await client.post(
-            f"{str(client.base_url).rstrip('/')}/chat/completions",  # else it is merged each time
-            cast_to=httpx2.Response,
-            content=as_json(body).encode(),
-            options={**OPTIONS, "timeout": httpx2.Timeout(None, connect=connect_s)},
-            stream=True,
-        )
+        response = await self.posting.post(
+            endpoint, self.clients.openai(endpoint), "/chat/completions", as_json(body).encode(),
+            connect_s=connect_s,
+        )  # fmt: skip
         chunks = _chunks(response)
         return Opened(chunks, response.aclose, response.headers.get("x-request-id"))
 
