@@ -87,15 +87,21 @@ def drafted(
         wake_at=_wake_at(due, now) if stays_open else None,
     )  # fmt: skip
     fresh = tuple(zip(linked, (event.payload for event in made), strict=True))
+    wants = kinds.commands(due)
     after = Live(
         before.row, state, Head(linked[-1].seq, linked[-1].hash), before.published,
-        *live.last_told(before, linked),
+        *live.last_told(before, linked), frozenset(one.call_id for one in wants),
     )  # fmt: skip
-    known = [] if cold or new else kinds.commands(before.kind.due(before.state))
-    asked = {one.call_id for one in known}
-    asks = tuple(one for one in kinds.commands(due) if one.call_id not in asked)
+    asked = frozenset[str]() if cold or new else _asked(before)
+    asks = tuple(one for one in wants if one.call_id not in asked)
     told = Told(after, fresh, asks, moved)
     return Drafted(append, told, _operations(before, events, beside or Beside()))
+
+
+def _asked(before: Live) -> frozenset[str]:
+    if before.asked is not None:
+        return before.asked
+    return frozenset(one.call_id for one in kinds.commands(before.kind.due(before.state)))
 
 
 def _made(event: RunEvent, now: datetime, causation: str | None) -> NewEvent:

@@ -28,7 +28,8 @@ class Live:
     """A run as it stands.
 
     `published` is the last seq that was told; (`told_seq`, `told_at`) the event that a result
-    would speak of: the last one that is no late outcome.
+    would speak of: the last one that is no late outcome. `asked` are the calls that its own
+    decision asked for; None where it was loaded, and somebody else's had asked.
     """
 
     row: RunRow
@@ -37,6 +38,7 @@ class Live:
     published: int
     told_seq: int
     told_at: datetime
+    asked: frozenset[str] | None = None
 
     @property
     def kind(self) -> Kind:

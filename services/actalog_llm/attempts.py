@@ -163,6 +163,8 @@ class ModelCall:
         )  # fmt: skip
 
     def _span(self) -> Any:
+        if not tracing.exported():
+            return tracing.NOTHING
         attributes: dict[str, tracing.Attribute] = {
             tracing.OPERATION: tracing.CHAT,
             tracing.PROVIDER: tracing.provider(self.choice.provider),

@@ -4,8 +4,10 @@ import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import structlog
+from prometheus_client import Counter, Histogram
 from pydantic import ValidationError
 
 from actalog_bus.envelope import Postman
@@ -192,7 +194,18 @@ def _count(choice: ModelChoice, reply: ModelReplied, seconds: float) -> None:
         *labels, seconds=seconds, input_tokens=usage.input_tokens,
         output_tokens=usage.output_tokens,
     )  # fmt: skip
+    first_token, read, written = _meters(*labels)
     if reply.first_token_ms is not None:
-        metrics.FIRST_TOKEN_SECONDS.labels(*labels).observe(reply.first_token_ms / 1_000)
-    metrics.MODEL_TOKENS.labels(*labels, "input").inc(reply.usage.input_tokens)
-    metrics.MODEL_TOKENS.labels(*labels, "output").inc(reply.usage.output_tokens)
+        first_token.observe(reply.first_token_ms / 1_000)
+    read.inc(usage.input_tokens)
+    written.inc(usage.output_tokens)
+
+
+@lru_cache(1_024)
+def _meters(provider: str, model: str) -> tuple[Histogram, Counter, Counter]:
+    """Of the time to the first token, and of tokens read and written; looked up once."""
+    tokens = metrics.MODEL_TOKENS
+    return (
+        metrics.FIRST_TOKEN_SECONDS.labels(provider, model),
+        tokens.labels(provider, model, "input"), tokens.labels(provider, model, "output"),
+    )  # fmt: skip

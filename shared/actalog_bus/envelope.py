@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from functools import lru_cache
 
 from actalog_bus.ports import Bus, Headers, Outgoing, Record
 from actalog_bus.ready import PRIORITY
@@ -42,14 +43,10 @@ def headers(
     extra: Mapping[str, str] | None = None,
 ) -> Headers:
     """The `ce_*` headers of a message. Written out: every record that is published has them."""
-    told = [
-        ("ce_specversion", b"1.0"), ("ce_id", id.encode()), ("ce_type", type.encode()),
-        ("ce_source", source(tenant_id, service).encode()),
-    ]  # fmt: skip
+    told = [("ce_id", id.encode()), *_of_kind(type, tenant_id, service)]
     if run_id is not None:
         told.append(("ce_subject", run_id.encode()))
     told.append(("ce_time", rfc3339(at or system_clock()).encode()))
-    told.append(("ce_dataschema", f"/schemas/{type}.json".encode()))
     if correlation_id is not None:
         told.append(("ce_correlationid", correlation_id.encode()))
     if causation_id is not None:
@@ -58,8 +55,17 @@ def headers(
         told.append(("traceparent", traceparent.encode()))
     if extra is not None:
         told += [(name, value.encode()) for name, value in extra.items()]
-    told.append(("content-type", JSON))
     return tuple(told)
+
+
+@lru_cache(1_024)
+def _of_kind(type: str, tenant_id: str, service: str) -> Headers:
+    """What is the same in all messages of a kind."""
+    return (
+        ("ce_specversion", b"1.0"), ("ce_type", type.encode()),
+        ("ce_source", source(tenant_id, service).encode()),
+        ("ce_dataschema", f"/schemas/{type}.json".encode()), ("content-type", JSON),
+    )  # fmt: skip
 
 
 def body(message: Message) -> bytes:
@@ -92,13 +98,15 @@ class Postman:
         extra = {AGAIN: "1"} if again else dict[str, str]()
         if command.priority:
             extra[PRIORITY] = str(command.priority)
-        topic = topics.COMMAND_TOPICS[type(command)]
-        key = command.call_id if topic.key == "call" else command.run_id
+        table = topics.COMMAND_TOPICS[type(command)]
+        topic = topics.full_name(table, self.prefix)
+        key = command.call_id if table.key == "call" else command.run_id
         message_id = stable_id(command.tenant_id, command.call_id, getattr(command, "reply", None))
         return Outgoing(
-            topics.full_name(topic, self.prefix),
+            topic,
             value=body(command),
             key=key.encode(),
+            partition=homes.home(key, self.bus.partitions(topic)),
             headers=headers(
                 type=getattr(command, "type"), id=message_id, tenant_id=command.tenant_id,  # noqa: B009
                 run_id=command.run_id, traceparent=traceparent, service=self.service,
@@ -142,4 +150,5 @@ class Postman:
     def shown(self, message: Message, *, session_id: str) -> Outgoing:
         """The record of a delta."""
         topic = topics.full_name(topics.STREAM, self.prefix)
-        return Outgoing(topic, value=body(message), key=session_id.encode())
+        at = homes.home(session_id, self.bus.partitions(topic))
+        return Outgoing(topic, value=body(message), key=session_id.encode(), partition=at)

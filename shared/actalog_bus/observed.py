@@ -61,9 +61,14 @@ class ObservedBus:
         began = time.perf_counter()
         await self.inner.publish_many(records)
         took_s = time.perf_counter() - began
+        kinds: dict[tuple[str, bytes], int] = {}
         for one in records:
-            kind = next((value for name, value in one.headers if name == "ce_type"), b"")
-            _counters(one.topic, kind)(took_s)
+            kind = one.topic, _type_of(one)
+            kinds[kind] = kinds.get(kind, 0) + 1
+        for (topic, kind), count in kinds.items():
+            _counters(topic, kind)(count)
+        for topic in {topic for topic, _ in kinds}:
+            _seconds(topic)(took_s)
 
     def listen(self, listen: Listen) -> None:
         """See `Bus.listen`."""
@@ -87,20 +92,30 @@ class ObservedBus:
         return self.inner.ready()
 
 
+def _type_of(record: Outgoing) -> bytes:
+    for name, value in record.headers:
+        if name == "ce_type":
+            return value
+    return b""
+
+
 @lru_cache(maxsize=1_024)
-def _counters(topic: str, kind: bytes) -> Callable[[float], None]:
-    """What counts a record of this kind: looked up once, because every record is counted."""
+def _counters(topic: str, kind: bytes) -> Callable[[int], None]:
+    """What counts records of this kind: looked up once, because every record is counted."""
     name = kind.decode("ascii", "replace")
-    seconds = metrics.PUBLISH_SECONDS.labels(topic).observe
     published, happened = metrics.PUBLISHED.labels(topic, name).inc, COUNTS.get(name)
 
-    def count(took_s: float) -> None:
-        seconds(took_s)
-        published()
+    def count(records: int) -> None:
+        published(records)
         if happened is not None:
-            happened.inc()
+            happened.inc(records)
 
     return count
+
+
+@lru_cache(maxsize=1_024)
+def _seconds(topic: str) -> Callable[[float], None]:
+    return metrics.PUBLISH_SECONDS.labels(topic).observe
 
 
 def subject(record: Record) -> Mapping[str, str]:

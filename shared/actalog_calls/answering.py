@@ -26,6 +26,7 @@ from actalog_log.call_ports import Claim, ledger_key
 Run = Callable[[Claim], Awaitable[Outcome]]
 Condemned = Callable[[Claim], Outcome]
 DEATHS = 3
+FEW = 16  # calls at once
 
 log = structlog.get_logger()
 LARGE_BYTES = 2_000  # of an answer; below, reading it from the ledger costs more than it saves
@@ -122,7 +123,9 @@ class _Answering:
             self.delivery.settle()
             return
         claiming = asyncio.ensure_future(self._claim())
-        await sent()  # the claim is on its way, and `stands` knows of it
+        # The claim is on its way, and `stands` knows of it. Where many go together, nobody gains
+        # by waiting for that.
+        await (sent() if len(self.claims.mine) < FEW else asyncio.sleep(0))
         work: asyncio.Future[Outcome] | None = None
         again = self.heard_before or self.delivery.record.header(AGAIN) is not None
         if not claiming.done() and not again:  # else somebody may be at it

@@ -3,7 +3,6 @@
 import hashlib
 import hmac
 import struct
-from collections.abc import Mapping
 
 import orjson
 
@@ -25,25 +24,28 @@ def canonical(value: object) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
+_PLAIN = frozenset({str, bool, type(None)})  # most of what there is, and nothing to look at
+
+
 def _check(value: object) -> None:
-    if value is None or type(value) is str or type(value) is bool:  # most of what there is
-        return
     match value:
-        case bool() | None:
+        case bool() | str() | None:
             return
         case int():
             if abs(value) > MAX_INTEGER:
                 raise TypeError(f"{value} is not within 2^53 - 1")
         case float():
             raise TypeError("own numbers are integers; carry foreign JSON as text")
-        case Mapping():
+        case dict():
             for key, item in value.items():  # pyright: ignore[reportUnknownVariableType]
                 if not isinstance(key, str) or not key.isascii():
                     raise TypeError(f"key {key!r} is not ASCII text")
-                _check(item)  # pyright: ignore[reportUnknownArgumentType]
+                if type(item) not in _PLAIN:  # pyright: ignore[reportUnknownArgumentType]
+                    _check(item)  # pyright: ignore[reportUnknownArgumentType]
         case list() | tuple():
             for item in value:  # pyright: ignore[reportUnknownVariableType]
-                _check(item)  # pyright: ignore[reportUnknownArgumentType]
+                if type(item) not in _PLAIN:  # pyright: ignore[reportUnknownArgumentType]
+                    _check(item)  # pyright: ignore[reportUnknownArgumentType]
         case _:
             return
 

@@ -1,18 +1,18 @@
 """Where a session lives: murmur2 of its id modulo the partitions (protocol 2.4)."""
 
 from functools import lru_cache
+from struct import unpack_from
 
 
 def murmur2(data: bytes) -> int:
     """Kafka's murmur2, as Java's and aiokafka's own partitioners compute it, made positive."""
     length, m, mask = len(data), 0x5BD1E995, 0xFFFFFFFF
     h = (0x9747B28C ^ length) & mask
-    for at in range(0, length - length % 4, 4):
-        k = int.from_bytes(data[at : at + 4], "little")
-        k = (k * m) & mask
-        k ^= k >> 24
-        h = ((h * m) & mask) ^ ((k * m) & mask)
-    rest = data[length - length % 4 :]
+    words = length // 4
+    for word in unpack_from(f"<{words}I", data):
+        k = word * m & mask
+        h = (h * m & mask) ^ ((k ^ k >> 24) * m & mask)
+    rest = data[words * 4 :]
     if rest:
         h = ((h ^ int.from_bytes(rest, "little")) * m) & mask
     h ^= h >> 13

@@ -31,7 +31,9 @@ def _gauge(name: str, told: str, *labels: str) -> Gauge:
 
 # The bus, seen from every service.
 PUBLISHED = _counter("published", "Records that the broker acknowledged.", "topic", "type")
-PUBLISH_SECONDS = _histogram("publish_seconds", "From publishing to the acknowledgement.", "topic")
+PUBLISH_SECONDS = _histogram(
+    "publish_seconds", "From publishing to the acknowledgement, of what goes together.", "topic"
+)
 HEARD = _counter("heard", "Records heard to the end.", "group")
 HEARING_SECONDS = _histogram(
     "hearing_seconds", "How long a record was heard.", "group", buckets=SLOW_S

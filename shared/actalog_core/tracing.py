@@ -37,7 +37,7 @@ PROVIDERS = {
 }  # fmt: skip
 STATE = "actalog"  # our entry of `tracestate`
 
-_NOTHING: AbstractContextManager[Span] = nullcontext(trace.INVALID_SPAN)
+NOTHING: AbstractContextManager[Span] = nullcontext(trace.INVALID_SPAN)
 _pinned: ContextVar[int | None] = ContextVar("actalog_span_id", default=None)
 _propagator = TraceContextTextMapPropagator()
 
@@ -126,9 +126,14 @@ def span(
 
     Where nobody exports and no trace is to be gone on in, it costs next to nothing.
     """
-    if within is None and isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
-        return _NOTHING
+    if within is None and not exported():
+        return NOTHING
     return _opened(name, attributes, within, kind)
+
+
+def exported() -> bool:
+    """Whether somebody exports spans. Else nobody needs to think of what they would say."""
+    return not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
 
 
 @contextmanager

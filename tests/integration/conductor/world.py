@@ -111,6 +111,8 @@ class World:
     async def look(self, *, ahead_s: float = 0) -> None:
         """Let the supervisor look once, and wait for what follows."""
         await self.bus.drained()
+        while isinstance(self.log, PostgresLog) and self.log.marks.marks:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)  # a row that is being marked is passed over until the next
         self.ahead += timedelta(seconds=ahead_s)
         await self.supervisor.look()
         await self.bus.drained()

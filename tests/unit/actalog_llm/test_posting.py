@@ -116,7 +116,7 @@ async def test_each_endpoint_gets_its_own_key_body_and_path(
     server = Server()
     async with asking(server, dialect) as adapter:
         for key in ("one", "two", "one", "two"):
-            body = {"model": key, "stream": True}
+            body: dict[str, Any] = {"model": key, "stream": True}
             await ask(adapter, Endpoint(dialect, base_url, key), **body)
             request = server.seen[-1]
             assert request.url.path == path
@@ -155,7 +155,7 @@ def breaks(error: type[Exception]) -> Handle:
     return handle
 
 
-FAULTS = {
+FAULTS: dict[str, Handle] = {
     "busy": refuses(429, {"error": {"message": "slow"}}, **{"retry-after": "7"}),
     "no credit": refuses(429, {"error": {"message": "no", "code": "insufficient_quota"}}),
     "key": refuses(401, {"error": {"message": "the key k is wrong"}}),
@@ -180,7 +180,7 @@ async def test_a_failure_is_what_the_sdk_would_have_called_it(fault: str, where:
         for _ in range(3):
             try:
                 await ask(adapter, where)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is compared
                 errors.append(error)
     sdk, ours = errors
     assert (type(ours), str(ours)) == (type(sdk), str(sdk))
