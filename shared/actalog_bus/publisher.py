@@ -39,6 +39,7 @@ class Publisher:
         self._producer: AIOKafkaProducer | None = None
         self._rebuilding = asyncio.Lock()
         self._counts: dict[str, int] = {}  # aiokafka makes a set of them for each question
+        self._learning: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Connect; raises KafkaError when the broker is not there."""
@@ -64,18 +65,30 @@ class Publisher:
         """Flush within a time and disconnect."""
         producer, self._producer = self._producer, None
         self._counts.clear()
+        if self._learning is not None:
+            self._learning.cancel()
         if producer is not None:
             await _close(producer)
 
     def partitions(self, topic: str) -> int | None:
-        """How many the broker told of; None when it does not know the topic."""
+        """How many the broker told of; None when it has not told of the topic. It is asked then,
+        so that whoever tries again is told of a topic that was made meanwhile."""
         if topic not in self._counts:
             producer = self._producer
             found = producer.client.cluster.partitions_for_topic(topic) if producer else None
             if not found:
+                self._learn_soon()
                 return None
             self._counts[topic] = len(found)
         return self._counts[topic]
+
+    def _learn_soon(self) -> None:
+        if self._learning is None or self._learning.done():
+            self._learning = asyncio.create_task(self._learned())
+
+    async def _learned(self) -> None:
+        with contextlib.suppress(KafkaError):
+            await self.learn()
 
     def _forget_counts(self, _cluster: object) -> None:
         self._counts.clear()
@@ -83,9 +96,9 @@ class Publisher:
     async def learn(self) -> None:
         """Read the metadata of all topics."""
         if self._producer is not None:
-            cluster = await self._producer.client.fetch_all_metadata()
-            for topic in cast(set[str], cluster.topics()):
-                await self._producer.client.add_topic(topic)
+            client = self._producer.client
+            cluster = await client.fetch_all_metadata()
+            await client.set_topics(cast(set[str], cluster.topics()))
 
     async def publish(
         self,
@@ -130,6 +143,7 @@ class Publisher:
             with contextlib.suppress(KafkaError):
                 await self.start()
                 await _close(broken)
+                await self.learn()  # a new one knows no topic but those it sends to
 
 
 async def _acknowledged(

@@ -268,3 +268,55 @@ async def test_offsets_that_were_committed_to_another_log_are_not_trusted(
     assert heard == ["10"]
     await two.stop(1)
     await sender.stop(1)
+
+
+@pytest.mark.kafka
+@pytest.mark.apache
+async def test_a_rebuilt_producer_knows_the_topics_that_it_has_not_sent_to_yet(
+    apache_kafka: ApacheKafka,
+) -> None:
+    name = f"t{uuid.uuid4().hex[:8]}"
+    settings = KafkaSettings(bootstrap=apache_kafka.bootstrap)
+    small = TopicPlan(
+        name=f"{name}.small", partitions=1, replication=1, retention_ms=-1, max_bytes=1_000
+    )
+    other = TopicPlan(name=f"{name}.other", partitions=3, replication=1, retention_ms=-1)
+    await provision(settings, [small, other])
+    bus = KafkaBus(settings)
+    listener(bus, small.name)
+    await bus.start()
+    try:
+        await bus.publish(small.name, value=b"begin")
+        with pytest.raises(Permanent):
+            await bus.publish(small.name, value=b"x" * 5_000)  # refused: the sequence is broken
+        with pytest.raises(Transient):
+            await bus.publish(small.name, value=b"behind it")
+        await bus.publish(small.name, value=b"again")
+        await asyncio.sleep(0.5)  # the new producer has heard of where it sends
+        assert bus.partitions(other.name) == 3
+        await bus.publish(other.name, value=b"there", partition=2)
+    finally:
+        await bus.stop(1)
+
+
+@pytest.mark.kafka
+@pytest.mark.apache
+async def test_a_topic_that_was_made_late_becomes_known(apache_kafka: ApacheKafka) -> None:
+    name = f"t{uuid.uuid4().hex[:8]}"
+    settings = KafkaSettings(bootstrap=apache_kafka.bootstrap)
+    bus = KafkaBus(settings)
+    await bus.start()
+    try:
+        with pytest.raises(Transient):
+            bus.partitions(name)
+        plan = TopicPlan(name=name, partitions=3, replication=1, retention_ms=-1)
+        await provision(settings, [plan])
+        count = None
+        async with asyncio.timeout(10):
+            while count is None:
+                with contextlib.suppress(Transient):
+                    count = bus.partitions(name)
+                await asyncio.sleep(0.05)
+        assert count == 3
+    finally:
+        await bus.stop(1)
