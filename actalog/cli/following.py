@@ -53,7 +53,7 @@ async def following(
     wanted = [topics.RESULTS, *([topics.STREAM] if streams else [])]
     names = [topics.full_name(topic, prefix) for topic in wanted]
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.bootstrap, group_id=None, enable_auto_commit=False,
+        bootstrap_servers=settings.servers, group_id=None, enable_auto_commit=False,
         fetch_max_wait_ms=500 if settings.parked_fetch else FETCH_WAIT_MS, **security(settings),
     )  # fmt: skip
     try:

@@ -129,7 +129,7 @@ async def reader(settings: KafkaSettings, fates: Letters, *, prefix: str) -> Asy
         NoBroker: nobody answers.
     """
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.bootstrap, group_id=None, enable_auto_commit=False,
+        bootstrap_servers=settings.servers, group_id=None, enable_auto_commit=False,
         auto_offset_reset="earliest", fetch_max_wait_ms=100, **security(settings),
     )  # fmt: skip
     try:

@@ -42,7 +42,7 @@ async def producing(settings: KafkaSettings, **more: Any) -> AsyncGenerator[AIOK
     Raises:
         NoBroker: nobody answers.
     """
-    producer = AIOKafkaProducer(bootstrap_servers=settings.bootstrap, **more, **security(settings))
+    producer = AIOKafkaProducer(bootstrap_servers=settings.servers, **more, **security(settings))
     try:
         await producer.start()
     except (KafkaError, OSError) as error:

@@ -26,7 +26,7 @@ async def publish_compressed(records: Sequence[Outgoing], settings: KafkaSetting
     """
     longest = max(len(record.value or b"") for record in records)
     producer = AIOKafkaProducer(
-        bootstrap_servers=settings.bootstrap, acks="all", compression_type="gzip",
+        bootstrap_servers=settings.servers, acks="all", compression_type="gzip",
         max_request_size=longest + ROOM_BYTES, **security(settings),
     )  # fmt: skip
     try:

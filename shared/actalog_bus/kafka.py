@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import Sequence
 from functools import partial
 
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from actalog_bus.burial import bury_over
 from actalog_bus.compressed import publish_compressed
@@ -73,6 +73,38 @@ class KafkaBus:
         """Wait for the broker and the topics, then begin to hear. Again after `stop`, too."""
         await self._connected()
         await self._topics_there()
+        waiting = Waiting()
+        while True:
+            try:
+                await self._begin_to_hear()
+                break
+            except (KafkaError, OSError) as error:  # it went away meanwhile
+                await self._hear_nothing(0)
+                self._missing = self._away(error)
+            await waiting.pause(self._missing)
+        waiting.over()
+        self._missing = None
+
+    async def stop(self, grace_s: float = 10.0) -> None:
+        """See `Bus.stop`."""
+        self._missing = "bus: stopped"
+        await self._hear_nothing(grace_s)
+        await self._publisher.stop()
+
+    async def crash(self) -> None:
+        """Stop as a killed process does, for tests: nothing is finished, nothing committed."""
+        running, self._running = self._running, []
+        for subscription in running:
+            await subscription.crash()
+        await self._hear_nothing(0)
+        await self._publisher.stop()
+
+    def ready(self) -> str | None:
+        """See `Bus.ready`."""
+        told = (subscription.ready() for subscription in self._running)
+        return self._missing or next((what for what in told if what), None)
+
+    async def _begin_to_hear(self) -> None:
         self._consumers = Consumers.of(self.settings)
         await self._consumers.start()
         for number, listen in enumerate(self._listens):
@@ -81,26 +113,17 @@ class KafkaBus:
             self._running.append(subscription)
             counts = {topic: self.partitions(topic) for topic in listen.topics}
             await subscription.start(self._consumers, counts)
-        self._missing = None
 
-    async def stop(self, grace_s: float = 10.0) -> None:
-        """See `Bus.stop`."""
+    async def _hear_nothing(self, grace_s: float) -> None:
         running, self._running = self._running, []
-        self._missing = "bus: stopped"
         await asyncio.gather(*(subscription.stop(grace_s) for subscription in running))
-        await self._closed()
+        consumers, self._consumers = self._consumers, None
+        if consumers is not None:
+            await consumers.stop()
 
-    async def crash(self) -> None:
-        """Stop as a killed process does, for tests: nothing is finished, nothing committed."""
-        running, self._running = self._running, []
-        for subscription in running:
-            await subscription.crash()
-        await self._closed()
-
-    def ready(self) -> str | None:
-        """See `Bus.ready`."""
-        told = (subscription.ready() for subscription in self._running)
-        return self._missing or next((what for what in told if what), None)
+    def _away(self, error: Exception) -> str:
+        said = "" if isinstance(error, OSError | KafkaConnectionError) else f" ({error!r})"
+        return f"bus: no broker at {self.settings.servers}{said}"
 
     async def _connected(self) -> None:
         """Protocol 16.2: a broker that is not there is waited for."""
@@ -109,8 +132,8 @@ class KafkaBus:
             try:
                 await self._publisher.start()
                 return waiting.over()
-            except (KafkaError, OSError):
-                self._missing = f"bus: no broker at {self.settings.bootstrap}"
+            except (KafkaError, OSError) as error:
+                self._missing = self._away(error)
             await waiting.pause(self._missing)
 
     async def _topics_there(self) -> None:
@@ -124,12 +147,6 @@ class KafkaBus:
                 return waiting.over()
             self._missing = f"bus: no topic {', '.join(missing)}"
             await waiting.pause(self._missing)
-
-    async def _closed(self) -> None:
-        consumers, self._consumers = self._consumers, None
-        if consumers is not None:
-            await consumers.stop()
-        await self._publisher.stop()
 
     def bury_of(self, listen: Listen) -> Bury:
         """How a subscription gives records up."""

@@ -46,7 +46,7 @@ async def _consumer(
 ) -> AsyncGenerator[AIOKafkaConsumer]:
     """A consumer of these partitions, which joins no group."""
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.bootstrap, group_id=group, enable_auto_commit=False,
+        bootstrap_servers=settings.servers, group_id=group, enable_auto_commit=False,
         auto_offset_reset="earliest", **security(settings),
     )  # fmt: skip
     try:
@@ -60,7 +60,7 @@ async def _consumer(
 
 
 async def _partitions(settings: KafkaSettings, topics: Sequence[str]) -> list[TopicPartition]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap, **security(settings))
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.servers, **security(settings))
     try:
         await admin.start()
         counts = await partitions_of(admin, list(topics))

@@ -92,7 +92,7 @@ async def provision(settings: KafkaSettings, planned: Sequence[TopicPlan]) -> li
         TopicsDiffer: a topic has another number of partitions (homes would not agree).
         TopicsNotCreated: the broker refused or does not answer.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap, **security(settings))
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.servers, **security(settings))
     try:
         await admin.start()
         there = await partitions_of(admin, [each.name for each in planned])
@@ -118,7 +118,7 @@ async def differences(settings: KafkaSettings, planned: Sequence[TopicPlan]) -> 
     Raises:
         TopicsNotCreated: the broker does not answer.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap, **security(settings))
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.servers, **security(settings))
     try:
         await admin.start()
         there = await partitions_of(admin, [each.name for each in planned])

@@ -44,7 +44,7 @@ class Publisher:
     async def start(self) -> None:
         """Connect; raises KafkaError when the broker is not there."""
         producer = AIOKafkaProducer(
-            bootstrap_servers=self._settings.bootstrap,
+            bootstrap_servers=self._settings.servers,
             acks="all",
             enable_idempotence=self._settings.idempotence,
             max_batch_size=262_144,

@@ -38,6 +38,12 @@ class KafkaSettings:
     ssl_certfile: str | None = None
     ssl_keyfile: str | None = None
 
+    @property
+    def servers(self) -> str:
+        """The addresses in `bootstrap` with nothing between them but commas. Any of them tells of
+        the others."""
+        return ",".join(one.strip() for one in self.bootstrap.split(",") if one.strip())
+
     @classmethod
     def of(cls, settings: Settings, *, bootstrap: str, embedded: bool, one_process: bool) -> Self:
         """From the settings of a service; `embedded`: the broker is the one we started."""

@@ -47,7 +47,7 @@ class Consumers:
     @classmethod
     def of(cls, settings: KafkaSettings) -> "Consumers":
         broker = KafkaBroker(
-            settings.bootstrap,
+            settings.servers.split(","),  # it takes a text for one address
             security=_secured(settings),
             consumer_only=True,
             # The answer to who joins a group waits for the other members, at most a session.

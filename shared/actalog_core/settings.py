@@ -50,7 +50,7 @@ class Settings(BaseModel):
     app: str | None = None
     """The author's App, as `module:name`. Only the tools service and `actalog deploy` load it."""
     kafka: str | None = None
-    """Bootstrap servers. None: the embedded broker (only `actalog up`)."""
+    """Bootstrap servers, one or several with commas between them. None: the embedded broker (only `actalog up`)."""
     topic_prefix: str = "actalog"
     """Every topic and consumer group begins with it. One prefix is one App."""
     partitions: int = Field(default=6, ge=1)

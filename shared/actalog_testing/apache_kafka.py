@@ -1,9 +1,11 @@
-"""A real Apache Kafka for tests: one KRaft node from Maven Central's jars, without Docker."""
+"""A real Apache Kafka for tests: KRaft nodes from Maven Central's jars, without Docker."""
 
 import asyncio
+import base64
 import os
 import shutil
 import subprocess
+import uuid
 from pathlib import Path
 
 from actalog_bus.processes import answers, end, free_port, spawn
@@ -12,19 +14,22 @@ VERSION = "4.4.0"
 JVM = ("-Xms256m", "-Xmx512m", "-XX:TieredStopAtLevel=1")
 PROPERTIES = """\
 process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:{controller}
+node.id={node}
+controller.quorum.voters={voters}
 controller.listener.names=CONTROLLER
 listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
 advertised.listeners=PLAINTEXT://127.0.0.1:{port}
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs={data}
-offsets.topic.replication.factor=1
+offsets.topic.replication.factor={copies}
 offsets.topic.num.partitions=3
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
+transaction.state.log.replication.factor={copies}
+transaction.state.log.min.isr={least}
+share.coordinator.state.topic.replication.factor={copies}
+share.coordinator.state.topic.min.isr={least}
+min.insync.replicas={least}
+broker.session.timeout.ms={session_ms}
+broker.heartbeat.interval.ms=500
 group.initial.rebalance.delay.ms=0
 auto.create.topics.enable=false
 """
@@ -53,10 +58,11 @@ def jars(pom: Path) -> Path:
 
 
 class ApacheKafka:
-    """One node, broker and controller, on free ports; its data live in `folder`."""
+    """One node, broker and controller, on free ports; its data live in `folder`. `of` is the
+    cluster that it is a part of, where it is not one by itself."""
 
-    def __init__(self, folder: Path, *, pom: Path) -> None:
-        self._folder, self._pom = folder, pom
+    def __init__(self, folder: Path, *, pom: Path, of: "KafkaCluster | None" = None) -> None:
+        self._folder, self._pom, self._of = folder, pom, of
         self._port, self._controller = free_port(), free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -115,11 +121,42 @@ class ApacheKafka:
 
     def _format(self, config: Path) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        data = self._folder / "data"
-        text = PROPERTIES.format(port=self._port, controller=self._controller, data=data)
+        data, nodes = self._folder / "data", self._of.nodes if self._of else [self]
+        voters = [f"{n}@127.0.0.1:{one._controller}" for n, one in enumerate(nodes, 1)]
+        text = PROPERTIES.format(
+            port=self._port, controller=self._controller, data=data, voters=",".join(voters),
+            node=nodes.index(self) + 1, copies=len(nodes), least=len(nodes) // 2 + 1,
+            session_ms=3_000 if self._of else 9_000,
+        )  # fmt: skip
         config.write_text(text)
         tool = self._java("kafka.tools.StorageTool")
-        made = subprocess.run([*tool, "random-uuid"], check=True, capture_output=True, text=True)
-        cluster = made.stdout.split()[-1]
+        cluster = self._of.id if self._of else cluster_id()
         format_it = [*tool, "format", "-t", cluster, "-c", str(config)]
         subprocess.run(format_it, check=True, capture_output=True)
+
+
+class KafkaCluster:
+    """Three nodes, with a copy of everything on each; two of them are enough."""
+
+    def __init__(self, folder: Path, *, pom: Path) -> None:
+        self.id = cluster_id()
+        self.nodes = [ApacheKafka(folder / f"node-{n}", pom=pom, of=self) for n in (1, 2, 3)]
+
+    @property
+    def bootstrap(self) -> str:
+        """The addresses of all nodes."""
+        return ",".join(node.bootstrap for node in self.nodes)
+
+    async def start(self) -> str:
+        """Start all and wait until they answer."""
+        await asyncio.gather(*(node.start() for node in self.nodes))
+        return self.bootstrap
+
+    async def stop(self) -> None:
+        """Kill them: a node that stops in order waits for the others."""
+        await asyncio.gather(*(node.kill() for node in self.nodes))
+
+
+def cluster_id() -> str:
+    """A new one, in the form that Kafka wants: 16 bytes in base64."""
+    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")

@@ -82,6 +82,55 @@ async def test_16_2_a_bus_waits_for_its_broker_and_says_so_and_16_3_outlives_its
 
 
 @pytest.mark.kafka
+async def test_16_2_a_broker_that_goes_away_while_a_bus_begins_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    settings = embedded(f"127.0.0.1:{port}")
+    first = EmbeddedBroker(tmp_path, port)
+    await first.start()
+    await provision(settings, [PLAN])
+    bus = KafkaBus(settings)
+    heard = listener(bus, "t")
+    there = bus._topics_there  # pyright: ignore[reportPrivateUsage]
+
+    async def there_and_gone() -> None:
+        await there()
+        await first.stop()
+
+    monkeypatch.setattr(bus, "_topics_there", there_and_gone)
+    starting = asyncio.create_task(bus.start())
+    await asyncio.sleep(1)
+    assert bus.ready() == f"bus: no broker at 127.0.0.1:{port}"
+    second = EmbeddedBroker(tmp_path, port)
+    await second.start()
+    await provision(settings, [PLAN])
+    await asyncio.wait_for(starting, 20)
+    async with asyncio.timeout(20):
+        while bus.ready() is not None:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+        await bus.publish("t", value=b"1", partition=0)
+    await until_len(heard, 1)
+    await bus.stop(1)
+    await second.stop()
+
+
+@pytest.mark.kafka
+@pytest.mark.apache
+async def test_any_of_several_addresses_will_do(apache_kafka: ApacheKafka) -> None:
+    topic = f"t{uuid.uuid4().hex[:8]}"
+    away = f"127.0.0.1:{free_port()}"
+    settings = KafkaSettings(bootstrap=f"{away} , {apache_kafka.bootstrap},")
+    await provision(settings, [TopicPlan(name=topic, partitions=2, replication=1, retention_ms=-1)])
+    bus = KafkaBus(settings)
+    heard = listener(bus, topic)
+    await bus.start()
+    await bus.publish(topic, value=b"1")
+    await until_len(heard, 1)
+    await bus.stop(1)
+
+
+@pytest.mark.kafka
 @pytest.mark.apache
 async def test_nothing_is_lost_when_a_member_joins_and_another_is_killed(
     apache_kafka: ApacheKafka,
