@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
 from actalog_bus.processes import answers, end, free_port, spawn
@@ -59,10 +60,15 @@ def jars(pom: Path) -> Path:
 
 class ApacheKafka:
     """One node, broker and controller, on free ports; its data live in `folder`. `of` is the
-    cluster that it is a part of, where it is not one by itself."""
+    cluster that it is a part of, where it is not one by itself. `more` are lines of properties, with
+    the same names in braces as ours; `format` are arguments of the storage tool."""
 
-    def __init__(self, folder: Path, *, pom: Path, of: "KafkaCluster | None" = None) -> None:
+    def __init__(
+        self, folder: Path, *, pom: Path, of: "KafkaCluster | None" = None, more: str = "",
+        format: Sequence[str] = (),
+    ) -> None:  # fmt: skip
         self._folder, self._pom, self._of = folder, pom, of
+        self._more, self._format_with = more, format
         self._port, self._controller = free_port(), free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -123,7 +129,7 @@ class ApacheKafka:
         self._folder.mkdir(parents=True, exist_ok=True)
         data, nodes = self._folder / "data", self._of.nodes if self._of else [self]
         voters = [f"{n}@127.0.0.1:{one._controller}" for n, one in enumerate(nodes, 1)]
-        text = PROPERTIES.format(
+        text = (PROPERTIES + self._more).format(
             port=self._port, controller=self._controller, data=data, voters=",".join(voters),
             node=nodes.index(self) + 1, copies=len(nodes), least=len(nodes) // 2 + 1,
             session_ms=3_000 if self._of else 9_000,
@@ -131,7 +137,7 @@ class ApacheKafka:
         config.write_text(text)
         tool = self._java("kafka.tools.StorageTool")
         cluster = self._of.id if self._of else cluster_id()
-        format_it = [*tool, "format", "-t", cluster, "-c", str(config)]
+        format_it = [*tool, "format", "-t", cluster, "-c", str(config), *self._format_with]
         subprocess.run(format_it, check=True, capture_output=True)
 
 
