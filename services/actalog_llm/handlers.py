@@ -3,7 +3,6 @@
 import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import lru_cache
 
 import structlog
@@ -11,9 +10,10 @@ from prometheus_client import Counter, Histogram
 from pydantic import ValidationError
 
 from actalog_bus.envelope import Postman
-from actalog_bus.ports import Delivery, Record
+from actalog_bus.ports import Delivery
 from actalog_calls.answering import answer_claimed
 from actalog_calls.claims import Claims
+from actalog_calls.since import Since
 from actalog_contracts.base import TextRef, Usage
 from actalog_contracts.calls import CallModel
 from actalog_contracts.definitions import AgentDefinition, ModelChoice
@@ -35,7 +35,6 @@ from actalog_log.call_ports import Claim, ledger_key
 from actalog_log.ports import Held, RunLog
 
 log = structlog.get_logger()
-BEGAN = datetime.fromtimestamp(0, UTC)
 MOST_UNPAID = 1_000  # calls
 
 
@@ -51,19 +50,12 @@ class LlmHandlers:
     settings: Settings
     patience: Patience = field(default_factory=Patience)
     key: bytes | None = None  # the installation's, read once
-    since: datetime = BEGAN
     # What was asked beside a claim that nobody answered, by the call's name: who hears the command
     # again here pays for it.
     unpaid: OrderedDict[str, Usage] = field(default_factory=OrderedDict[str, Usage])
 
-    def assigned(self) -> None:
-        """Partitions are ours from now on: what lies in them may have been heard by another."""
-        self.since = self.patience.clock()
-
-    def _heard_before(self, record: Record) -> bool:
-        """Whether somebody may be at it, who had this partition: then the claim comes first, so
-        that a change of hands begins no request in vain. Clocks that differ cost just that."""
-        return record.timestamp_ms < int(self.since.timestamp() * 1_000)
+    def __post_init__(self) -> None:
+        self.since = Since(self.patience.clock)
 
     async def call_model(self, delivery: Delivery) -> None:
         """The request is on its way while the call is claimed; nothing leaves before it is ours
@@ -85,7 +77,7 @@ class LlmHandlers:
         try:
             await answer_claimed(
                 delivery, command, claims=self.claims, postman=self.postman, run=run,
-                beside=True, heard_before=self._heard_before(delivery.record), leaving=leaving,
+                beside=True, heard_before=self.since.heard_before(delivery.record), leaving=leaving,
             )  # fmt: skip
         except Transient:
             self._owe(ledger_key(command.run_no, command.call_id), begun)

@@ -74,6 +74,7 @@ def build_app(
             hear=handlers.run_tool,
             lane=lane,
             limit=LIMIT,
+            assigned=handlers.since.assigned,
         )
     )
     return Service("tools", [claims, ThreadsPart(threads), isolated])

@@ -11,6 +11,7 @@ from actalog_bus.envelope import Postman
 from actalog_bus.ports import Delivery
 from actalog_calls.answering import answer_claimed
 from actalog_calls.claims import Claims
+from actalog_calls.since import Since
 from actalog_contracts.calls import RunTool
 from actalog_contracts.runs import ToolFailed
 from actalog_contracts.streams import Progress
@@ -38,6 +39,9 @@ class ToolHandlers:
     isolated: Isolated
     clock: Clock
     saying: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
+
+    def __post_init__(self) -> None:
+        self.since = Since(self.clock)
 
     async def run_tool(self, delivery: Delivery) -> None:
         """Run a callable once, and answer. What only reads claims beside its work."""
@@ -67,6 +71,7 @@ class ToolHandlers:
         await answer_claimed(
             delivery, command, claims=self.claims, postman=self.postman, run=run,
             beside=command.effect == BESIDE, condemned=lambda claim: _condemned(command, claim),
+            heard_before=self.since.heard_before(delivery.record),
         )  # fmt: skip
 
     def _say(self, command: RunTool, claim: Claim) -> None:

@@ -18,6 +18,7 @@ from actalog_contracts.calls import (
     answer,
     lies_in_ledger,
 )
+from actalog_contracts.runs import ModelFailed, ModelReplied
 from actalog_core import crashpoints
 from actalog_core.errors import Permanent
 from actalog_core.gathering import sent
@@ -149,10 +150,12 @@ class _Answering:
 
     async def _begun_in_vain(self, work: "asyncio.Future[Outcome]") -> None:
         """The call is another's, or was begun before. What `run` makes of being cancelled, if
-        anything, is told: it has cost something."""
+        anything, is told where it has cost something; what was read in vain says nothing new."""
         await _abort(work)
-        if not work.cancelled() and work.exception() is None:
-            said = answer(self.command, work.result()).model_copy(update={"late": True})
+        if work.cancelled() or work.exception() is not None:
+            return
+        if isinstance(outcome := work.result(), ModelReplied | ModelFailed):
+            said = answer(self.command, outcome).model_copy(update={"late": True})
             await self.postman.reply(said, causation=self.delivery.record)
 
     async def _finish(self, work: "asyncio.Future[Outcome]") -> None:

@@ -180,7 +180,7 @@ PATCHES = (
     ),
     Patch(
         "what was asked in vain costs nothing", "shared/actalog_calls/answering.py",
-        "        if not work.cancelled() and work.exception() is None:\n", "        if False:\n",
+        "        if work.cancelled() or work.exception() is not None:\n", "        if True:\n",
         ("tests/integration/llm/test_cost.py",),
     ),
     Patch(

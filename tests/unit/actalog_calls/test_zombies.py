@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from actalog_contracts.runs import ToolInDoubt, ToolReturned
+from actalog_contracts.base import Usage
+from actalog_contracts.runs import ModelFailed, ToolInDoubt, ToolReturned
 from actalog_log.call_ports import Claim
 from tests.unit.actalog_calls.world import COMMAND, LEASE_MS, World
 
@@ -69,20 +70,32 @@ async def test_6_4_a_claim_is_as_old_as_its_asking_not_as_the_hearing_of_its_ans
     assert [reply.late for reply in world.replies()] == [None, True]
 
 
-async def test_what_was_begun_beside_a_claim_that_is_another_s_tells_what_it_cost():
+@pytest.mark.parametrize("costs", [True, False])
+async def test_what_was_begun_beside_a_claim_that_is_another_s_tells_what_it_cost(costs: bool):
     world = World()
     one, other = await world.process(), await world.process()
     running = await one.begin()
     other.calls.slow = asyncio.Event()
-    beside = await other.begin(beside=True, run=_breaks_off)
+    beside = await other.begin(beside=True, run=_costs if costs else _breaks_off)
     other.calls.slow.set()
     await beside
-    (told,) = world.replies()
-    assert (told.late, told.outcome.type) == (True, "tool.returned.v1")
+    told = [(reply.late, reply.outcome.type) for reply in world.replies()]
+    assert told == ([(True, "model.failed.v1")] if costs else [])
     one.go.set()
     await running
-    assert [reply.late for reply in world.replies()] == [True, None]
+    assert world.replies()[-1].late is None
     assert other.claims.mine == {}
+
+
+async def _costs(claim: Claim) -> ModelFailed:
+    try:
+        await asyncio.sleep(60)
+    except asyncio.CancelledError:
+        return ModelFailed(
+            call_id=COMMAND.call_id, epoch=claim.epoch, purpose="answer", kind="unknown",
+            message="broken off", usage=Usage(input_tokens=7),
+        )  # fmt: skip
+    raise AssertionError
 
 
 async def _breaks_off(claim: Claim) -> ToolReturned:
