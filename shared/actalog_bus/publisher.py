@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Sequence
-from typing import cast
+from typing import Any, cast
 
 import structlog
 from aiokafka import AIOKafkaProducer
@@ -94,11 +94,14 @@ class Publisher:
         self._counts.clear()
 
     async def learn(self) -> None:
-        """Read the metadata of all topics."""
+        """Read of all topics what they are called, and keep to ours. (A broker that is asked for
+        one by its name may make it.)"""
         if self._producer is not None:
-            client = self._producer.client
-            cluster = await client.fetch_all_metadata()
-            await client.set_topics(cast(set[str], cluster.topics()))
+            client: Any = self._producer.client
+            known = cast(set[str], (await client.fetch_all_metadata()).topics())
+            ours = [one for one in known if one.startswith(self._settings.prefix)]
+            # Added, and not set: somebody may be waiting for one that was just made.
+            await asyncio.gather(*(client.add_topic(one) for one in ours))
 
     async def publish(
         self,

@@ -18,9 +18,11 @@ class KafkaSettings:
     `parked_fetch` says that the broker wakes a waiting fetch. The embedded one does not: its
     fetch wait then adapts (protocol 16.4). `keeps_marks` says that it keeps what is committed
     beside an offset: there deaths are counted (`suspicion`). The embedded one does not.
+    `prefix` is what the names of our topics begin with: of the others a large cluster has thousands.
     """
 
     bootstrap: str
+    prefix: str = ""
     mode: Literal["group", "assigned"] = "group"
     idempotence: bool = True
     parked_fetch: bool = True
@@ -49,6 +51,7 @@ class KafkaSettings:
         """From the settings of a service; `embedded`: the broker is the one we started."""
         return cls(
             bootstrap=bootstrap,
+            prefix=settings.topic_prefix,
             mode="assigned" if one_process else "group",
             idempotence=not embedded,
             parked_fetch=not embedded,

@@ -207,7 +207,7 @@ class _Client:
     async def fetch_all_metadata(self) -> _Cluster:
         return self.cluster
 
-    async def set_topics(self, topics: object) -> None: ...
+    async def add_topic(self, topic: str) -> None: ...
 
 
 class SimProducer:

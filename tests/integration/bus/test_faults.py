@@ -369,3 +369,27 @@ async def test_a_topic_that_was_made_late_becomes_known(apache_kafka: ApacheKafk
         assert count == 3
     finally:
         await bus.stop(1)
+
+
+@pytest.mark.kafka
+@pytest.mark.apache
+async def test_the_topics_of_others_are_not_followed(apache_kafka: ApacheKafka) -> None:
+    name = f"t{uuid.uuid4().hex[:8]}"
+    settings = KafkaSettings(bootstrap=apache_kafka.bootstrap, prefix=f"{name}.ours")
+    plans = [
+        TopicPlan(name=f"{name}.{one}", partitions=2, replication=1, retention_ms=-1)
+        for one in ("ours", "others")
+    ]
+    await provision(settings, plans)
+    bus = KafkaBus(settings)
+    heard = listener(bus, f"{name}.ours")
+    await bus.start()
+    try:
+        assert bus.partitions(f"{name}.ours") == 2
+        with pytest.raises(Transient):
+            bus.partitions(f"{name}.others")
+        await bus.publish(f"{name}.others", value=b"a reply that somebody asked for")
+        await bus.publish(f"{name}.ours", value=b"1")
+        await until_len(heard, 1)
+    finally:
+        await bus.stop(1)
