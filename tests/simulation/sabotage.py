@@ -220,7 +220,7 @@ def acts_before_its_claim() -> Sequence[tuple[Any, str, Any]]:
     whole: Any = answering.answer_claimed
 
     async def beside(delivery: Any, command: Any, **more: Any) -> None:
-        await whole(delivery, command, **{**more, "beside": True})
+        await whole(delivery, command, **{**more, "beside": True, "heard_before": False})
 
     from actalog_tools import handlers
 
