@@ -94,6 +94,9 @@ def test_what_was_asked_before_is_not_asked_again_unless_the_run_was_loaded():
     assert warm.told.commands == ()
     (again,) = drafted(asked, events, now=NOW, cold=True).told.commands
     assert isinstance(again, RunTool)
+    # Loaded, told again, and kept: what it has asked for is what it waits for.
+    kept = replace(asked, asked=None)
+    assert drafted(kept, events, now=NOW).told.commands == ()
 
 
 def test_an_event_that_has_no_canonical_form_is_refused_as_data():
