@@ -1,6 +1,7 @@
 """A decision as the log takes it: standings, timers, held text, session state, the child."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import reduce
 
