@@ -13,6 +13,7 @@ from actalog_contracts.base import Message
 from actalog_contracts.calls import AnyReply, Command
 from actalog_core import crashpoints, homes
 from actalog_core.clock import rfc3339, system_clock
+from actalog_core.errors import Transient
 
 JSON = b"application/json"
 AGAIN = "again"  # the header of a command that may have been sent before
@@ -106,7 +107,7 @@ class Postman:
             topic,
             value=body(command),
             key=key.encode(),
-            partition=homes.home(key, self.bus.partitions(topic)),
+            partition=self._home(topic, key),
             headers=headers(
                 type=getattr(command, "type"), id=message_id, tenant_id=command.tenant_id,  # noqa: B009
                 run_id=command.run_id, traceparent=traceparent, service=self.service,
@@ -150,5 +151,13 @@ class Postman:
     def shown(self, message: Message, *, session_id: str) -> Outgoing:
         """The record of a delta."""
         topic = topics.full_name(topics.STREAM, self.prefix)
-        at = homes.home(session_id, self.bus.partitions(topic))
+        at = self._home(topic, session_id)
         return Outgoing(topic, value=body(message), key=session_id.encode(), partition=at)
+
+    def _home(self, topic: str, key: str) -> int | None:
+        """Where a producer puts a record of this key, worked out once for many. None where the
+        broker has not told of the topic: the producer asks, and a delta must not fail an answer."""
+        try:
+            return homes.home(key, self.bus.partitions(topic))
+        except Transient:
+            return None

@@ -87,7 +87,7 @@ class Publisher:
             self._learning = asyncio.create_task(self._learned())
 
     async def _learned(self) -> None:
-        with contextlib.suppress(KafkaError):
+        with contextlib.suppress(KafkaError, OSError):
             await self.learn()
 
     def _forget_counts(self, _cluster: object) -> None:

@@ -8,6 +8,7 @@ from structlog.testing import capture_logs
 from actalog_bus.envelope import Postman
 from actalog_bus.memory import MemoryBus
 from actalog_contracts.calls import CallModel
+from actalog_core import homes
 from actalog_core.errors import Transient
 from actalog_llm.deltas import Deltas
 
@@ -34,3 +35,26 @@ async def test_a_released_claim_is_a_warning_only_while_something_is_left_behind
         await asyncio.sleep(0.01)
     assert [one["event"] for one in logged] == ([] if whole else ["deltas were not sent"])
     assert len(bus.records("actalog.stream")) == (1 if whole else 0)
+
+
+class Forgetful(MemoryBus):
+    """The broker has not told of any topic: a producer was just rebuilt."""
+
+    def partitions(self, topic: str) -> int:
+        raise Transient(topic)
+
+
+async def test_an_answer_does_not_fail_by_its_deltas_where_a_topic_is_not_known_yet():
+    bus = Forgetful()
+    postman = Postman(bus, prefix="actalog", service="llm")
+    deltas = Deltas(COMMAND, epoch=1, postman=postman, stands=_not_ours)
+    deltas.add("text", "whole")
+    deltas.end()
+    deltas.send_rest()
+    await asyncio.sleep(0.01)
+    (told,) = bus.records("actalog.stream")
+    assert told.key == b"s"
+    assert postman.request(COMMAND).partition is None  # the producer asks, and puts it there
+    assert Postman(MemoryBus(), prefix="actalog", service="llm").request(COMMAND).partition == (
+        homes.home("r", MemoryBus().partitions("actalog.llm.commands"))
+    )
