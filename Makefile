@@ -8,7 +8,7 @@ WORKERS ?= 2
 TASKS := actalog/examples/support_desk/tasks.jsonl
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-kills simulate chaos cells fuzz sabotage coverage test-kafka test-weaviate check fix contracts bench up down clean lock
+.PHONY: help run test test-kills simulate chaos cells fuzz sabotage coverage test-kafka test-weaviate test-compose check fix contracts bench up down clean lock
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -25,7 +25,7 @@ run: $(BIN)/.ready ## the whole platform on the example's tasks; ARGS="--exit" e
 	$(BIN)/actalog up --tasks $(TASKS) $(ARGS)
 
 test: $(BIN)/.ready ## run all tests (needs nothing but Python)
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile -m "not apache and not kills and not chaos and not weaviate and not live" $(ARGS)
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile -m "not apache and not kills and not chaos and not weaviate and not compose and not live" $(ARGS)
 
 test-kills: $(BIN)/.ready ## processes killed in the middle of their work
 	$(BIN)/python -m pytest -q -m "kills and not apache and not chaos" $(ARGS)
@@ -45,6 +45,11 @@ test-kafka: $(BIN)/.ready ## the same suites on Apache Kafka (needs Java 17 and 
 
 test-weaviate: $(BIN)/.ready ## the suites of retrieval on Weaviate
 	$(BIN)/python -m pytest -q -m weaviate $(ARGS)
+
+test-compose: $(BIN)/.ready ## the image and docker-compose.yml in earnest (needs Docker and its compose plugin)
+	docker compose pull --ignore-buildable --policy missing
+	docker compose build
+	$(BIN)/python -m pytest -q -m compose $(ARGS)
 
 simulate: $(BIN)/.ready ## the whole platform under many seeds; ARGS="--seeds 2000", ARGS="--seed 42 --shrink"
 	$(BIN)/python -m tests.simulation $(ARGS)

@@ -1,6 +1,7 @@
 """docker-compose.yml, .env.example, Makefile: what they name must exist."""
 
 import re
+import tomllib
 from pathlib import Path
 from typing import Any, cast
 
@@ -9,13 +10,22 @@ import yaml
 
 from actalog.cli.examining import known_variables
 from actalog.names import NAMES
-from actalog_core.settings import MAPPINGS, PROVIDERS, Settings, variable
+from actalog_core.settings import MAPPINGS, PROVIDERS, SDK_NAMES, Settings, variable
 
 ROOT = Path(__file__).parents[3]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: told for name, told in SERVICES.items() if "build" in told}
 ONE_SHOT = {"topics": ["topics", "apply"], "migrate": ["migrate"], "deploy": ["deploy"]}
+# What the composition or the image decides: addresses, ports, folders; how its own Kafka is
+# talked to; and what is for one replica alone.
+OF_THE_COMPOSITION = {
+    *(f"ACTALOG_{name}" for name in ("HOME", "PORT", "HEALTH_PORT", "INSTANCE", "CRASHPOINT")),
+    "ACTALOG_KAFKA_REPLICATION", "ACTALOG_KAFKA_SECURITY_PROTOCOL",
+    *(f"ACTALOG_KAFKA_SASL_{name}" for name in ("MECHANISM", "USERNAME", "PASSWORD")),
+    *(f"ACTALOG_KAFKA_SSL_{name}" for name in ("CAFILE", "CERTFILE", "KEYFILE")),
+}  # fmt: skip
+SECRETS = {name.upper() for name in SDK_NAMES}
 PROVIDER_NAMES = {f"{one.upper()}_{end}" for one in PROVIDERS for end in ("API_KEY", "BASE_URL")}
 
 
@@ -46,9 +56,22 @@ def test_a_command_exists(name: str):
 
 @pytest.mark.parametrize("name", OURS)
 def test_a_setting_is_one_that_somebody_reads(name: str):
-    sdk = {"OPENAI_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"}
     for setting in OURS[name]["environment"]:
-        assert setting in known_variables() | sdk or setting.startswith("OTEL_")
+        assert setting in known_variables() | SECRETS | PROVIDER_NAMES or setting.startswith(
+            "OTEL_"
+        )
+
+
+def test_what_is_set_for_compose_reaches_whom_it_is_for():
+    """`.env` is where compose's settings are kept: a setting that no container is given would
+    silently mean nothing."""
+    fields = {variable(field) for field in Settings.model_fields if field not in MAPPINGS}
+    passed = OURS["llm"]["environment"].keys()
+    assert fields - passed == OF_THE_COMPOSITION
+    assert passed >= PROVIDER_NAMES
+    for name, told in OURS.items():
+        assert fields - told["environment"].keys() - SECRETS == OF_THE_COMPOSITION, name
+        assert name == "llm" or not PROVIDER_NAMES & told["environment"].keys()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -60,6 +83,7 @@ def test_a_service_waits_for_topics_and_definitions_and_says_when_it_is_ready(na
 
 @pytest.mark.parametrize("name", sorted(SERVICES.keys() - ONE_SHOT.keys()))
 def test_what_stays_says_when_it_is_healthy(name: str):
+    assert SERVICES[name]["restart"] == "unless-stopped"
     told = SERVICES[name]["healthcheck"]
     assert told["test"][0] in ("CMD", "CMD-SHELL")
     assert told["retries"] > 0
@@ -87,7 +111,7 @@ def test_ports_are_open_on_this_machine_only():
 
 def test_containers_and_the_host_reach_kafka_by_names_of_their_own():
     told = SERVICES["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"]
-    assert told == "CONTAINERS://kafka:19092,HOST://localhost:9092"
+    assert told == "CONTAINERS://kafka:19092,HOST://localhost:${KAFKA_PORT:-9092}"
     assert OURS["llm"]["environment"]["ACTALOG_KAFKA"] == "kafka:19092"
     assert SERVICES["kafka"]["environment"]["KAFKA_AUTO_CREATE_TOPICS_ENABLE"] == "false"
 
@@ -100,6 +124,15 @@ def test_files_that_compose_names_are_there():
             assert (
                 (ROOT / source).exists() if source.startswith(".") else source in COMPOSE["volumes"]
             )
+
+
+def test_the_image_has_nothing_that_only_development_needs():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    dev = {re.split(r"[\[<>=]", told)[0] for told in project["optional-dependencies"]["dev"]}
+    dockerfile = (ROOT / OURS["llm"]["build"]["dockerfile"]).read_text()
+    removed = dockerfile.partition("pip uninstall")[2].partition("\n\n")[0].split()
+    needed = {"actalog", "httpx", "cryptography"}  # by Weaviate's client
+    assert dev - needed <= set(removed)
 
 
 def test_prometheus_asks_every_service():
