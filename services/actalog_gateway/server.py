@@ -78,8 +78,7 @@ class HttpServer:
         server.should_exit = True
         server.stopping.set()
         _, late = await asyncio.wait([task], timeout=GRACE_S + 1.0)
-        for stream in server.streams():
-            stream.abort()
+        await asyncio.gather(*(stream.abort() for stream in server.streams()))
         for one in late:
             one.cancel()
             with contextlib.suppress(asyncio.CancelledError):

@@ -14,6 +14,7 @@ from actalog_core import metrics
 HAND_OVER = "actalog.stream"  # the ASGI extension: takes the frames that follow the headers
 HEARTBEAT_S = 10.0  # proxies close what is silent for 15 to 30 s
 SEND_TIMEOUT_S = 20.0  # a client that takes nothing for so long is gone
+ENDING_S = 1.0  # what makes frames has no more than this to end
 HEARTBEAT = b": heartbeat\n\n"
 
 log = structlog.get_logger()
@@ -108,6 +109,7 @@ class OpenStream(asyncio.Protocol):
     def shutdown(self) -> None:
         """uvicorn stops: whoever makes the frames was told before and ends them."""
 
-    def abort(self) -> None:
-        """The grace is over."""
+    async def abort(self) -> None:
+        """The grace is over. Back when whoever made the frames has ended."""
         self._transport.abort()
+        await asyncio.wait([self._task], timeout=ENDING_S)
