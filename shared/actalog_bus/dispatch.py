@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 
 import structlog
 
+from actalog_bus.outages import Outages
 from actalog_bus.ports import Fault, Hear, Lane, Reason, Record
 from actalog_bus.ready import Ready, priority_of
 from actalog_bus.retry import Backoff
@@ -56,7 +57,7 @@ class Dispatcher:
         self._limit, self._buffer, self._tries = limit, buffer, tries
         self._buffer_bytes = buffer_bytes
         self._backoff = backoff or Backoff()
-        self._progress = progress
+        self._progress, self._outages = progress, Outages()
         self._shares: dict[Partition, Share] = {}
         self._lanes: dict[str, deque[Hearing]] = {}
         self._ready = Ready()
@@ -276,7 +277,7 @@ class Dispatcher:
         where = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
         if hearing.fault is not None or (isinstance(error, Transient) and _again(hearing, error)):
             hearing.strikes += hearing.fault is not None
-            log.warning("will be heard again", error=kind, attempts=hearing.attempts, **where)
+            self._outages.met(record, error, attempts=hearing.attempts)
             return self._backoff.delay_s(max(hearing.attempts, hearing.strikes))
         hearing.strikes += 1
         given_up = isinstance(error, Permanent | Transient)

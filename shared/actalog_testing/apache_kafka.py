@@ -12,7 +12,7 @@ from pathlib import Path
 from actalog_bus.processes import answers, end, free_port, spawn
 
 VERSION = "4.4.0"
-JVM = ("-Xms256m", "-Xmx512m", "-XX:TieredStopAtLevel=1")
+JVM = ("-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 PROPERTIES = """\
 process.roles=broker,controller
 node.id={node}
