@@ -17,8 +17,10 @@ from actalog_bus.provision import TopicPlan, differences, plan
 from actalog_core.errors import ActalogError, SettingMissing
 from actalog_core.settings import MAPPINGS, SHORT, Settings, variable
 from actalog_log.database import connect
+from actalog_log.memories_postgres import held_up_s
 
 CLOCKS_APART_S = 5.0
+HELD_UP_S = 60.0
 ANSWER_S = 5.0
 
 
@@ -47,7 +49,7 @@ async def examine(env: Mapping[str, str] = os.environ) -> AsyncIterator[Finding]
     yield _models(reach)
     looks: list[tuple[str, Look]] = [
         ("database", _database), ("migrations", _migrations), ("clock", _clock),
-        ("topics", _topics),
+        ("memories", _memories), ("topics", _topics),
     ]  # fmt: skip
     for what, look in looks:
         try:
@@ -61,7 +63,7 @@ async def examine(env: Mapping[str, str] = os.environ) -> AsyncIterator[Finding]
 
 MENDS = {
     "database": "ACTALOG_DATABASE_URL", "migrations": "run `actalog migrate`",
-    "clock": "ACTALOG_DATABASE_URL", "topics": "ACTALOG_KAFKA; `actalog topics apply`",
+    "clock": "ACTALOG_DATABASE_URL", "memories": "run `actalog migrate`", "topics": "ACTALOG_KAFKA; `actalog topics apply`",
 }  # fmt: skip
 
 
@@ -130,6 +132,18 @@ async def _clock(reach: Reach) -> Finding:
     said = f"{apart_s:.2f} s from the database's"
     fine = apart_s < CLOCKS_APART_S
     return Finding("clock", fine, said, "" if fine else "set this machine's clock (NTP)")
+
+
+async def _memories(reach: Reach) -> Finding:
+    connection = await connect(reach.dsn)
+    try:
+        held_s = await held_up_s(connection)
+    finally:
+        await connection.close()
+    if held_s < HELD_UP_S:
+        return Finding("memories", True, "as far as the log")
+    said = f"wait since {held_s:.0f} s for a transaction that somebody left open on that server"
+    return Finding("memories", False, said, "end it: pg_stat_activity, where backend_xid is set")
 
 
 async def _topics(reach: Reach) -> Finding:

@@ -100,7 +100,8 @@ class EmbeddedPostgres:
             # Popen and not the loop's: uvloop cannot start a process as another user. The wait
             # for the fork is short.
             self.process = self._spawn(port, log)
-        dsn = f"postgresql://actalog@127.0.0.1:{port}/postgres"
+        # It has no TLS: what the environment asks of other servers (PGSSLMODE) is not meant for it.
+        dsn = f"postgresql://actalog@127.0.0.1:{port}/postgres?sslmode=disable"
         await self._answers(dsn)
         return dsn
 

@@ -11,7 +11,7 @@ from actalog_core.canonical import clean_text
 from actalog_core.errors import NewerBuild, Undecodable
 from actalog_core.events import decode
 from actalog_log import chain
-from actalog_log.database import Connection, Pool
+from actalog_log.database import Connection, Pool, Queries
 from actalog_log.memories import BATCH, MOST_MEMORIES, Summary
 from actalog_log.postgres import PostgresLog
 from actalog_log.reaching import reaching
@@ -38,6 +38,11 @@ _BATCH = f"""
     join runs r on r.run_no = e.run_no left join runs p on p.run_no = r.parent_run_no
     where c.name = 'memories' order by e.xid::xid8, e.position
 """
+_HELD = """
+    select coalesce(extract(epoch from clock_timestamp() - min(recorded_at)), 0)::float8
+    from events where type in ('memory.updated.v1', 'session.summarised.v1')
+    and xid >= pg_snapshot_xmin(pg_current_snapshot())
+"""
 _ADD = """
     insert into memories (subject, memory_id, text, topics, xid, position, nth)
     values ($1, $2, $3, $4, $5::text::xid8, $6, $7) on conflict do nothing
@@ -53,6 +58,13 @@ _SUMMARISE = """
 """
 _MOVE = "update projection_cursors set xid = $1::text::xid8, position = $2 where name = 'memories'"
 _LOCK = "select 1 from projection_cursors where name = 'memories' for update"
+
+
+async def held_up_s(connection: Queries) -> float:
+    """For how long, in seconds, what is to be remembered has been waiting for a transaction that
+    was open when it was written and still is. It need not be of this database: the server numbers
+    transactions across all of its databases."""
+    return await connection.fetchval(_HELD)
 
 
 class PostgresMemories:

@@ -3,15 +3,17 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import pytest
 
+from actalog.cli.examining import Finding, examine
 from actalog_contracts.runs import MemoryNote, MemoryOp, MemoryUpdated, RunEvent, SessionSummarised
 from actalog_core.events import encode
 from actalog_log import chain
 from actalog_log.database import connect
 from actalog_log.memories import MemoryMemories, MemoryStore
-from actalog_log.memories_postgres import PostgresMemories
+from actalog_log.memories_postgres import PostgresMemories, held_up_s
 from actalog_log.memory import MemoryLog
 from actalog_log.ports import Append, Decision, Head, NewEvent, RunRow
 from actalog_log.postgres import PostgresLog
@@ -176,6 +178,35 @@ async def test_an_event_that_commits_late_is_not_skipped(real: World, fresh_data
     await real.memories.catch_up()
     assert await real.texts() == ["first", "late", "second"]
     assert await pool.fetchval("select count(*) from memories") == 3
+
+
+@pytest.mark.postgres
+async def test_a_transaction_left_open_in_another_database_is_noticed(
+    real: World, fresh_database: str, postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+):
+    async def doctor() -> Finding:
+        monkeypatch.setenv("ACTALOG_DATABASE_URL", fresh_database)
+        return {one.what: one async for one in examine()}["memories"]
+
+    pool = pool_of(real)
+    other = await connect(postgres_dsn)  # another database of the same server
+    transaction = other.transaction()
+    await transaction.__aenter__()
+    await other.execute("create temporary table somebody_elses (id int)")
+    await real.run(updated(("add", "1", "waits")))
+    await real.memories.catch_up()
+    assert await real.texts() == []
+    since = (datetime.now(UTC) - NOW).total_seconds()
+    assert await held_up_s(pool) == pytest.approx(since, abs=60)
+    found = await doctor()
+    assert not found.fine
+    assert "pg_stat_activity" in found.mend
+    await transaction.__aexit__(None, None, None)
+    await other.close()
+    assert await held_up_s(pool) == 0
+    assert (await doctor()).fine
+    await real.memories.catch_up()
+    assert await real.texts() == ["waits"]
 
 
 @pytest.mark.postgres
