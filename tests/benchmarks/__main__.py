@@ -14,6 +14,7 @@ import uvloop
 from tests.benchmarks import (
     apart,
     costs,
+    far,
     guarded,
     logs,
     one_call,
@@ -28,6 +29,7 @@ Measured = Mapping[str, Mapping[str, float]]
 SECTIONS: Mapping[str, Callable[[], Awaitable[Measured]]] = {
     "one_call": one_call.measure,
     "apart": apart.measure,
+    "far": far.measure,
     "stream": streams.stream,
     "storm": storm.measure,
     "poison": poison.measure,
