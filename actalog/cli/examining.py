@@ -63,7 +63,8 @@ async def examine(env: Mapping[str, str] = os.environ) -> AsyncIterator[Finding]
 
 MENDS = {
     "database": "ACTALOG_DATABASE_URL", "migrations": "run `actalog migrate`",
-    "clock": "ACTALOG_DATABASE_URL", "memories": "run `actalog migrate`", "topics": "ACTALOG_KAFKA; `actalog topics apply`",
+    "clock": "ACTALOG_DATABASE_URL", "memories": "run `actalog migrate`",
+    "topics": "ACTALOG_KAFKA; `actalog topics apply`",
 }  # fmt: skip
 
 

@@ -104,8 +104,8 @@ async def test_containers_killed_under_work_lose_nothing(composed: Composition):
             await outside.send(task)
             if number % 5 == 0:
                 name = NAMES[number // 5 % len(NAMES)]
-                composed.compose("kill", name)
-                composed.compose("start", name)
+                await asyncio.to_thread(composed.compose, "kill", name)
+                await asyncio.to_thread(composed.compose, "start", name)
         results = await outside.wait_for(set(sent), within_s=180)
     assert {one["status"] for one in results.values()} == {"completed"}
 
