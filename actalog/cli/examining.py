@@ -12,6 +12,7 @@ import asyncpg
 from actalog.cli import platform_file
 from actalog.cli.reach import Reach
 from actalog.cli.waiting import missing_migrations
+from actalog.recovery.noticing import moved, restored
 from actalog.scripted_models import named
 from actalog_bus.provision import TopicPlan, differences, plan
 from actalog_core.errors import ActalogError, SettingMissing
@@ -49,7 +50,7 @@ async def examine(env: Mapping[str, str] = os.environ) -> AsyncIterator[Finding]
     yield _models(reach)
     looks: list[tuple[str, Look]] = [
         ("database", _database), ("migrations", _migrations), ("clock", _clock),
-        ("memories", _memories), ("topics", _topics),
+        ("topics", _topics), ("record", _record), ("memories", _memories),
     ]  # fmt: skip
     for what, look in looks:
         try:
@@ -57,13 +58,14 @@ async def examine(env: Mapping[str, str] = os.environ) -> AsyncIterator[Finding]
                 yield await look(reach)
         except ActalogError as error:
             yield Finding(what, False, str(error), MENDS[what])
-        except (OSError, TimeoutError, asyncpg.PostgresError, ValueError) as error:
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError,
+                ValueError) as error:  # fmt: skip
             yield Finding(what, False, f"{type(error).__name__}: {error}", MENDS[what])
 
 
 MENDS = {
     "database": "ACTALOG_DATABASE_URL", "migrations": "run `actalog migrate`",
-    "clock": "ACTALOG_DATABASE_URL", "memories": "run `actalog migrate`",
+    "clock": "ACTALOG_DATABASE_URL", "record": "ACTALOG_DATABASE_URL, ACTALOG_KAFKA", "memories": "run `actalog migrate`",
     "topics": "ACTALOG_KAFKA; `actalog topics apply`",
 }  # fmt: skip
 
@@ -135,9 +137,23 @@ async def _clock(reach: Reach) -> Finding:
     return Finding("clock", fine, said, "" if fine else "set this machine's clock (NTP)")
 
 
+async def _record(reach: Reach) -> Finding:
+    connection = await connect(reach.dsn)
+    try:
+        prefix = reach.settings.topic_prefix
+        told = await restored(connection, reach.kafka_settings(), prefix)
+    finally:
+        await connection.close()
+    if told:
+        return Finding("record", False, "; ".join(told[:3]), "stop services, run `actalog recover`")
+    return Finding("record", True, "the one that the topics know")
+
+
 async def _memories(reach: Reach) -> Finding:
     connection = await connect(reach.dsn)
     try:
+        if await moved(connection):
+            return Finding("memories", False, "follow no record of another server", "see above")
         held_s = await held_up_s(connection)
     finally:
         await connection.close()

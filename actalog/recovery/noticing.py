@@ -80,6 +80,21 @@ async def overtaken(database: Queries, kafka: KafkaSettings, prefix: str) -> lis
     return found
 
 
+async def restored(database: Queries, kafka: KafkaSettings, prefix: str) -> list[str]:
+    """In words, why services refuse this database; nothing is changed by asking.
+
+    Raises:
+        BrokerSilent: it does not answer.
+        NotTheDatabase: the database takes no writes.
+    """
+    group = group_of(prefix)
+    moves, marked = await moved(database), await marks(database, group)
+    if moves or (not marked and await older_than_marks(database)):
+        return moves
+    standing = await stands(kafka, group, heard_topics(prefix))
+    return told([], behind(marked, standing))
+
+
 def _ahead(marked: Mapping[Partition, int], standing: Mapping[Partition, Stand]) -> dict[Partition, int]:  # fmt: skip
     """Marks beyond the end of their topic: its broker began anew."""
     return {

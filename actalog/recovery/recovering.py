@@ -76,6 +76,7 @@ class Recovery:
             await self._compare(report)
             report.rewound = [_rewound(one, standing) for one in overtakes]
         if not dry_run:
+            await restoring.number_on(self.connection)
             await restoring.make_ranges(self.connection, [b.row.run_no for b in self._brought])
             await restoring.bring_back(self.log, self._brought, self.clock())
             if crashpoints.armed:

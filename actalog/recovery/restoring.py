@@ -46,6 +46,12 @@ _TAKEN = """
 """
 
 
+async def number_on(connection: Connection) -> None:
+    """What is appended follows what is there, also in a server that numbers its transactions anew
+    (a dump that was put there)."""
+    await connection.fetchval("select number_on()")
+
+
 async def make_ranges(connection: Connection, numbers: Sequence[int]) -> None:
     """Partitions of the log for runs that come back under their old numbers."""
     for low in sorted({number // RANGE for number in numbers}):

@@ -23,7 +23,7 @@ _NEWER = """
     from events e
     where e.type in ('memory.updated.v1', 'session.summarised.v1')
     and (e.xid, e.position) > (c.xid, c.position)
-    and e.xid < pg_snapshot_xmin(pg_current_snapshot())
+    and e.xid < tail_horizon()
 """
 _ANYTHING = f"""
     select exists (select {_NEWER}) from projection_cursors c where c.name = 'memories'
@@ -41,7 +41,7 @@ _BATCH = f"""
 _HELD = """
     select coalesce(extract(epoch from clock_timestamp() - min(recorded_at)), 0)::float8
     from events where type in ('memory.updated.v1', 'session.summarised.v1')
-    and xid >= pg_snapshot_xmin(pg_current_snapshot())
+    and xid >= tail_horizon()
 """
 _ADD = """
     insert into memories (subject, memory_id, text, topics, xid, position, nth)

@@ -249,7 +249,7 @@ class PostgresLog(Watching):
         rows = await self.pool.fetch(
             f"select {EVENT}, ''::bytea, xid::text::bigint from events"
             " where (xid, position) > ($1::text::xid8, $2::bigint)"
-            " and xid < pg_snapshot_xmin(pg_current_snapshot()) order by xid, position limit $3",
+            " and xid < tail_horizon() order by xid, position limit $3",
             str(after[0]), after[1], limit,
         )  # fmt: skip
         return [StoredEvent(*row) for row in rows]

@@ -73,7 +73,7 @@ CONDUCTOR, LOG, BUS = (
 PATCHES = (
     Patch(
         "the tail is paged by position alone", "shared/actalog_log/postgres.py",
-        '" and xid < pg_snapshot_xmin(pg_current_snapshot()) order by xid',
+        '" and xid < tail_horizon() order by xid',
         '" order by xid', (f"{LOG}/test_postgres_only.py",),
     ),
     Patch(

@@ -55,10 +55,13 @@ async def charge(order_id: str, session_state: dict[str, str]) -> str:
 
 
 AGENT = Agent(name="a", model="openai:m", tools=[charge], session_state={"charged": ""})
+REMEMBERS = Agent(name="remembers", model="openai:m", update_memory_on_run=True)
 
 
 def say(request: Request) -> Reply:
-    """Charges what the person says; then tells it."""
+    """Charges what the person says; then tells it. A memory of what was said, when asked for it."""
+    if request.output_schema is not None:
+        return Reply('{"operations": [{"op": "add", "text": "a fact"}]}')
     said = next(m.text for m in reversed(request.messages) if m.role == "user")
     if request.messages[-1].role == "tool" or not said.startswith("charge "):
         return Reply(f"done: {said}")
@@ -98,7 +101,7 @@ class World:
         """All services."""
         self.log = PostgresLog(self.dsn, guard=Guard())
         await self.log.start()
-        app = App(agents=[AGENT])
+        app = App(agents=[AGENT, REMEMBERS])
         ground = Ground(
             bus=KafkaBus(self.kafka), log=self.log, calls=PostgresCalls(self.log.pool),
             memories=PostgresMemories(self.log.pool), settings=self.settings,
