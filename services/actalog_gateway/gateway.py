@@ -47,7 +47,8 @@ class Gateway:
         return None
 
 
-def _gateway(request: Request) -> Gateway:
+async def _gateway(request: Request) -> Gateway:
+    # Async, although it waits for nothing: FastAPI calls what is not in a thread, for each request.
     return request.app.state.gateway
 
 
