@@ -81,7 +81,8 @@ class ApacheKafka:
         """Format the storage when it is new, start, wait until it answers.
 
         Raises:
-            RuntimeError: it does not answer; its output is in the folder.
+            RuntimeError: it does not answer, or its storage cannot be formatted; its output is in
+                the folder, or told.
         """
         config = self._folder / "server.properties"
         if not config.exists():
@@ -137,8 +138,12 @@ class ApacheKafka:
         config.write_text(text)
         tool = self._java("kafka.tools.StorageTool")
         cluster = self._of.id if self._of else cluster_id()
-        format_it = [*tool, "format", "-t", cluster, "-c", str(config), *self._format_with]
-        subprocess.run(format_it, check=True, capture_output=True)
+        # One word: of 64 ids one begins with a dash, and would be taken for an option.
+        asked = ["format", f"--cluster-id={cluster}", "-c", str(config), *self._format_with]
+        done = subprocess.run([*tool, *asked], check=False, capture_output=True, text=True)
+        if done.returncode:
+            config.unlink()
+            raise RuntimeError(f"Apache Kafka's storage is not formatted: {done.stderr[-2_000:]}")
 
 
 class KafkaCluster:

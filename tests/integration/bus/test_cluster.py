@@ -11,7 +11,8 @@ from actalog_bus.ports import Delivery, Listen
 from actalog_bus.provision import TopicPlan, provision
 from actalog_bus.settings import KafkaSettings
 from actalog_core.errors import Transient
-from actalog_testing.apache_kafka import KafkaCluster, missing
+from actalog_testing import apache_kafka
+from actalog_testing.apache_kafka import ApacheKafka, KafkaCluster, missing
 from tests.integration.bus.site import by_key
 
 POM = Path(__file__).parents[3] / "infra" / "kafka" / "pom.xml"
@@ -89,3 +90,24 @@ async def test_nothing_is_lost_or_held_up_for_long_when_a_broker_of_three_dies(
             assert first == sorted(first)  # repeats may come, and nothing overtakes
     finally:
         await cluster.stop()
+
+
+@pytest.mark.apache
+async def test_a_clusters_id_may_begin_with_a_dash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    if lacks := missing():
+        pytest.skip(lacks)
+    monkeypatch.setattr(apache_kafka, "cluster_id", lambda: "-o0vRhTKSVG9tiwtPgzqVg")
+    node = ApacheKafka(tmp_path, pom=POM)
+    await node.start()
+    await node.stop()
+    told = (tmp_path / "data" / "meta.properties").read_text()
+    assert "cluster.id=-o0vRhTKSVG9tiwtPgzqVg" in told
+
+
+@pytest.mark.apache
+async def test_a_storage_that_cannot_be_formatted_says_why(tmp_path: Path):
+    if lacks := missing():
+        pytest.skip(lacks)
+    node = ApacheKafka(tmp_path, pom=POM, format=["--no-such-option"])
+    with pytest.raises(RuntimeError, match="no-such-option"):
+        await node.start()
