@@ -173,8 +173,8 @@ async def inbox(place: Place, cell: Cell, name: str) -> Done:
 
 
 async def untold(place: Place, cell: Cell, name: str) -> Done:
-    """The tools die when an outcome is stored, and are away until the supervisor has found it."""
-    await place.arm(cell)
+    """The tools die when an outcome is stored, and are away until the supervisor has found it: of a
+    conductor that came afterwards, so that it has heard and told nothing else."""
     await place.leave("tools-0")
     place.fleet.spawn("tools", ACTALOG_CRASHPOINT="calls.settled:1")
     await place.fleet.ready("tools-0")
@@ -182,6 +182,7 @@ async def untold(place: Place, cell: Cell, name: str) -> Done:
     tools = place.fleet.running["tools-0"]
     await place.until(lambda: tools.poll() is not None, "the tools die", within_s=DIES_WITHIN_S)
     del place.fleet.running["tools-0"]
+    await place.arm(cell)
     found = await dies(place, cell, [name])
     place.again()
     place.fleet.spawn("tools")

@@ -89,7 +89,7 @@ SUPERVISOR = [
     *_at("supervisor", "c", "supervisor.counted", 1, work="inbox"),
     *_at("supervisor", "d", "supervisor.heard", 1, work="untold"),
     *_at("supervisor", "e", "tell.sending", 1, work="inbox"),
-    *_at("supervisor", "e", "tell.sending", 5, work="untold"),  # four hearings came before
+    *_at("supervisor", "e", "tell.sending", 1, work="untold"),
     *_at("supervisor", "f", "tell.sent", 1, work="inbox"),
 ]  # fmt: skip
 GUARDRAILS = [
