@@ -2,12 +2,13 @@
 
 import asyncio
 
-TURNS = 5  # of the event loop; without load they take some microseconds
+TURNS = 5  # of the event loop; without load each takes some microseconds
 
 
-async def gathered() -> None:
-    """Let whoever is about to ask, ask: what is ready now goes into the same batch."""
-    for _ in range(TURNS):
+async def gathered(*, alone: bool = False) -> None:
+    """Let whoever is about to ask, ask: what is ready now goes into the same batch. `alone`:
+    nobody shared the batch before, so that one turn is enough to learn whether somebody does now."""
+    for _ in range(1 if alone else TURNS):
         await asyncio.sleep(0)
 
 

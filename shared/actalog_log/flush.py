@@ -6,9 +6,7 @@ its fall-back is a decision.
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
 
 import asyncpg
 
@@ -22,12 +20,10 @@ from actalog_core.errors import (
     TurnTaken,
 )
 from actalog_core.gathering import gathered
-from actalog_log import chain
+from actalog_log import appending, chain
 from actalog_log.database import Pool
-from actalog_log.ports import Append, Decision, Head, StoredEvent
-from actalog_log.together import planned
+from actalog_log.ports import Decision, Head, StoredEvent
 
-APPEND_SQL = (resources.files("actalog_log") / "append.sql").read_text()
 MOST_DECISIONS = 500  # in one statement: larger ones were not faster
 DEADLOCKS_BEFORE_GIVING_UP = 5
 
@@ -60,6 +56,9 @@ class Waiting:
         )
         return cls(decision, subjects, linked, asyncio.get_running_loop().create_future())
 
+    def linked(self) -> appending.Linked:
+        return self.decision, self.subjects, self.events
+
     def heads(self) -> tuple[Head, ...]:
         return tuple(
             Head(events[-1].seq, events[-1].hash) if events else append.expected
@@ -73,60 +72,6 @@ class Waiting:
     def fail(self, error: ActalogError) -> None:
         if not self.done.done():
             self.done.set_exception(error)
-
-
-def arguments(batch: Sequence[Waiting]) -> list[list[object]]:
-    """The columns of `append.sql`, rows sorted by key in every table (protocol 4.2)."""
-    runs: list[tuple[object, ...]] = []
-    events: list[tuple[object, ...]] = []
-    opened: list[tuple[object, ...]] = []
-    for waiting in batch:
-        for append, subject, linked in zip(
-            waiting.decision.appends, waiting.subjects, waiting.events, strict=True
-        ):
-            if append.row is not None:
-                runs.append(_run(append, subject))
-            events += [_event(event) for event in linked]
-            if append.standing is not None:
-                opened.append(_open(append, append.expected.seq + len(linked)))
-    decisions = [waiting.decision for waiting in batch]
-    return [
-        *_columns(runs, 15), *_columns(events, 8), *_columns(opened, 5),
-        *_columns([(o.tenant_id, o.session_id, o.state_version, o.run_no, o.seq, o.ops.encode())
-                   for d in decisions for o in d.session_ops], 6),
-        *_columns([(h.tenant_id, h.held_id, h.run_no, h.text.encode())
-                   for d in decisions for h in d.hold], 4),
-        *_columns([key for d in decisions for key in d.release], 2),
-        *_columns([key for d in decisions for key in d.inbox_done], 2),
-        *_columns([(call,) for d in decisions for call in d.clear_calls], 1),
-    ]  # fmt: skip
-
-
-def _run(append: Append, subject: int | None) -> tuple[object, ...]:
-    row = append.row
-    assert row is not None
-    return (
-        row.run_no, row.tenant_id, row.run_id, row.session_id, row.turn, row.kind, row.target,
-        row.definition, row.body_digest, subject, row.parent_run_no, row.parent_run_id,
-        row.fork_seq, row.fork_hash, row.accepted_at,
-    )  # fmt: skip
-
-
-def _event(event: StoredEvent) -> tuple[object, ...]:
-    return (
-        event.run_no, event.seq, event.type, event.rules_version, event.payload,
-        event.causation_id, event.recorded_at, event.hash,
-    )  # fmt: skip
-
-
-def _open(append: Append, last_seq: int) -> tuple[object, ...]:
-    published = None if append.row is not None else append.expected.seq  # None: a new run
-    return (append.run_no, append.standing, append.wake_at, last_seq, published)
-
-
-def _columns(rows: list[tuple[object, ...]], width: int) -> list[list[object]]:
-    rows.sort(key=lambda row: tuple("" if cell is None else cell for cell in row[:2]))  # pyright: ignore
-    return [[row[at] for row in rows] for at in range(width)]
 
 
 class Flusher:
@@ -159,9 +104,11 @@ class Flusher:
             await self.task
 
     async def _run(self) -> None:
+        alone = True
         while True:
             await self.wake.wait()
-            await gathered()
+            await gathered(alone=alone)
+            alone = len(self.queue) == 1
             batch, self.queue = self.queue[:MOST_DECISIONS], self.queue[MOST_DECISIONS:]
             if not self.queue:
                 self.wake.clear()
@@ -198,7 +145,8 @@ class Flusher:
         if crashpoints.armed:
             crashpoints.reach("log.appending")
         # One statement is one transaction: it stands whole or not at all.
-        await self.pool.execute(planned(APPEND_SQL, len(batch)), *arguments(batch))
+        sql, columns = appending.asked([one.linked() for one in batch])
+        await self.pool.execute(sql, *columns)
         if crashpoints.armed:
             crashpoints.reach("log.committed")
         for waiting in batch:
@@ -223,15 +171,21 @@ class Flusher:
 
     async def _without_taken(self, batch: list[Waiting]) -> list[Waiting]:
         """Read what exists, tell its decisions, and return the others."""
-        columns = arguments(batch)
+        numbers = [(e.run_no, e.seq) for w in batch for linked in w.events for e in linked]
+        ids = [
+            (one.row.tenant_id, one.row.run_id)
+            for w in batch for one in w.decision.appends if one.row is not None
+        ]  # fmt: skip
         async with self.pool.acquire() as connection:
             events = await connection.fetch(
                 "select run_no, seq from events join unnest($1::bigint[], $2::bigint[])"
-                " as k(run_no, seq) using (run_no, seq)", *columns[15:17],
+                " as k(run_no, seq) using (run_no, seq)",
+                [run_no for run_no, _ in numbers], [seq for _, seq in numbers],
             )  # fmt: skip
             runs = await connection.fetch(
                 "select tenant_id, run_id from runs join unnest($1::text[], $2::text[])"
-                " as k(tenant_id, run_id) using (tenant_id, run_id)", *columns[1:3],
+                " as k(tenant_id, run_id) using (tenant_id, run_id)",
+                [tenant_id for tenant_id, _ in ids], [run_id for _, run_id in ids],
             )  # fmt: skip
         taken = {(row["run_no"], row["seq"]) for row in events}
         known = {(row["tenant_id"], row["run_id"]) for row in runs}

@@ -41,6 +41,7 @@ class Together(Generic[A, R]):
         self.send, self.key, self.most = send, key, most
         self.waiting: list[tuple[A, asyncio.Future[R]]] = []
         self.task: asyncio.Task[None] | None = None
+        self.alone = True  # nobody shared the last batch
 
     async def ask(self, one: A) -> R:
         """The answer, when its batch has been answered."""
@@ -53,8 +54,9 @@ class Together(Generic[A, R]):
 
     async def _run(self) -> None:
         while self.waiting:
-            await gathered()
+            await gathered(alone=self.alone)
             batch = self._next()
+            self.alone = len(batch) == 1
             try:
                 answers = await self.send([one for one, _ in batch])
             except Exception as error:  # noqa: BLE001 - it belongs to those who asked
