@@ -175,6 +175,9 @@ async def inbox(place: Place, cell: Cell, name: str) -> Done:
 async def untold(place: Place, cell: Cell, name: str) -> Done:
     """The tools die when an outcome is stored, and are away until the supervisor has found it: of a
     conductor that came afterwards, so that it has heard and told nothing else."""
+    await place.leave(place.each)
+    place.again()
+    await place.fleet.ready(place.each)
     await place.leave("tools-0")
     place.fleet.spawn("tools", ACTALOG_CRASHPOINT="calls.settled:1")
     await place.fleet.ready("tools-0")
