@@ -13,6 +13,7 @@ from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaError
 
 from actalog_bus.dispatch import Bury, Dispatcher, Partition
 from actalog_bus.doubts import Doubts
+from actalog_bus.lag import Lag
 from actalog_bus.marks import OffsetMarks
 from actalog_bus.ports import Listen, Record
 from actalog_bus.settings import KafkaSettings
@@ -54,6 +55,7 @@ class Subscription(ConsumerRebalanceListener):
         )  # fmt: skip
         counts = settings.keeps_marks and not listen.broadcast
         self.marks = OffsetMarks(self.dispatcher.stamp, listen.marking)
+        self._lag = Lag(listen.group, listen.topics, self.dispatcher)
         self.suspicion = Suspicion(self.dispatcher, self.marks) if counts else None
         self._consumer: AIOKafkaConsumer | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -82,10 +84,12 @@ class Subscription(ConsumerRebalanceListener):
                 number=self._number,
             )  # fmt: skip
         self.marks.consumer = self._consumer
+        self._lag.start(self._consumer)
         self._tasks = [asyncio.create_task(self._poll()), asyncio.create_task(self._commits())]
 
     async def stop(self, grace_s: float) -> None:
         """Hear nothing new, finish, commit. The consumer is closed by who opened it."""
+        self._lag.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

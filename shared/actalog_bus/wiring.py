@@ -114,6 +114,16 @@ async def committed(
     return {at: (one.offset, one.metadata or "") for at, one in found.items()}
 
 
+def position(consumer: Any, partition: TopicPartition) -> int | None:
+    """From where the next fetch of a partition will be; None while that is not known."""
+    subscribed = consumer._subscription.subscription
+    assigned = subscribed.assignment if subscribed is not None else None
+    if assigned is None or partition not in assigned.tps:
+        return None
+    state = assigned.state_value(partition)
+    return state.position if state.has_valid_position else None
+
+
 def set_fetch_wait(consumer: Any, wait_ms: int) -> None:
     """How long the broker may hold the next fetch (protocol 16.4). aiokafka has no setter."""
     consumer._fetcher._fetch_max_wait_ms = wait_ms

@@ -39,6 +39,10 @@ HEARING_SECONDS = _histogram(
     "hearing_seconds", "How long a record was heard.", "group", buckets=SLOW_S
 )
 HEARING = _gauge("hearing", "Records being heard now.", "group")
+LAG = _gauge(
+    "lag", "Records of the partitions that a process has which are not heard to the end.",
+    "group", "topic",
+)  # fmt: skip
 HEARING_FAILED = _counter(
     "hearing_failed", "Hearings that failed: transient (again), permanent (dead letter), unexpected.",
     "group", "kind",
@@ -76,6 +80,10 @@ ISOLATED_KILLED = _counter(
 )  # fmt: skip
 APPEND_SECONDS = _histogram("append_seconds", "A decision, from asking to its commit.")
 WAKES = _counter("wakes", "Runs that the supervisor woke.")
+MEMORIES_BEHIND_SECONDS = _gauge(
+    "memories_behind_seconds", "How long ago the oldest thing was logged that is to be remembered and"
+    " that nobody reads yet; 0 when there is none.",
+)  # fmt: skip
 SSE_CLIENTS = _gauge("sse_clients", "Clients that follow a stream now.")
 SSE_DROPPED = _counter("sse_dropped", "Clients dropped because they read too slowly.")
 INBOX_DEPTH = _gauge("inbox_depth", "Accepted messages that wait to be decided.")

@@ -48,6 +48,10 @@ class MemoryStore(Protocol):
         """
         ...
 
+    async def behind_s(self) -> float:
+        """How long ago, in seconds, the oldest event was logged that is not applied yet."""
+        ...
+
     async def rebuild(self) -> int:
         """Forget the tables and read the log anew; how many events were applied. Readers see
         the old state until the new one stands."""
@@ -84,6 +88,11 @@ class MemoryMemories:
 
     async def catch_up(self) -> int:
         return await self._follow(self.kept)
+
+    async def behind_s(self) -> float:
+        tail = await self.log.read_tail(after=self.kept.cursor, limit=self.log.position)
+        waits = [event.recorded_at for event in tail if event.type in REMEMBERED]
+        return (self.log.clock() - min(waits)).total_seconds() if waits else 0.0
 
     async def rebuild(self) -> int:
         fresh = _Kept({}, {})

@@ -43,6 +43,12 @@ _HELD = """
     from events where type in ('memory.updated.v1', 'session.summarised.v1')
     and xid >= tail_horizon()
 """
+_BEHIND = """
+    select coalesce(extract(epoch from clock_timestamp() - min(e.recorded_at)), 0)::float8
+    from events e, projection_cursors c
+    where c.name = 'memories' and e.type in ('memory.updated.v1', 'session.summarised.v1')
+    and (e.xid, e.position) > (c.xid, c.position)
+"""
 _ADD = """
     insert into memories (subject, memory_id, text, topics, xid, position, nth)
     values ($1, $2, $3, $4, $5::text::xid8, $6, $7) on conflict do nothing
@@ -114,6 +120,10 @@ class PostgresMemories:
             if crashpoints.armed:
                 crashpoints.reach("memory.applied")
         return applied
+
+    @reaching
+    async def behind_s(self) -> float:
+        return await self.pool.fetchval(_BEHIND)
 
     @reaching
     async def rebuild(self) -> int:

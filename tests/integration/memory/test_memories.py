@@ -9,6 +9,7 @@ import pytest
 
 from actalog.cli.examining import Finding, examine
 from actalog_contracts.runs import MemoryNote, MemoryOp, MemoryUpdated, RunEvent, SessionSummarised
+from actalog_core import metrics
 from actalog_core.events import encode
 from actalog_log import chain
 from actalog_log.database import connect
@@ -17,6 +18,7 @@ from actalog_log.memories_postgres import PostgresMemories, held_up_s
 from actalog_log.memory import MemoryLog
 from actalog_log.ports import Append, Decision, Head, NewEvent, RunRow
 from actalog_log.postgres import PostgresLog
+from actalog_memory.projector import Projector
 from tests.integration.log.test_log import NOW
 
 
@@ -115,6 +117,38 @@ async def test_a_summary_that_comes_late_replaces_no_newer_one(world: World):
     assert await world.memories.summary("default", "other") is None
 
 
+async def test_what_nobody_reads_yet_is_told_by_its_age(world: World):
+    assert await world.memories.behind_s() == 0
+    await world.run(updated(("add", "1", "likes tea")))
+    since = (datetime.now(UTC) - NOW).total_seconds()
+    assert await world.memories.behind_s() == pytest.approx(since, abs=60)
+    await world.memories.catch_up()
+    assert await world.memories.behind_s() == 0
+
+
+async def test_the_projector_tells_how_far_it_is_behind(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    def told() -> float:
+        return metrics.REGISTRY.get_sample_value("actalog_memories_behind_seconds") or 0.0
+
+    async def catch_up() -> int:
+        return 0  # as while somebody's transaction is open
+
+    await world.run(updated(("add", "1", "likes tea")))
+    monkeypatch.setattr(world.memories, "catch_up", catch_up)
+    projector = Projector(world.memories, look_s=0.0)
+    await projector.start()
+    async with asyncio.timeout(10):
+        while told() == 0:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        monkeypatch.undo()
+        while told() > 0:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    await projector.stop()
+    assert await world.texts() == ["likes tea"]
+
+
 async def test_nul_and_surrogates_of_a_model_do_not_stop_the_projection(world: World):
     await world.run(updated(("add", "1", "a\x00b")))
     await world.memories.catch_up()
@@ -205,6 +239,7 @@ async def test_a_transaction_left_open_in_another_database_is_noticed(
     await other.close()
     assert await held_up_s(pool) == 0
     assert (await doctor()).fine
+    assert await real.memories.behind_s() > 0
     await real.memories.catch_up()
     assert await real.texts() == ["waits"]
 

@@ -1,0 +1,77 @@
+"""How far a group is behind: told by each process of the partitions that it has."""
+
+import asyncio
+
+import pytest
+
+from actalog_bus import lag
+from actalog_bus.kafka import KafkaBus
+from actalog_bus.ports import Delivery
+from actalog_core import metrics
+from tests.integration.bus.site import Site, until
+
+pytestmark = pytest.mark.kafka
+
+
+def told(topic: str) -> float | None:
+    return metrics.REGISTRY.get_sample_value(
+        "actalog_lag", {"group": f"{topic}.group", "topic": topic}
+    )
+
+
+class Gate:
+    """Hears nothing to the end before it is opened."""
+
+    def __init__(self) -> None:
+        self.open, self.heard = asyncio.Event(), 0
+
+    async def hear(self, delivery: Delivery) -> None:
+        await self.open.wait()
+        self.heard += 1
+
+
+@pytest.fixture
+def kafka(site: Site) -> Site:
+    if not isinstance(site.make(), KafkaBus):
+        pytest.skip("the double has no metrics of its own")
+    return site
+
+
+async def test_what_waits_is_lag_until_it_is_heard_to_the_end(kafka: Site):
+    gate = Gate()
+    bus = await kafka.bus(gate.hear, limit=2)
+    assert told(kafka.topic) == 0
+    for number in range(30):
+        await kafka.say(bus, f"{number}", key=f"k{number % 5}")
+    await until(lambda: told(kafka.topic) == 30)
+    gate.open.set()
+    await until(lambda: told(kafka.topic) == 0)
+    assert gate.heard == 30
+    await bus.stop(1)
+    assert told(kafka.topic) is None
+
+
+async def test_what_was_published_while_nobody_heard_is_lag(kafka: Site):
+    silent = await kafka.bus()
+    for number in range(10):
+        await kafka.say(silent, f"{number}", key=f"k{number}")
+    gate = Gate()
+    await kafka.bus(gate.hear)
+    await until(lambda: told(kafka.topic) == 10)
+    gate.open.set()
+    await until(lambda: told(kafka.topic) == 0)
+
+
+async def test_what_comes_behind_a_full_buffer_is_lag(kafka: Site, monkeypatch: pytest.MonkeyPatch):
+    if not kafka.make().settings.parked_fetch:  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+        pytest.skip("the embedded broker does not tell exactly where a partition ends")
+    monkeypatch.setattr(lag.Lag.start, "__kwdefaults__", {"look_s": 0.2})
+    gate = Gate()
+    bus = await kafka.bus(gate.hear, limit=2)
+    count = 6_000  # of one partition: more than is fetched of it, and then more of it
+    for _ in range(2):
+        await asyncio.gather(*(kafka.say(bus, "x", key="k") for _ in range(count)))
+        await asyncio.sleep(0.5)
+    await until(lambda: told(kafka.topic) == 2 * count)
+    gate.open.set()
+    await until(lambda: told(kafka.topic) == 0, within_s=60)
