@@ -63,9 +63,11 @@ class Platform:
         Without a model key the scripted model server answers."""
         from actalog.scripted_models import scripted_unless_named
         from actalog_bus.memory import MemoryBus
+        from actalog_core.logging import plainly
         from actalog_log.memories import MemoryMemories
         from actalog_log.memory import MemoryLog
 
+        plainly()
         log = MemoryLog()
         told, server = scripted_unless_named(settings or Settings.from_env())
         ground = Ground(

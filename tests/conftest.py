@@ -12,6 +12,7 @@ from hypothesis import settings
 
 from actalog.embedded.broker import EmbeddedBroker
 from actalog.embedded.postgres import EmbeddedPostgres
+from actalog_core.logging import plainly
 from actalog_log.database import connect
 from actalog_log.migrate import migrate
 from actalog_testing.apache_kafka import ApacheKafka, missing
@@ -22,6 +23,7 @@ Run = Callable[[Coroutine[Any, Any, Any]], Any]
 # What an example takes says how busy the machine is, and nothing of what is tested.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
+plainly()  # a traceback with the values of variables takes seconds
 KAFKA_POM = Path(__file__).parents[1] / "infra" / "kafka" / "pom.xml"
 
 

@@ -24,6 +24,7 @@ from actalog_contracts.tasks import (
     TaskSubmit,
 )  # fmt: skip
 from actalog_core import homes
+from actalog_core.misfits import misfit
 
 Heard: TypeAlias = PublishedEvent | Delta | RunResult | MessageRefused
 Box: TypeAlias = "asyncio.Queue[Heard]"
@@ -157,7 +158,7 @@ class BusTransport:
                     said = _STREAM.validate_json(value)
                     return said if isinstance(said, Delta) else None
         except ValidationError as error:
-            log.warning("not understood", topic=record.topic, error=str(error))
+            log.warning("not understood", topic=record.topic, error=str(misfit("message", error)))
             return None
 
 

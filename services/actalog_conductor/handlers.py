@@ -28,7 +28,7 @@ from actalog_contracts.runs import (
 )
 from actalog_core.canonical import clean_text
 from actalog_core.clock import Clock, Monotonic, system_clock
-from actalog_core.errors import Undecodable
+from actalog_core.misfits import misfit
 from actalog_log.call_ports import ledger_key
 from actalog_log.ports import RunLog
 
@@ -69,7 +69,7 @@ class ConductorHandlers:
         try:
             reply = _replies().validate_json(record.value or b"")
         except ValidationError as error:
-            raise Undecodable(str(error)) from error
+            raise misfit("a reply", error) from None
         causation = clean_text((record.header("ce_id") or b"").decode("utf-8", "replace")) or None
         match reply:
             case CallAnswered(late=True, outcome=outcome) if isinstance(outcome, COST_OR_ACT):

@@ -7,13 +7,14 @@ number of runs a second, and waits while the broker acknowledges nothing or topi
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import structlog
 
 from actalog_calls.reach import Reach
+from actalog_conductor.rows import at_once, lanes
 from actalog_conductor.waking import Waking
 from actalog_core import crashpoints
 from actalog_core.clock import Clock
@@ -27,6 +28,7 @@ SILENT_MOST_S = 5.0  # between looks while the broker acknowledges nothing
 WAKES_PER_LOOK = 50
 INBOX_AFTER = timedelta(seconds=3)  # the record of an inbox row is usually heard at once
 INBOX_TRIES = 3
+INBOX_AT_ONCE, INBOX_ROUNDS = 50, 20  # rows; of a look, which has others to ask for as well
 RANGES_EVERY_S = 60.0
 AGAIN_FIRST_S, AGAIN_MOST_S = 3.0, 60.0
 
@@ -187,7 +189,18 @@ class Supervisor:
                     await self.log.append(Decision(clear_calls=(key,)))
 
     async def _inbox(self) -> None:
-        for row in await self.log.due_inbox(self.clock() - INBOX_AFTER, WAKES_PER_LOOK):
+        """Round after round while there are many: what waited out an outage is decided about as fast
+        as what comes from Kafka. A row whose hearing has brought somebody to an end is heard alone:
+        the next death says whether it was this one, and is counted to no other."""
+        for _ in range(INBOX_ROUNDS):
+            rows = await self.log.due_inbox(self.clock() - INBOX_AFTER, INBOX_AT_ONCE)
+            await self._rows([row for row in rows if row.tries])
+            await at_once(self._rows(lane) for lane in lanes(row for row in rows if not row.tries))
+            if len(rows) < INBOX_AT_ONCE:
+                return
+
+    async def _rows(self, lane: Sequence[InboxRow]) -> None:
+        for row in lane:
             name = f"inbox {row.tenant_id}/{row.inbox_id}"
             with self._in_time(name) as may, self._one_alone(inbox=row.inbox_id):
                 if may:

@@ -10,7 +10,8 @@ from actalog_context import core
 from actalog_contracts.calls import GatherContext, answer
 from actalog_contracts.definitions import AgentDefinition
 from actalog_core import crashpoints
-from actalog_core.errors import Permanent, Undecodable
+from actalog_core.errors import Permanent
+from actalog_core.misfits import misfit
 from actalog_log.memories import MemoryStore
 from actalog_log.ports import RunLog
 
@@ -35,7 +36,7 @@ class ContextHandlers:
         try:
             command = GatherContext.model_validate_json(delivery.record.value or b"")
         except ValidationError as error:
-            raise Undecodable(f"context.gather: {error.error_count()} fields do not fit") from None
+            raise misfit("context.gather", error) from None
         if crashpoints.armed:
             crashpoints.reach("log.reading")
         definition = await self._definition(command.definition)

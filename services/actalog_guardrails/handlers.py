@@ -14,6 +14,7 @@ from actalog_contracts.definitions import AgentDefinition
 from actalog_contracts.runs import InputChecked, OutputReviewed
 from actalog_core import crashpoints
 from actalog_core.errors import Permanent, Undecodable
+from actalog_core.misfits import misfit
 from actalog_guardrails import core
 from actalog_log.ports import RunLog
 
@@ -38,7 +39,7 @@ class GuardrailHandlers:
         try:
             command = CheckText.model_validate_json(delivery.record.value or b"")
         except ValidationError as error:
-            raise Undecodable(f"text.check: {error.error_count()} fields do not fit") from None
+            raise misfit("text.check", error) from None
         if crashpoints.armed:
             crashpoints.reach("log.reading")
         text = command.text

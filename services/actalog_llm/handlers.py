@@ -21,7 +21,8 @@ from actalog_contracts.runs import ModelFailed, ModelReplied
 from actalog_core import genai, metrics
 from actalog_core.canonical import keyed_digest
 from actalog_core.clock import parse_time
-from actalog_core.errors import Transient, Undecodable
+from actalog_core.errors import Transient
+from actalog_core.misfits import misfit
 from actalog_core.settings import Settings
 from actalog_llm import outcomes, wire
 from actalog_llm.adapters.loading import Adapters
@@ -63,7 +64,7 @@ class LlmHandlers:
         try:
             command = CallModel.model_validate_json(delivery.record.value or b"")
         except ValidationError as error:
-            raise Undecodable(str(error)) from error
+            raise misfit("model.call", error) from None
 
         begun: list[ModelCall] = []
 

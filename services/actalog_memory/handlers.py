@@ -11,6 +11,7 @@ from actalog_contracts.runs import HistoryRun, InputChecked, RunAccepted
 from actalog_core import crashpoints
 from actalog_core.errors import Undecodable
 from actalog_core.events import decode
+from actalog_core.misfits import misfit
 from actalog_log.memories import MemoryStore
 from actalog_log.ports import RunLog, RunRow
 from actalog_memory import core
@@ -36,7 +37,7 @@ class MemoryHandlers:
         try:
             command = Remember.model_validate_json(delivery.record.value or b"")
         except ValidationError as error:
-            raise Undecodable(f"remember: {error.error_count()} fields do not fit") from None
+            raise misfit("remember", error) from None
         if command.continuation is None:
             outcome = core.first(command, await self._known(command))
         else:

@@ -16,7 +16,8 @@ from actalog_contracts.calls import RunTool
 from actalog_contracts.runs import ToolFailed
 from actalog_contracts.streams import Progress
 from actalog_core.clock import Clock
-from actalog_core.errors import Transient, Undecodable
+from actalog_core.errors import Transient
+from actalog_core.misfits import misfit
 from actalog_log.call_ports import Claim
 from actalog_log.ports import RunLog
 from actalog_tools.attempt import AGAIN, Attempt, Outcome, Tool, doubtful, in_doubt
@@ -48,7 +49,7 @@ class ToolHandlers:
         try:
             command = RunTool.model_validate_json(delivery.record.value or b"")
         except ValidationError as error:
-            raise Undecodable(str(error)) from error
+            raise misfit("tool.run", error) from None
         tool = self.tools.get(command.path)
         # Read before the claim: a log that is away must not put the call in doubt.
         wanted = tool.spec.special if tool else frozenset[str]()

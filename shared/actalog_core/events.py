@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from actalog_contracts.runs import AnyRunEvent, RunEvent
 from actalog_core.canonical import canonical
 from actalog_core.errors import NewerBuild, Undecodable
+from actalog_core.misfits import misfit
 
 RULES_VERSION = 3
 """Version of deciders, renderer and rule packs. 1: the first. 2: a call in doubt pauses its run
@@ -62,8 +63,10 @@ def decode(kind: str, payload: bytes) -> RunEvent:
         if kind not in known_types():
             raise NewerBuild(kind)
         return _adapter().validate_python({**told, "type": kind})
-    except (ValidationError, orjson.JSONDecodeError) as error:
-        raise Undecodable(f"{kind}: {error}") from error
+    except orjson.JSONDecodeError as error:
+        raise Undecodable(f"{kind}: {error.msg}") from None
+    except ValidationError as error:
+        raise misfit(kind, error) from None
 
 
 def written_by_newer(kind: str) -> bool:

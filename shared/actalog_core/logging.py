@@ -39,7 +39,11 @@ def _add_about(
 
 
 def configure(*, level: str, format: str, service: str, to: TextIO | None = None) -> None:
-    """Set up structlog and the loggers of libraries, once per process. Lines go to stderr."""
+    """Set up structlog and the loggers of libraries, once per process. Lines go to stderr.
+
+    Tracebacks have no values of variables: those are keys, prompts, and texts that no check has
+    seen. (Rendering them also takes the event loop for seconds.)
+    """
     stream = to or sys.stderr
     json = format == "json"
     shared: list[Any] = [
@@ -49,12 +53,9 @@ def configure(*, level: str, format: str, service: str, to: TextIO | None = None
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     if json:
-        shared += [_named(service), structlog.processors.dict_tracebacks]
-    renderer: Any = (
-        structlog.processors.JSONRenderer()
-        if json
-        else structlog.dev.ConsoleRenderer(colors=stream.isatty())
-    )
+        traces = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+        shared += [_named(service), structlog.processors.ExceptionRenderer(traces)]
+    renderer: Any = structlog.processors.JSONRenderer() if json else _console(stream)
     number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         processors=[*shared, renderer],
@@ -63,6 +64,22 @@ def configure(*, level: str, format: str, service: str, to: TextIO | None = None
         cache_logger_on_first_use=True,
     )
     _libraries(stream, shared, renderer, number)
+
+
+def plainly() -> None:
+    """Tracebacks without values in a program that is not ours, and has not set structlog up: its
+    libraries' loggers are its own."""
+    if not structlog.is_configured():
+        shared = [structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso")]
+        structlog.configure(
+            processors=[structlog.contextvars.merge_contextvars, *shared, _console(sys.stdout)]
+        )
+
+
+def _console(stream: TextIO) -> structlog.dev.ConsoleRenderer:
+    return structlog.dev.ConsoleRenderer(
+        colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback
+    )
 
 
 def _named(service: str) -> Callable[[object, str, MutableMapping[str, Any]], Any]:

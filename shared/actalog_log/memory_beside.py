@@ -45,7 +45,8 @@ class MemoryBeside:
         for row in rows:
             key = (row.tenant_id, row.inbox_id)
             self.inbox_asked[key] = older_than + timedelta(seconds=ASKED_S)
-        return rows
+        tries = [self.tries.get((row.tenant_id, row.inbox_id), 0) for row in rows]
+        return [replace(row, tries=count) for row, count in zip(rows, tries, strict=True)]
 
     def _due_inbox(self, older_than: datetime) -> list[InboxRow]:
         return [

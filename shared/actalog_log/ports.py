@@ -166,6 +166,7 @@ class InboxRow:
     body: bytes  # the message, JSON
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     received_at: datetime | None = None
+    tries: int = 0  # hearings of it that came to no end, as far as is known
 
 
 @dataclass(frozen=True, slots=True)

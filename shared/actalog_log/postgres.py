@@ -425,5 +425,5 @@ def _found(row: Row) -> FoundRun:
 def _inbox(row: Row) -> InboxRow:
     return InboxRow(
         tenant_id=row["tenant_id"], inbox_id=row["inbox_id"], body=row["body"],
-        headers=orjson.loads(row["headers"]), received_at=row["received_at"],
+        headers=orjson.loads(row["headers"]), received_at=row["received_at"], tries=row["tries"],
     )  # fmt: skip

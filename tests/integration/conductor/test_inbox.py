@@ -1,5 +1,6 @@
 """What the gateway accepted is decided, whether its record comes or not (protocol 2.1)."""
 
+import asyncio
 import json
 
 import pytest
@@ -32,6 +33,71 @@ async def test_rows_that_nobody_picked_up_are_the_supervisors(world: World):
     await world.look(ahead_s=4)
     assert await world.statuses() == {"completed"}
     assert await world.log.inbox_depth() == 0
+
+
+async def test_what_waited_out_an_outage_is_decided_in_one_look_and_in_order(world: World):
+    await world.start()
+    for at in range(170):
+        session = f"s{at % 60}"
+        body = {"target": "agent:a", "input": "x", "run_id": f"r{at}", "session_id": session}
+        await put(world, f"r{at}", json.dumps(body).encode())
+    await world.look(ahead_s=4)
+    assert await world.log.inbox_depth() == 0
+    found = [await world.log.find_run("default", f"r{at}") for at in range(170)]
+    turns = [(one.row.session_id, one.row.turn) for one in found if one is not None]
+    assert turns == [(f"s{at % 60}", at // 60 + 1) for at in range(170)]
+
+
+class Hearers:
+    """How many rows are heard at once, and which; some bring their hearer to an end."""
+
+    def __init__(self, world: World, *, deadly: str = "") -> None:
+        self.hear_row, self.deadly = world.supervisor.hear_row, deadly
+        self.now = self.most = 0
+        self.heard: list[str] = []
+
+    async def hear(self, row: InboxRow) -> None:
+        self.now += 1
+        self.most = max(self.most, self.now)
+        self.heard.append(row.inbox_id)
+        await asyncio.sleep(0)
+        self.now -= 1
+        if row.inbox_id == self.deadly:
+            raise ZeroDivisionError
+        await self.hear_row(row)
+
+
+async def test_rows_that_somebody_died_of_are_heard_alone_and_first(world: World):
+    await world.start()
+    for at in range(30):
+        body = {"target": "agent:a", "input": "x", "run_id": f"r{at}"}
+        await put(world, f"r{at}", json.dumps(body).encode())
+    for at in range(10, 20):  # they were being heard when their hearer was killed
+        await world.log.try_inbox("default", f"r{at}")
+    hearers = Hearers(world)
+    world.supervisor.hear_row = hearers.hear
+    before = [f"r{at}" for at in range(10, 20)]
+    await world.look(ahead_s=4)
+    assert hearers.heard[:10] == before
+    assert hearers.most > 1  # the others
+    assert await world.log.inbox_depth() == 0
+
+
+async def test_of_rows_heard_at_once_only_the_deadly_one_is_given_up(world: World):
+    await world.start()
+    for at in range(20):
+        body = {"target": "agent:a", "input": "x", "run_id": f"r{at}"}
+        await put(world, f"r{at}", json.dumps(body).encode())
+    hearers = Hearers(world, deadly="r7")
+    world.supervisor.hear_row = hearers.hear
+    for _ in range(4):
+        world.supervisor.__post_init__()  # another looks
+        await world.look(ahead_s=10)
+    assert await world.log.inbox_depth() == 0
+    assert hearers.heard.count("r7") == 3
+    assert await world.refusals() == ["internal"]
+    told = [await world.log.find_run("default", f"r{at}") for at in range(20)]
+    assert [at for at, one in enumerate(told) if one is None] == [7]
 
 
 async def not_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ def lines() -> Iterator[io.StringIO]:
     yield written
     root.handlers[:], root.level = before
     structlog.reset_defaults()
+    logging.plainly()
 
 
 def test_a_line_names_its_service_and_its_run(lines: io.StringIO):
@@ -50,3 +51,50 @@ def test_lines_of_libraries_have_the_same_form(lines: io.StringIO):
         stdlib.getLogger("library").warning("careful")
     told = json.loads(lines.getvalue())
     assert (told["event"], told["level"], told["run_id"]) == ("careful", "warning", "r-1")
+
+
+def breaks(key: str) -> None:
+    """Unexpectedly, with a secret in its frame."""
+    raise ZeroDivisionError(f"of {len(key)} letters")
+
+
+@pytest.mark.parametrize("format", ["json", "console"])
+@pytest.mark.parametrize("whose", ["ours", "a library's"])
+def test_a_traceback_says_where_and_tells_no_values(lines: io.StringIO, format: str, whose: str):
+    logging.configure(level="info", format=format, service="llm", to=lines)
+    try:
+        breaks("sk-" + "planted")
+    except ZeroDivisionError:
+        if whose == "ours":
+            structlog.get_logger("test").exception("broken")
+        else:
+            stdlib.getLogger("a.library").exception("broken")
+    told = lines.getvalue()
+    assert "sk-planted" not in told
+    assert "breaks" in told
+    assert "ZeroDivisionError" in told
+    assert "of 10 letters" in told
+
+
+def test_a_program_that_has_not_set_structlog_up_tells_no_values_either(
+    capsys: pytest.CaptureFixture[str],
+):
+    structlog.reset_defaults()
+    try:
+        logging.plainly()
+        try:
+            breaks("sk-" + "planted")
+        except ZeroDivisionError:
+            structlog.get_logger("test").exception("broken")
+    finally:
+        structlog.reset_defaults()
+        logging.plainly()
+    told = capsys.readouterr().out
+    assert "ZeroDivisionError" in told
+    assert "sk-planted" not in told
+
+
+def test_what_a_program_has_set_up_stays(lines: io.StringIO):
+    logging.plainly()
+    structlog.get_logger("test").info("asked")
+    assert json.loads(lines.getvalue())["event"] == "asked"
