@@ -13,6 +13,7 @@ import uvloop
 
 from tests.benchmarks import (
     apart,
+    backlog,
     costs,
     far,
     guarded,
@@ -30,6 +31,7 @@ SECTIONS: Mapping[str, Callable[[], Awaitable[Measured]]] = {
     "one_call": one_call.measure,
     "apart": apart.measure,
     "far": far.measure,
+    "backlog": backlog.measure,
     "stream": streams.stream,
     "storm": storm.measure,
     "poison": poison.measure,
