@@ -28,6 +28,7 @@ SILENT_MOST_S = 5.0  # between looks while the broker acknowledges nothing
 WAKES_PER_LOOK = 50
 INBOX_AFTER = timedelta(seconds=3)  # the record of an inbox row is usually heard at once
 INBOX_TRIES = 3
+CALL_ROUNDS = 10  # of a look: about what one worker holds
 INBOX_AT_ONCE, INBOX_ROUNDS = 50, 20  # rows; of a look, which has others to ask for as well
 RANGES_EVERY_S = 60.0
 AGAIN_FIRST_S, AGAIN_MOST_S = 3.0, 60.0
@@ -171,11 +172,17 @@ class Supervisor:
                 await self.log.woken(woken, claimed)
 
     async def _calls(self) -> None:
-        """A dead worker is noticed within its lease and a second."""
-        for key, run_no in await self.log.expired_calls(WAKES_PER_LOOK):
-            with self._in_time(f"call {key}") as may, self._one_alone(call=key):
-                if may:
-                    await self.waking.resume(run_no, key)
+        """A dead worker is noticed within its lease and a second, with all that it held."""
+        for _ in range(CALL_ROUNDS):
+            found = await self.log.expired_calls(WAKES_PER_LOOK)
+            await at_once(self._call(key, run_no) for key, run_no in found)
+            if len(found) < WAKES_PER_LOOK:
+                return
+
+    async def _call(self, key: str, run_no: int) -> None:
+        with self._in_time(f"call {key}") as may, self._one_alone(call=key):
+            if may:
+                await self.waking.resume(run_no, key)
 
     async def _answers(self) -> None:
         """A worker that died after it had stored its answer and before it told anybody."""

@@ -272,6 +272,24 @@ async def test_a_crowd_is_woken_by_so_many_at_a_time(world: World):
     assert world.count(CallModel) == 2 * crowd
 
 
+async def test_all_that_a_dead_worker_held_is_asked_again_at_once(world: World):
+    world.script, world.deaf = {1: ["lookup"]}, {"tools"}
+    await world.start()
+    crowd = 2 * WAKES_PER_LOOK + 20
+    for n in range(crowd):
+        await world.task(f"r{n}")
+    await world.bus.drained()
+    for n in range(crowd):
+        number = await run_no(world, f"r{n}")
+        key = ledger_key(number, f"r{n}:t1.0")
+        await calls_of(world).claim(key, run_no=number, holder="dead", lease_ms=1)
+    await asyncio.sleep(0.01)
+    await world.look()
+    assert world.count(RunTool) == 2 * crowd
+    await world.look()
+    assert world.count(RunTool) == 2 * crowd
+
+
 async def test_a_call_that_stays_undone_keeps_none_behind_it_waiting(world: World):
     world.script, world.deaf = {1: ["lookup"]}, {"tools"}
     await world.start()
