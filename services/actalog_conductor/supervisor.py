@@ -215,16 +215,19 @@ class Supervisor:
 
     async def _row(self, row: InboxRow) -> None:
         """What brings its hearers to an end three times is heard no more. The count is kept in
-        the row: who died does not tell."""
-        if await self.log.try_inbox(row.tenant_id, row.inbox_id) > INBOX_TRIES:
-            await self.bury_row(row)
-            return
-        if crashpoints.armed:
-            crashpoints.reach("supervisor.counted")
+        the row: who died does not tell. Who is stopped does."""
+        counting = asyncio.create_task(self.log.try_inbox(row.tenant_id, row.inbox_id))
         try:
+            if await asyncio.shield(counting) > INBOX_TRIES:
+                await self.bury_row(row)
+                return
+            if crashpoints.armed:
+                crashpoints.reach("supervisor.counted")
             await self.hear_row(row)
-        except Transient:
-            await self.log.try_inbox(row.tenant_id, row.inbox_id, -1)
+        except (Transient, asyncio.CancelledError):
+            with contextlib.suppress(Transient):
+                await counting  # it counts, also where nobody waits for it any more
+                await self.log.try_inbox(row.tenant_id, row.inbox_id, -1)
             raise
 
     async def _keep_ranges(self) -> None:

@@ -6,6 +6,7 @@
 import asyncio
 from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any, cast
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -37,6 +38,7 @@ class SimConsumer:
         self.broker, self.process, self.group, self.topics = broker, process, group, topics
         self.listener: Any = listener
         self._coordinator, self._client = self, _Client(broker)
+        self._subscription = SimpleNamespace(subscription=None)  # tells no position
         self.member_of: Group | None = None
         self.assigned: set[TopicPartition] = set()
         self._order: list[TopicPartition] = []
@@ -91,6 +93,15 @@ class SimConsumer:
 
     def resume(self, *partitions: TopicPartition) -> None:
         self._paused -= set(partitions)
+
+    def highwater(self, at: TopicPartition) -> int:
+        return len(self.broker.partition(at.topic, at.partition).records)
+
+    async def end_offsets(self, wanted: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        await asyncio.sleep(self.broker.latency())
+        if self.broker.down:
+            raise KafkaConnectionError("the broker is down")
+        return {at: self.highwater(at) for at in wanted}
 
     async def fetch_committed_offsets(
         self, wanted: Sequence[TopicPartition]

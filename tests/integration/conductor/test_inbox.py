@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import timedelta
 
 import pytest
 
@@ -81,6 +82,26 @@ async def test_rows_that_somebody_died_of_are_heard_alone_and_first(world: World
     assert hearers.heard[:10] == before
     assert hearers.most > 1  # the others
     assert await world.log.inbox_depth() == 0
+
+
+async def test_rows_that_were_being_heard_when_it_was_stopped_are_not_suspected(world: World):
+    begun, forever = asyncio.Event(), asyncio.Event()
+
+    async def hear(_: InboxRow) -> None:
+        begun.set()
+        await forever.wait()
+
+    await world.start()
+    for at in range(5):
+        body = {"target": "agent:a", "input": "x", "run_id": f"r{at}"}
+        await put(world, f"r{at}", json.dumps(body).encode())
+    world.supervisor.hear_row = hear
+    looking = asyncio.create_task(world.look(ahead_s=4))
+    await begun.wait()
+    looking.cancel()
+    await asyncio.wait([looking])
+    rows = await world.log.due_inbox(world.clock() + timedelta(seconds=60), 10)
+    assert [(row.inbox_id, row.tries) for row in rows] == [(f"r{at}", 0) for at in range(5)]
 
 
 async def test_of_rows_heard_at_once_only_the_deadly_one_is_given_up(world: World):
