@@ -52,10 +52,13 @@ class Lag:
 
     def _behind(self, consumer: AIOKafkaConsumer, at: TopicPartition) -> int:
         end = max(consumer.highwater(at) or 0, self._ends.get(at, 0))
-        heard = self._dispatcher.heard_upto((at.topic, at.partition))
-        if heard is None:  # nothing was taken of it yet
-            heard = position(consumer, at)
-        return max(0, end - heard) if heard is not None else 0
+        where = (at.topic, at.partition)
+        heard, last = self._dispatcher.heard_upto(where), self._dispatcher.last(where)
+        if heard is None or (last is not None and heard == last + 1):
+            # Nothing waits here. Behind the last record there may be marks of transactions.
+            known = [one for one in (heard, position(consumer, at)) if one is not None]
+            heard = max(known, default=end)
+        return max(0, end - heard)
 
     async def _look(self, every_s: float) -> None:
         consumer = self._consumer

@@ -1,12 +1,15 @@
 """How far a group is behind: told by each process of the partitions that it has."""
 
 import asyncio
+from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaProducer
 
 from actalog_bus import lag
 from actalog_bus.kafka import KafkaBus
 from actalog_bus.ports import Delivery
+from actalog_bus.settings import KafkaSettings
 from actalog_core import metrics
 from tests.integration.bus.site import Site, until
 
@@ -28,6 +31,12 @@ class Gate:
     async def hear(self, delivery: Delivery) -> None:
         await self.open.wait()
         self.heard += 1
+
+
+def settings_of(site: Site) -> KafkaSettings:
+    bus = site.make()
+    assert isinstance(bus, KafkaBus)
+    return bus.settings
 
 
 @pytest.fixture
@@ -62,8 +71,29 @@ async def test_what_was_published_while_nobody_heard_is_lag(kafka: Site):
     await until(lambda: told(kafka.topic) == 0)
 
 
+async def test_the_marks_of_transactions_are_no_lag(kafka: Site):
+    """They lie behind a transaction's records, and nobody hears them."""
+    settings = settings_of(kafka)
+    if not settings.parked_fetch:
+        pytest.skip("the embedded broker knows no transactions")
+    gate = Gate()
+    gate.open.set()
+    await kafka.bus(gate.hear)
+    producer: Any = AIOKafkaProducer(
+        bootstrap_servers=settings.servers, transactional_id=f"{kafka.topic}.x"
+    )
+    await producer.start()
+    async with producer.transaction():
+        for number in range(6):
+            await producer.send_and_wait(kafka.topic, b"x", key=b"%d" % number)
+    await producer.stop()
+    await until(lambda: gate.heard == 6)
+    await asyncio.sleep(1.2)  # longer than a fetch may be parked: the marks were fetched
+    assert told(kafka.topic) == 0
+
+
 async def test_what_comes_behind_a_full_buffer_is_lag(kafka: Site, monkeypatch: pytest.MonkeyPatch):
-    if not kafka.make().settings.parked_fetch:  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+    if not settings_of(kafka).parked_fetch:
         pytest.skip("the embedded broker does not tell exactly where a partition ends")
     monkeypatch.setattr(lag.Lag.start, "__kwdefaults__", {"look_s": 0.2})
     gate = Gate()
