@@ -14,8 +14,9 @@ from actalog_bus.kafka import KafkaBus
 from actalog_bus.ports import Delivery, Listen
 from actalog_bus.processes import free_port
 from actalog_bus.provision import TopicPlan, TopicsNotCreated, provision
-from actalog_bus.security import security
+from actalog_bus.security import MECHANISMS, security
 from actalog_bus.settings import KafkaSettings
+from actalog_bus.wiring import SASL
 from actalog_core.errors import SettingMissing
 from actalog_testing.apache_kafka import ApacheKafka, missing
 from tests.conftest import Run
@@ -175,3 +176,7 @@ async def test_who_is_not_let_in_waits_and_is_not_ready(
 def test_a_setting_that_is_wrong_is_named(told: dict[str, str], named: str) -> None:
     with pytest.raises(SettingMissing, match=named):
         security(KafkaSettings(bootstrap="b", **told))  # pyright: ignore[reportArgumentType]
+
+
+def test_the_consumers_speak_what_every_other_client_speaks():
+    assert tuple(SASL) == MECHANISMS
