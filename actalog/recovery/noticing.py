@@ -87,11 +87,13 @@ async def restored(database: Queries, kafka: KafkaSettings, prefix: str) -> list
         BrokerSilent: it does not answer.
         NotTheDatabase: the database takes no writes.
     """
-    group = group_of(prefix)
-    moves, marked = await moved(database), await marks(database, group)
-    if moves or (not marked and await older_than_marks(database)):
+    if moves := await moved(database):
         return moves
+    group = group_of(prefix)
     standing = await stands(kafka, group, heard_topics(prefix))
+    marked = await marks(database, group)  # after the offsets: services may be hearing meanwhile
+    if not marked and await older_than_marks(database):
+        return []
     return told([], behind(marked, standing))
 
 

@@ -6,9 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from actalog.cli import examining
 from actalog.cli.examining import Finding, examine
 from actalog.embedded.postgres import EmbeddedPostgres
+from actalog.recovery import noticing
+from actalog_bus.offsets import Stand, stands
+from actalog_bus.settings import KafkaSettings
 from actalog_log.database import connect
+from actalog_log.marks import Partition
 from actalog_log.memories_postgres import PostgresMemories, held_up_s
 from tests.integration.recovery.dumping import dump, use_up_transaction_numbers
 from tests.integration.recovery.world import World
@@ -129,6 +134,29 @@ async def test_a_copy_put_back_is_found_by_doctor(world: World, monkeypatch: pyt
     assert not found.fine
     assert f"{world.prefix}.tasks" in found.said
     assert await world.recover() is not None
+    assert (await doctor(world, monkeypatch))["record"].fine
+
+
+async def test_what_is_heard_while_doctor_looks_is_no_older_database(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    """Offsets are asked for when more has been heard than a moment before."""
+    await world.start()
+    await world.send("one", "hello")
+    await world.ended("one")
+
+    async def asked(kafka: KafkaSettings, group: str, topics: list[str]) -> dict[Partition, Stand]:
+        before = await stands(kafka, group, topics)
+        await world.send("two", "hello")
+        async with asyncio.timeout(20):
+            while (now := await stands(kafka, group, topics)) == before or any(
+                one.committed not in (None, one.end) for one in now.values()
+            ):
+                await asyncio.sleep(0.1)
+        return now
+
+    monkeypatch.setattr(noticing, "stands", asked)
+    monkeypatch.setattr(examining, "ANSWER_S", 30.0)
     assert (await doctor(world, monkeypatch))["record"].fine
 
 
