@@ -37,6 +37,10 @@ async def doctor(world: World, patch: pytest.MonkeyPatch) -> dict[str, Finding]:
     return {one.what: one async for one in examine()}
 
 
+def all_heard(standing: dict[Partition, Stand]) -> bool:
+    return all(one.committed in (None, one.end) for one in standing.values())
+
+
 async def moves(world: World, folder: Path) -> None:
     """Into a new server."""
     other = EmbeddedPostgres(folder)
@@ -146,13 +150,12 @@ async def test_what_is_heard_while_doctor_looks_is_no_older_database(
     await world.ended("one")
 
     async def asked(kafka: KafkaSettings, group: str, topics: list[str]) -> dict[Partition, Stand]:
-        before = await stands(kafka, group, topics)
+        before = now = await stands(kafka, group, topics)
         await world.send("two", "hello")
         async with asyncio.timeout(20):
-            while (now := await stands(kafka, group, topics)) == before or any(
-                one.committed not in (None, one.end) for one in now.values()
-            ):
+            while now == before or not all_heard(now):
                 await asyncio.sleep(0.1)
+                now = await stands(kafka, group, topics)
         return now
 
     monkeypatch.setattr(noticing, "stands", asked)
