@@ -2,16 +2,13 @@
 worked on."""
 
 import asyncio
-import tempfile
 import time
-from pathlib import Path
 
 import aiohttp
 
-from actalog.embedded.postgres import EmbeddedPostgres
 from actalog_log.database import Connection, connect
 from actalog_testing.apache_kafka import ApacheKafka
-from tests.benchmarks.rig import KAFKA_POM, model_server, up
+from tests.benchmarks.rig import model_server, servers, settings, up
 
 TASKS, AT_ONCE, WARM = 4_000, 50, 500
 WITHIN_S = 300
@@ -19,24 +16,14 @@ WITHIN_S = 300
 
 async def measure() -> dict[str, dict[str, float]]:
     """Runs a second until all have ended: from the first request, and from Kafka's return."""
-    with tempfile.TemporaryDirectory(prefix="actalog-bench-", ignore_cleanup_errors=True) as name:
-        folder = Path(name)
-        postgres = EmbeddedPostgres(folder / "pg")
-        dsn = await postgres.start()
-        kafka = ApacheKafka(folder / "kafka", pom=KAFKA_POM)
-        try:
-            bootstrap = await kafka.start()
-            async with model_server(folder) as base_url:
-                env = {
-                    "ACTALOG_HOME": str(folder / "home"), "ACTALOG_DATABASE_URL": dsn,
-                    "OPENAI_API_KEY": "none", "OPENAI_BASE_URL": f"{base_url}/v1",
-                    "ACTALOG_LOG_LEVEL": "error", "ACTALOG_KAFKA": bootstrap,
-                }  # fmt: skip
-                async with up(env, folder) as (told, _, _):
-                    return await _measured(told["http"], dsn, kafka)
-        finally:
-            await kafka.stop()
-            await postgres.stop()
+    async with servers() as made, model_server(made.folder) as base_url:
+        env = {
+            **settings(made.dsn, base_url, made.kafka.bootstrap),
+            "ACTALOG_HOME": str(made.folder / "home"),
+            "ACTALOG_LOG_LEVEL": "error",  # an outage is what it is about
+        }
+        async with up(env, made.folder) as (told, _, _):
+            return await _measured(told["http"], made.dsn, made.kafka)
 
 
 async def _measured(http: str, dsn: str, kafka: ApacheKafka) -> dict[str, dict[str, float]]:

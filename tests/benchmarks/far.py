@@ -2,20 +2,14 @@
 
 import asyncio
 import contextlib
-import os
-import tempfile
 from collections.abc import AsyncGenerator, Callable
-from functools import partial
-from pathlib import Path
 from typing import cast
 
-from actalog.embedded.postgres import EmbeddedPostgres
 from actalog_bus.processes import free_port
 from actalog_testing.apache_kafka import ApacheKafka
-from tests.acceptance.processes import Fleet, run
-from tests.benchmarks.apart import SERVICES
+from tests.benchmarks.apart import services
 from tests.benchmarks.load import Load
-from tests.benchmarks.rig import APP, KAFKA_POM, ROOT, model_server
+from tests.benchmarks.rig import KAFKA_POM, database, model_server, settings
 
 ROUND_TRIPS_MS = (2, 10, 50)
 RUNS = 2_000
@@ -95,38 +89,27 @@ async def measure() -> dict[str, dict[str, float]]:
 async def _measured(round_trip_ms: float) -> dict[str, dict[str, float]]:
     delay_s = round_trip_ms / 2_000
     async with contextlib.AsyncExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
-        postgres = EmbeddedPostgres(folder / "pg")
-        stack.push_async_callback(postgres.stop)
-        near_dsn = await postgres.start()
-        database = int(near_dsn.partition("127.0.0.1:")[2].partition("/")[0])
+        folder, near_dsn = await stack.enter_async_context(database())
+        near_database = int(near_dsn.partition("127.0.0.1:")[2].partition("/")[0])
         far_broker, far_database = free_port(), free_port()
         # Brokers tell clients where to connect: later lines of the properties win.
         more = f"advertised.listeners=PLAINTEXT://127.0.0.1:{far_broker}\n"
         kafka = ApacheKafka(folder / "kafka", pom=KAFKA_POM, more=more)
         stack.push_async_callback(kafka.stop)
         broker = int(kafka.bootstrap.rpartition(":")[2])
-        for port, at in ((broker, far_broker), (database, far_database)):
+        for port, at in ((broker, far_broker), (near_database, far_database)):
             await stack.enter_async_context(away(port, at=at, delay_s=delay_s))
         await kafka.start()
         base_url = await stack.enter_async_context(model_server(folder))
-        env = {
-            **os.environ, "PYTHONPATH": str(ROOT), "ACTALOG_APP": APP, "OPENAI_API_KEY": "none",
-            "ACTALOG_DATABASE_URL": near_dsn.replace(f":{database}/", f":{far_database}/"),
-            "ACTALOG_KAFKA": f"127.0.0.1:{far_broker}", "OPENAI_BASE_URL": f"{base_url}/v1",
-            "ACTALOG_LOG_LEVEL": "warning",
-        }  # fmt: skip
-        for command in (["migrate"], ["topics", "apply"], ["deploy", "--app", APP]):
-            await asyncio.to_thread(partial(run, *command, env=env))
-        fleet = Fleet(env, folder)
-        stack.push_async_callback(fleet.stop)
-        await fleet.start(SERVICES)
-        fleet.env = {**env, "ACTALOG_DATABASE_URL": near_dsn}  # it reads every run at the end
-        load = await stack.enter_async_context(Load(env["ACTALOG_KAFKA"]))
+        far_dsn = near_dsn.replace(f":{near_database}/", f":{far_database}/")
+        told = settings(far_dsn, base_url, f"127.0.0.1:{far_broker}")
+        fleet = await stack.enter_async_context(services(told, folder))
+        fleet.env = {**fleet.env, "ACTALOG_DATABASE_URL": near_dsn}  # it reads every run at the end
+        load = await stack.enter_async_context(Load(told["ACTALOG_KAFKA"]))
         where = f"{round_trip_ms} ms away"
-        told = {f"one call, alone, {where}": await load.alone("agent:plain", "hello", 50)}
+        measured = {f"one call, alone, {where}": await load.alone("agent:plain", "hello", 50)}
         for crowd in CROWDS:
-            told[f"one call, {crowd} at once, {where}"] = await load.together(
+            measured[f"one call, {crowd} at once, {where}"] = await load.together(
                 "agent:plain", "hello", runs=RUNS, concurrency=crowd
             )
-        return told
+        return measured

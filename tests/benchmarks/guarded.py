@@ -2,14 +2,10 @@
 
 import os
 import statistics
-import tempfile
-from pathlib import Path
 
-from actalog.embedded.postgres import EmbeddedPostgres
 from actalog_log.database import connect
-from actalog_testing.apache_kafka import ApacheKafka
 from tests.benchmarks.load import Load
-from tests.benchmarks.rig import KAFKA_POM, cpu_seconds, model_server, up
+from tests.benchmarks.rig import Servers, cpu_seconds, model_server, servers, settings, up
 
 RUNS = int(os.environ.get("BENCH_TOGETHER", "6000")) // 2
 CONCURRENCY = 200
@@ -21,45 +17,27 @@ Found = dict[str, list[dict[str, float]]]
 async def measure() -> dict[str, dict[str, float]]:
     """One-call runs a second, and a run's CPU time in the platform, on Apache Kafka."""
     found: Found = {WITH: [], WITHOUT: []}
-    with tempfile.TemporaryDirectory(prefix="actalog-bench-", ignore_cleanup_errors=True) as name:
-        folder = Path(name)
-        postgres, kafka = (
-            EmbeddedPostgres(folder / "pg"),
-            ApacheKafka(folder / "kafka", pom=KAFKA_POM),
-        )
-        dsn = await postgres.start()
-        try:
-            bootstrap = await kafka.start()
-            async with model_server(folder) as base_url:
-                for turn, module in enumerate(TURNS):
-                    found[module].append(
-                        await _turn(folder, dsn, bootstrap, base_url, turn, module)
-                    )
-        finally:
-            await kafka.stop()
-            await postgres.stop()
+    async with servers() as made, model_server(made.folder) as base_url:
+        for turn, module in enumerate(TURNS):
+            found[module].append(await _turn(made, base_url, f"turn{turn}", module))
     told = {name: _middle(found[module]) for name, module in (("with", WITH), ("without", WITHOUT))}
     ratio = {what: told["with"][what] / told["without"][what] for what in told["with"]}
     return {**told, "with / without": ratio}
 
 
-async def _turn(
-    folder: Path, dsn: str, bootstrap: str, base_url: str, turn: int, module: str
-) -> dict[str, float]:
+async def _turn(made: Servers, base_url: str, name: str, module: str) -> dict[str, float]:
     """A platform of its own, with topics and a database of its own."""
-    database, prefix = f"turn{turn}", f"turn{turn}"
-    connection = await connect(dsn)
-    await connection.execute(f"create database {database}")
+    connection = await connect(made.dsn)
+    await connection.execute(f"create database {name}")
     await connection.close()
+    kafka = made.kafka.bootstrap
     env = {
-        "ACTALOG_HOME": str(folder / database), "ACTALOG_KAFKA": bootstrap,
-        "ACTALOG_DATABASE_URL": f"{dsn.rpartition('/')[0]}/{database}",
-        "ACTALOG_TOPIC_PREFIX": prefix, "OPENAI_API_KEY": "none",
-        "OPENAI_BASE_URL": f"{base_url}/v1", "ACTALOG_LOG_LEVEL": "warning",
+        **settings(f"{made.dsn.rpartition('/')[0]}/{name}", base_url, kafka),
+        "ACTALOG_HOME": str(made.folder / name), "ACTALOG_TOPIC_PREFIX": name,
     }  # fmt: skip
     async with (
-        up(env, folder, module=module) as (_, process, _took),
-        Load(bootstrap, prefix=prefix) as load,
+        up(env, made.folder, module=module) as (_, process, _took),
+        Load(kafka, prefix=name) as load,
     ):
         await load.together("agent:plain", "hello", runs=RUNS // 4, concurrency=CONCURRENCY)
         before = cpu_seconds(process.pid)

@@ -2,17 +2,15 @@
 
 import asyncio
 import statistics
-import tempfile
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 
-from actalog.embedded.postgres import EmbeddedPostgres
 from actalog_log import chain
 from actalog_log.database import connect
 from actalog_log.migrate import migrate
 from actalog_log.ports import Append, Decision, Head, NewEvent, RunRow
 from actalog_log.postgres import PostgresLog
+from tests.benchmarks.rig import database
 
 WRITERS = 64
 RUNS = 6_000
@@ -24,17 +22,12 @@ PAYLOAD = b'{"text":"' + b"x" * 380 + b'"}'
 async def log() -> dict[str, dict[str, float]]:
     """Runs of five events: ours (a decision with row, chain and standing), and bare INSERTs of the
     same events by as many connections as are fastest. Then reading with verification."""
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
-        postgres = EmbeddedPostgres(Path(name) / "pg")
-        dsn = await postgres.start()
-        try:
-            await migrate(dsn)
-            bare = max([await _bare(dsn, connections) for connections in (8, 16, 32)])
-            ours, numbers = await _ours(dsn)
-            replayed = await _replayed(dsn, numbers)
-            long = await _long(dsn)
-        finally:
-            await postgres.stop()
+    async with database() as (_, dsn):
+        await migrate(dsn)
+        bare = max([await _bare(dsn, connections) for connections in (8, 16, 32)])
+        ours, numbers = await _ours(dsn)
+        replayed = await _replayed(dsn, numbers)
+        long = await _long(dsn)
     return {
         "append": {
             "events_per_s": ours, "bare_inserts_per_s": bare, "ratio": ours / bare,

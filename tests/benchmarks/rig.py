@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -36,6 +36,48 @@ class Rig:
     started_s: float
 
 
+@dataclass
+class Servers:
+    """PostgreSQL and Apache Kafka, which listens at `kafka.bootstrap` once it was started."""
+
+    folder: Path
+    dsn: str
+    kafka: ApacheKafka
+
+
+@asynccontextmanager
+async def database() -> AsyncGenerator[tuple[Path, str]]:
+    """A folder that goes away at the end, and PostgreSQL in it."""
+    with tempfile.TemporaryDirectory(prefix="actalog-bench-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        postgres = EmbeddedPostgres(folder / "pg")
+        try:
+            yield folder, await postgres.start()
+        finally:
+            await postgres.stop()
+
+
+@asynccontextmanager
+async def servers() -> AsyncGenerator[Servers]:
+    """Both servers, started."""
+    async with database() as (folder, dsn):
+        kafka = ApacheKafka(folder / "kafka", pom=KAFKA_POM)
+        try:
+            await kafka.start()
+            yield Servers(folder, dsn, kafka)
+        finally:
+            await kafka.stop()
+
+
+def settings(dsn: str, base_url: str, kafka: str | None) -> dict[str, str]:
+    """What every service is told: its servers, the model, and to keep quiet."""
+    return {
+        "ACTALOG_DATABASE_URL": dsn, "OPENAI_API_KEY": "none",
+        "OPENAI_BASE_URL": f"{base_url}/v1", "ACTALOG_LOG_LEVEL": "warning",
+        **({"ACTALOG_KAFKA": kafka} if kafka else {}),
+    }  # fmt: skip
+
+
 @asynccontextmanager
 async def model_server(folder: Path) -> AsyncGenerator[str]:
     """The base URL of a scripted model server."""
@@ -52,29 +94,20 @@ async def model_server(folder: Path) -> AsyncGenerator[str]:
 @asynccontextmanager
 async def platform(broker: Broker, *, app: str = APP) -> AsyncGenerator[Rig]:
     """`actalog up` on PostgreSQL and the broker."""
-    with tempfile.TemporaryDirectory(prefix="actalog-bench-", ignore_cleanup_errors=True) as name:
-        folder = Path(name)
-        postgres = EmbeddedPostgres(folder / "pg")
-        dsn = await postgres.start()
-        kafka = ApacheKafka(folder / "kafka", pom=KAFKA_POM) if broker == "apache" else None
-        try:
-            bootstrap = await kafka.start() if kafka else None
-            async with model_server(folder) as base_url:
-                env = {
-                    "ACTALOG_HOME": str(folder / "home"), "ACTALOG_DATABASE_URL": dsn,
-                    "OPENAI_API_KEY": "none", "OPENAI_BASE_URL": f"{base_url}/v1",
-                    "ACTALOG_LOG_LEVEL": "warning",
-                    **({"ACTALOG_KAFKA": bootstrap} if bootstrap else {}),
-                }  # fmt: skip
-                async with up(env, folder, app=app) as (told, process, took):
-                    yield Rig(
-                        kafka=told["kafka"], dsn=dsn, base_url=base_url, http=told["http"],
-                        pid=process.pid, embedded=kafka is None, started_s=took,
-                    )  # fmt: skip
-        finally:
-            if kafka:
-                await kafka.stop()
-            await postgres.stop()
+    async with AsyncExitStack() as stack:
+        if broker == "apache":
+            made = await stack.enter_async_context(servers())
+            folder, dsn, kafka = made.folder, made.dsn, made.kafka.bootstrap
+        else:
+            folder, dsn = await stack.enter_async_context(database())
+            kafka = None
+        base_url = await stack.enter_async_context(model_server(folder))
+        env = {"ACTALOG_HOME": str(folder / "home"), **settings(dsn, base_url, kafka)}
+        told, process, took = await stack.enter_async_context(up(env, folder, app=app))
+        yield Rig(
+            kafka=told["kafka"], dsn=dsn, base_url=base_url, http=told["http"],
+            pid=process.pid, embedded=kafka is None, started_s=took,
+        )  # fmt: skip
 
 
 @asynccontextmanager

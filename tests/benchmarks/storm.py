@@ -2,16 +2,12 @@
 up at another one. The clients run on the same machine."""
 
 import asyncio
-import tempfile
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
-from actalog.embedded.postgres import EmbeddedPostgres
 from actalog_contracts.runs import ToolReturned
 from actalog_log.migrate import migrate
-from actalog_testing.apache_kafka import ApacheKafka
-from tests.benchmarks.rig import KAFKA_POM, cpu_seconds, resident_mib
+from tests.benchmarks.rig import cpu_seconds, resident_mib, servers
 from tests.integration.gateway.storm import Client, Storm, storm
 from tests.integration.gateway.world import Run, called, done, reply, returned
 
@@ -20,18 +16,10 @@ CLIENTS, RUNS, BEFORE = 3_000, 30, 300
 
 async def measure() -> dict[str, dict[str, float]]:
     """Two gateways on Apache Kafka and PostgreSQL; the clients follow the first one."""
-    with tempfile.TemporaryDirectory(prefix="actalog-bench-", ignore_cleanup_errors=True) as name:
-        folder = Path(name)
-        postgres = EmbeddedPostgres(folder / "pg")
-        dsn = await postgres.start()
-        kafka = ApacheKafka(folder / "kafka", pom=KAFKA_POM)
-        try:
-            await migrate(dsn)
-            async with storm(await kafka.start(), dsn, folder, embedded=False) as made:
-                return await _measured(made)
-        finally:
-            await kafka.stop()
-            await postgres.stop()
+    async with servers() as on:
+        await migrate(on.dsn)
+        async with storm(on.kafka.bootstrap, on.dsn, on.folder, embedded=False) as made:
+            return await _measured(made)
 
 
 async def _measured(made: Storm) -> dict[str, dict[str, float]]:

@@ -1,15 +1,12 @@
 """What the supervisor costs beside a log of 1,000 and of 1,000,000 finished runs."""
 
 import statistics
-import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
-from actalog.embedded.postgres import EmbeddedPostgres
 from actalog_conductor.supervisor import INBOX_AFTER, NOTHING
 from actalog_log import chain
 from actalog_log.calls import PostgresCalls
@@ -17,6 +14,7 @@ from actalog_log.database import Connection, connect
 from actalog_log.migrate import migrate
 from actalog_log.ports import Append, Decision, Head, InboxRow, NewEvent, RunRow
 from actalog_log.postgres import PostgresLog
+from tests.benchmarks.rig import database
 
 FEW, MANY = 1_000, 1_000_000
 TURNS, ROUNDS = 20, 50
@@ -46,19 +44,14 @@ async def measure() -> Mapping[str, Mapping[str, float]]:
     """Milliseconds at the median of an idle look, a look that finds one of each, and a run's
     appends: two databases of one server, with few finished runs and with many, in turns, so that
     what the machine does besides falls on both."""
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
-        postgres = EmbeddedPostgres(Path(name) / "pg")
-        dsn = await postgres.start()
-        try:
-            looks = [await _filled(dsn, count) for count in (FEW, MANY)]
-            for _ in range(TURNS):
-                for each in looks:
-                    await each.turn()
-            few, many = [each.told() for each in looks]
+    async with database() as (_, dsn):
+        looks = [await _filled(dsn, count) for count in (FEW, MANY)]
+        for _ in range(TURNS):
             for each in looks:
-                await each.log.stop()
-        finally:
-            await postgres.stop()
+                await each.turn()
+        few, many = [each.told() for each in looks]
+        for each in looks:
+            await each.log.stop()
     ratio = {k: many[k] / few[k] for k in few if k.endswith("_ms")}
     return {f"{FEW:,} finished runs": few, f"{MANY:,} finished runs": many, "many / few": ratio}
 
