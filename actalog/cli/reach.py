@@ -86,9 +86,13 @@ async def open_log(dsn: str) -> AsyncGenerator[PostgresLog]:
         raise NoDatabase(f"ACTALOG_DATABASE_URL: {error}") from error
     try:
         yield log
-    except asyncpg.UndefinedTableError as error:
-        raise NoDatabase("it is not migrated; run `actalog migrate`.") from error
-    except asyncpg.InsufficientPrivilegeError as error:
-        raise NoDatabase(no_rights(error)) from error
+    except Transient as error:
+        match error.__cause__:
+            case asyncpg.UndefinedTableError():
+                raise NoDatabase("it is not migrated; run `actalog migrate`.") from error
+            case asyncpg.InsufficientPrivilegeError() as told:
+                raise NoDatabase(no_rights(told)) from error
+            case _:
+                raise
     finally:
         await log.stop()

@@ -11,6 +11,14 @@ import asyncpg
 STATEMENT_S = 10.0
 CONNECT_S = 5  # to be connected and let in
 
+# A role or a database may be set to acknowledge commits that are not on disk, and to fail statements
+# because of others where they would wait. Neither is what is promised here.
+_AS_PROMISED = """
+    select set_config('default_transaction_isolation', 'read committed', false),
+           set_config('synchronous_commit', case current_setting('synchronous_commit')
+               when 'off' then 'on' else current_setting('synchronous_commit') end, false)
+"""
+
 Asked: TypeAlias = Awaitable[Any]
 
 
@@ -83,16 +91,24 @@ class _Suspicious(asyncpg.Pool):
 
 async def connect(dsn: str) -> Connection:
     """One connection of our own."""
-    return cast(Connection, await asyncpg.connect(dsn, timeout=CONNECT_S))
+    connection = cast(Connection, await asyncpg.connect(dsn, timeout=CONNECT_S))
+    await connection.execute(_AS_PROMISED)
+    return connection
 
 
 async def connect_pool(
     dsn: str, *, most: int, greet: Callable[[Any], Awaitable[None]] | None = None
 ) -> Pool:
     """A pool of up to `most` connections; each is shown to `greet` before its first use."""
+
+    async def begin(connection: Any) -> None:
+        await connection.execute(_AS_PROMISED)
+        if greet is not None:
+            await greet(connection)
+
     pool: Any = _Suspicious(
         dsn, min_size=2, max_size=most, command_timeout=STATEMENT_S, timeout=CONNECT_S,
-        connection_class=_Kept, record_class=asyncpg.Record, init=greet, max_queries=50_000,
+        connection_class=_Kept, record_class=asyncpg.Record, init=begin, max_queries=50_000,
         max_inactive_connection_lifetime=300.0, connect=None, setup=None, reset=None, loop=None,
     )  # fmt: skip
     return cast(Pool, await pool)

@@ -32,10 +32,10 @@ CONNECTION_LOST = (
     asyncpg.InternalClientError,  # of a connection that broke in the middle of a protocol state
 )  # fmt: skip
 TRY_AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
-NOT_NOW = (
-    asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError, asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError, asyncpg.ReadOnlySQLTransactionError, asyncpg.DiskFullError,
-    asyncpg.QueryCanceledError,
+# Of what the statement carried. What else PostgreSQL refuses, it refuses because of its own state:
+# a lock that was not had in time, rights that were taken, a table that is being put back.
+OF_THE_DATA = (
+    asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError,
 )  # fmt: skip
 
 
@@ -131,14 +131,14 @@ class Flusher:
                     return None
                 try:
                     return await self._commit(batch)
-                except (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, *TRY_AGAIN):
+                except (*OF_THE_DATA, *TRY_AGAIN):
                     return await self._one_by_one(batch)
-            except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError):
+            except OF_THE_DATA:
                 return await self._one_by_one(batch)
-            except NOT_NOW as error:
-                return _fail_all(batch, Transient(f"PostgreSQL: {error}"))
             except CONNECTION_LOST as error:
                 return await self._settle_by_reading(batch, error)
+            except asyncpg.PostgresError as error:
+                return _fail_all(batch, Transient(f"PostgreSQL: {error}"))
         return await self._one_by_one(batch)
 
     async def _commit(self, batch: list[Waiting]) -> None:
@@ -162,12 +162,12 @@ class Flusher:
                 # No partition has this run yet: whoever keeps the ranges ahead mends it (12).
                 gone = "no partition" in str(error)
                 waiting.fail(Transient(str(error)) if gone else DataRefused(str(error)))
-            except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
+            except OF_THE_DATA as error:
                 waiting.fail(DataRefused(str(error)))
-            except (*TRY_AGAIN, *NOT_NOW) as error:
-                waiting.fail(Transient(f"PostgreSQL: {error}"))
             except CONNECTION_LOST as error:
                 await self._settle_by_reading([waiting], error)
+            except asyncpg.PostgresError as error:
+                waiting.fail(Transient(f"PostgreSQL: {error}"))
 
     async def _without_taken(self, batch: list[Waiting]) -> list[Waiting]:
         """Read what exists, tell its decisions, and return the others."""
@@ -209,7 +209,7 @@ class Flusher:
                     "select hash from events where run_no = $1 and seq = $2",
                     last[0].run_no, last[0].seq, timeout=5,
                 )  # fmt: skip
-            except (*CONNECTION_LOST, *NOT_NOW):
+            except (*CONNECTION_LOST, asyncpg.PostgresError):
                 found = None
             if found and found == last[0].hash:
                 waiting.commit()

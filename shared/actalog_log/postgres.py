@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import asyncpg
 import orjson
 
 from actalog_core.errors import Transient
 from actalog_log import chain
 from actalog_log.database import connect_pool
-from actalog_log.flush import CONNECTION_LOST, NOT_NOW, Flusher
+from actalog_log.flush import CONNECTION_LOST, Flusher
 from actalog_log.guarding import Guard
 from actalog_log.marks import Partition, mark
 from actalog_log.ports import (
@@ -35,6 +36,11 @@ from actalog_log.watching import ASKED_S, Watching, ask_for
 
 Row = Any  # asyncpg.Record: its fields have no static types
 
+# Of a server that lets us in later.
+NOT_NOW = (
+    asyncpg.CannotConnectNowError, asyncpg.InsufficientResourcesError,
+    asyncpg.AdminShutdownError, asyncpg.CrashShutdownError, asyncpg.QueryCanceledError,
+)  # fmt: skip
 BLOCK = 64  # as the sequence `run_numbers` counts
 _RUN = """
     select r.*, s.user_id, e.seq as last_seq, e.hash as last_hash,

@@ -1,25 +1,30 @@
-"""A database that cannot be reached is Transient."""
+"""A database that cannot be reached, or does not do what it is asked for now, is Transient."""
 
 from collections.abc import Awaitable, Callable
 from functools import wraps
 from types import CoroutineType
 from typing import Any, ParamSpec, TypeVar
 
+import asyncpg
+
 from actalog_core.errors import Transient
-from actalog_log.flush import CONNECTION_LOST, NOT_NOW
+from actalog_log.flush import CONNECTION_LOST, OF_THE_DATA
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 def reaching(call: Callable[P, Awaitable[T]]) -> "Callable[P, CoroutineType[Any, Any, T]]":
-    """A call that raises Transient when the database cannot be reached."""
+    """A call that raises Transient unless it is what was asked that the database refuses: no message
+    is to blame for a lock that was not had in time."""
 
     @wraps(call)
     async def reached(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return await call(*args, **kwargs)
-        except (*CONNECTION_LOST, *NOT_NOW) as error:
+        except OF_THE_DATA:
+            raise
+        except (*CONNECTION_LOST, asyncpg.PostgresError) as error:
             raise Transient(f"PostgreSQL: {error or type(error).__name__}") from error
 
     return reached
