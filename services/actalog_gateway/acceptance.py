@@ -19,7 +19,9 @@ from actalog_contracts.border import BadInput, decode
 from actalog_contracts.tasks import RequirementResolve, RunCancel, TaskSubmit
 from actalog_core import crashpoints, homes, metrics, tracing
 from actalog_core.canonical import keyed_digest
+from actalog_core.clock import Clock, system_clock
 from actalog_core.identity import body_digest
+from actalog_gateway.admission import admit
 from actalog_gateway.deployed import Deployed
 from actalog_gateway.problems import Problem
 from actalog_gateway.reader import Reader
@@ -51,8 +53,9 @@ class Acceptance:
 
     def __init__(
         self, *, bus: Bus, log: RunLog, prefix: str, inbox_limit: int = INBOX_LIMIT,
+        clock: Clock = system_clock,
     ) -> None:  # fmt: skip
-        self.bus, self.log, self.reader = bus, log, Reader(log)
+        self.bus, self.log, self.reader, self.clock = bus, log, Reader(log), clock
         self.deployed = Deployed(log)
         self.topic = topics.full_name(topics.TASKS, prefix)
         self.inbox_limit = inbox_limit
@@ -108,6 +111,7 @@ class Acceptance:
         session_id = task.session_id or run_id
         if known and await self._again(tenant_id, task):
             return Accepted(run_id, session_id, target)
+        await admit(task, tenant_id=tenant_id, log=self.log, now=self.clock())
         row = _row(tenant_id, run_id, task)
         if not known:
             await self._put_and_publish(row, session_id)

@@ -11,6 +11,7 @@ from actalog_contracts.definitions import AgentDefinition
 from actalog_core import metrics
 from actalog_gateway.agentos_told import AgentTeller
 from actalog_gateway.feeds import Dropped, Feed, Told
+from actalog_gateway.follow import Refused
 from actalog_gateway.gateway import Gateway
 from actalog_gateway.problems import Problem
 from actalog_gateway.reader import Where
@@ -43,6 +44,9 @@ async def frames(
             except Dropped:
                 metrics.SSE_DROPPED.inc()
                 return
+            except Refused as refused:
+                yield teller.frame("RunError", content=refused.message, error_type="refused")
+                return
         if feed.closed or not teller.story.ended:
             return
     if teller.story.status in ("completed", "cancelled"):
@@ -58,6 +62,7 @@ async def ended(
 
     Raises:
         ClientGone: it has closed the connection.
+        Problem: there will be no such run, or the gateway stops.
     """
     with gate.hub.feed(where, Feed(most=ENDLESS, most_bytes=ENDLESS_BYTES, deltas=False)) as feed:
         async with aclosing(gate.hub.story(where, feed)) as story:
@@ -68,6 +73,8 @@ async def ended(
                     if request is not None and await request.is_disconnected():
                         raise ClientGone
                 await waiting
+            except Refused as refused:
+                raise Problem("unknown_run", refused.message, field="run_id") from refused
             finally:
                 waiting.cancel()
         if feed.closed:

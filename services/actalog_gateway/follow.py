@@ -5,6 +5,7 @@ dropped with an id to come back with.
 """
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
@@ -21,8 +22,15 @@ from actalog_gateway.reader import Where, published
 from actalog_log.ports import RunLog, RunRow, StoredEvent
 
 FIRST_LOOK_S = 0.05  # a run that was just accepted is in the log within milliseconds
+UNDECIDED_S = 0.2  # after that it is worth a question whether a run is still to come
 LOOK_S = 1.0
 LOOK_SELDOM_S = 8.0  # for a run where nothing happens while the bus is fine
+
+
+class Refused(Exception):
+    """What was accepted was refused when it was heard: it has become no run."""
+
+    message = "the task was refused; actalog.results says why"
 
 
 class Following:
@@ -138,11 +146,14 @@ class Hub:
 
         Raises:
             Dropped: the client reads too slowly.
+            Refused: there will be no such run.
         """
         seq, ended, wait = after, False, FIRST_LOOK_S
         run_no, stored = where.run_no, ()
         while True:
             row, stored = await self._look(where, run_no, seq, row)
+            if not seq and not stored and wait > UNDECIDED_S:
+                await self._undecided(where)
             for event in stored:
                 seq, ended, wait = event.seq, ended or event.type in ENDINGS, LOOK_S
                 assert row is not None
@@ -180,6 +191,14 @@ class Hub:
             return row, await self.log.read(row.run_no, after=seq)
         except Transient:
             return None, ()
+
+    async def _undecided(self, where: Where) -> None:
+        """Raises Refused where neither inbox nor log has it."""
+        with contextlib.suppress(Transient):
+            if await self.log.get_inbox(where.tenant_id, where.run_id) is not None:
+                return
+            if await self.log.find_run(where.tenant_id, where.run_id) is None:
+                raise Refused
 
 
 def _lane(record: Record) -> str:

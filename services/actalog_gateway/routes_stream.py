@@ -7,13 +7,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Response
 
+from actalog_contracts.tasks import RefusalError
 from actalog_core import crashpoints, metrics
 from actalog_gateway.feeds import Dropped, Feed
-from actalog_gateway.follow import Hub
+from actalog_gateway.follow import Hub, Refused
 from actalog_gateway.gateway import Gate, RunId, Tenant
 from actalog_gateway.problems import Problem
 from actalog_gateway.reader import Where
-from actalog_gateway.sse import Ids, Stream
+from actalog_gateway.sse import Ids, Stream, data_frame
 from actalog_gateway.told import Teller
 from actalog_log.ports import FoundRun, InboxRow, RunRow
 
@@ -89,3 +90,12 @@ async def _frames(
             except Dropped:
                 metrics.SSE_DROPPED.inc()
                 yield b": dropped, reading was too slow; come back with the last id\n\n"
+            except Refused as refused:
+                yield refusal(where.run_id, refused)
+
+
+def refusal(run_id: str, refused: Refused) -> bytes:
+    """As on `actalog.results`, where the reason stands, too."""
+    error = RefusalError(code="unknown_run", message=refused.message, field="run_id")
+    said = {"type": "message.refused.v1", "refused_type": "task.submit.v1", "run_id": run_id}
+    return data_frame("message.refused.v1", {**said, "error": error.model_dump()})

@@ -1,0 +1,43 @@
+"""What the conductor would refuse later, where nobody hears it any more, is refused here."""
+
+from datetime import datetime
+
+from actalog_contracts.border import BadInput
+from actalog_contracts.tasks import TaskSubmit
+from actalog_core.clock import parse_time
+from actalog_gateway.problems import Problem
+from actalog_log.ports import RunLog
+
+
+async def admit(task: TaskSubmit, *, tenant_id: str, log: RunLog, now: datetime) -> None:
+    """A task that is new. What passes here may be refused all the same: whoever follows its run
+    hears of that (`follow.Refused`).
+
+    Raises:
+        BadInput, Problem: it names the field.
+    """
+    _in_time(task, now)
+    await _own_session(task, tenant_id, log)
+    for at, media in enumerate(task.media):
+        if media.blob and await log.get_blob(tenant_id, media.blob) is None:
+            raise BadInput("there is no such blob", field=f"media.{at}.blob")
+
+
+def _in_time(task: TaskSubmit, now: datetime) -> None:
+    if task.deadline is None:
+        return
+    try:
+        passed = parse_time(task.deadline) <= now
+    except (ValueError, OverflowError) as error:
+        raise BadInput(f"deadline: no RFC 3339 time: {error}", field="deadline") from error
+    if passed:
+        raise Problem("expired", "the deadline has passed", field="deadline")
+
+
+async def _own_session(task: TaskSubmit, tenant_id: str, log: RunLog) -> None:
+    """A session belongs to its first user (protocol 1.1)."""
+    if task.session_id is None or task.session_id == task.run_id:
+        return  # a new one
+    opening = await log.opening(tenant_id, task.session_id, task.run_id or "")
+    if opening.turn and opening.user_id != task.user_id:
+        raise Problem("not_allowed", "the session is another user's", field="session_id")
