@@ -10,7 +10,10 @@ CallId = str
 Digest = str  # "sha256:<hex>" or "hmac:<hex>" (protocol 1.3)
 
 MAX_ID = 200
-Identifier = Annotated[str, Field(min_length=1, max_length=MAX_ID, pattern=r"^[^\x00-\x1f\x7f]+$")]
+MAX_MADE_ID = MAX_ID + 40  # of what is named after a run: its calls, requirements and children
+NO_CONTROLS = r"^[^\x00-\x1f\x7f]+$"
+Identifier = Annotated[str, Field(min_length=1, max_length=MAX_ID, pattern=NO_CONTROLS)]
+MadeIdentifier = Annotated[str, Field(min_length=1, max_length=MAX_MADE_ID, pattern=NO_CONTROLS)]
 # Own numbers are integers within 2^53 - 1, so that every JSON reader agrees (protocol 11.1).
 Count = Annotated[int, Field(ge=0, le=2**53 - 1)]
 

@@ -4,7 +4,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, JsonValue
 
-from actalog_contracts.base import Count, Error, FromOutside, Identifier, Message, Usage, Value
+from actalog_contracts.base import (
+    Count,
+    Error,
+    FromOutside,
+    Identifier,
+    MadeIdentifier,
+    Message,
+    Usage,
+    Value,
+)  # fmt: skip
 
 
 class Media(FromOutside):
@@ -39,7 +48,7 @@ class TaskSubmit(FromOutside):
 
 class RunCancel(FromOutside):
     type: Literal["run.cancel.v1"] = "run.cancel.v1"
-    run_id: Identifier
+    run_id: MadeIdentifier
     tenant_id: Identifier | None = None
     reason: str | None = None
     by: str | None = None
@@ -49,9 +58,9 @@ class RequirementResolve(FromOutside):
     """A person's answer. `digest` is that of the arguments the person saw."""
 
     type: Literal["requirement.resolve.v1"] = "requirement.resolve.v1"
-    run_id: Identifier
+    run_id: MadeIdentifier
     tenant_id: Identifier | None = None
-    requirement_id: Identifier
+    requirement_id: MadeIdentifier
     decision: Literal["approve", "reject", "provide", "done", "not_done"]
     digest: str | None = None
     arguments: dict[str, JsonValue] | None = None
@@ -63,14 +72,14 @@ class RequirementResolve(FromOutside):
 
 class RunContinue(FromOutside):
     type: Literal["run.continue.v1"] = "run.continue.v1"
-    run_id: Identifier
+    run_id: MadeIdentifier
     tenant_id: Identifier | None = None
     input: str | None = None
 
 
 class RunFork(FromOutside):
     type: Literal["run.fork.v1"] = "run.fork.v1"
-    run_id: Identifier
+    run_id: MadeIdentifier
     tenant_id: Identifier | None = None
     seq: int
     overrides: dict[str, JsonValue] = {}
@@ -85,7 +94,7 @@ class KnowledgeIngest(FromOutside):
 
 class WorkflowSignal(FromOutside):
     type: Literal["workflow.signal.v1"] = "workflow.signal.v1"
-    run_id: Identifier
+    run_id: MadeIdentifier
     tenant_id: Identifier | None = None
     name: Identifier
     payload: dict[str, JsonValue] = {}

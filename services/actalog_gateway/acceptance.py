@@ -76,9 +76,11 @@ class Acceptance:
         return None
 
     async def submit(
-        self, body: bytes, said: Mapping[str, str], *, tenant_id: str, key: str | None = None
-    ) -> Accepted:
-        """A task as JSON. `said` are the request's headers, `key` its Idempotency-Key.
+        self, body: bytes, said: Mapping[str, str], *, tenant_id: str | None,
+        key: str | None = None,
+    ) -> Accepted:  # fmt: skip
+        """A task as JSON. `said` are the request's headers, `key` its Idempotency-Key, `tenant_id`
+        what its address says.
 
         Raises:
             BadInput, Problem: it is refused; nothing of it is kept.
@@ -86,7 +88,11 @@ class Acceptance:
         decoded = decode(body, {name: text.encode() for name, text in cloud_events(said).items()})
         if not isinstance(decoded.message, TaskSubmit):
             raise BadInput(f"{decoded.message.type} is no task", field="type")
-        return await self.take(decoded.message, tenant_id=tenant_id, key=key)
+        task = decoded.message
+        if tenant_id and task.tenant_id not in (None, tenant_id):
+            # Whoever guards this gateway may have put it there.
+            raise BadInput("another tenant than that of the address", field="tenant_id")
+        return await self.take(task, tenant_id=tenant_id or "default", key=key)
 
     async def take(self, task: TaskSubmit, *, tenant_id: str, key: str | None = None) -> Accepted:
         """A task that was read."""
@@ -125,7 +131,7 @@ class Acceptance:
 
     async def cancel(self, cancel: RunCancel, *, tenant_id: str, session_id: str) -> None:
         """Accept a cancel, also of a run nobody knows yet (protocol 2.3)."""
-        row = _row(tenant_id, f"cancel:{cancel.run_id}"[:200], cancel)
+        row = _row(tenant_id, f"cancel:{cancel.run_id}", cancel)
         if await self._put(row):
             self._publish(row, session_id)
 
@@ -135,7 +141,7 @@ class Acceptance:
         Raises:
             Problem: another answer waits to be decided already.
         """
-        inbox_id = f"resolve:{answer.requirement_id}"[:200]
+        inbox_id = f"resolve:{answer.requirement_id}"
         row = _row(tenant_id, inbox_id, answer)
         if await self._put(row):
             self._publish(row, session_id)

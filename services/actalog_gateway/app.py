@@ -24,7 +24,8 @@ from actalog_gateway import (
 from actalog_gateway.acceptance import INBOX_LIMIT, Acceptance
 from actalog_gateway.follow import Hub
 from actalog_gateway.gateway import Gateway
-from actalog_gateway.middleware import BodyLimit, Patience, SafeHeaders, Traced
+from actalog_gateway.middleware import BodyLimit, Faults, Patience, SafeHeaders, Traced
+from actalog_gateway.paths import Paths
 from actalog_gateway.reader import Reader
 from actalog_gateway.server import HttpServer
 from actalog_log.ports import RunLog
@@ -67,7 +68,10 @@ def routed() -> FastAPI:
     """The routes alone: what `/openapi.json` tells."""
     # `Traced` writes one span for what is posted; FastAPI's own would be three for every request.
     off: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
-    app = FastAPI(title="Actalog", version="1", docs_url=None, redoc_url=None, telemetry=off)
+    app = FastAPI(
+        title="Actalog", version="1", docs_url=None, redoc_url=None, telemetry=off,
+        redirect_slashes=False,
+    )  # fmt: skip
     for router in ROUTERS:
         app.include_router(router, responses=described.ERRORS)
     return app
@@ -79,6 +83,7 @@ def build_http(gateway: Gateway) -> FastAPI:
     app.state.gateway = gateway
     problems.install(app)
     origins = [one.strip() for one in gateway.settings.cors_origins.split(",") if one.strip()]
+    app.add_middleware(Faults)
     app.add_middleware(BodyLimit)
     app.add_middleware(Patience)
     if origins:
@@ -88,4 +93,5 @@ def build_http(gateway: Gateway) -> FastAPI:
         )  # fmt: skip
     app.add_middleware(SafeHeaders)
     app.add_middleware(Traced)
+    app.add_middleware(Paths)
     return app

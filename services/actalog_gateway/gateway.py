@@ -5,13 +5,16 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import Depends, Path, Query, Request
+from pydantic import BeforeValidator
 
 from actalog_bus.ports import Bus
+from actalog_contracts.base import MAX_ID, MAX_MADE_ID, NO_CONTROLS
 from actalog_core.clock import Clock
 from actalog_core.errors import Transient
 from actalog_core.settings import Settings
 from actalog_gateway.acceptance import Acceptance
 from actalog_gateway.follow import Hub
+from actalog_gateway.paths import part
 from actalog_gateway.problems import Problem
 from actalog_gateway.reader import Reader
 from actalog_gateway.sse import Ids
@@ -54,8 +57,12 @@ async def _gateway(request: Request) -> Gateway:
 
 Gate = Annotated[Gateway, Depends(_gateway)]
 
-NO_CONTROLS = r"^[^\x00-\x1f\x7f]+$"
-RunId = Annotated[str, Path(min_length=1, max_length=200, pattern=NO_CONTROLS)]
-PathId = Annotated[str, Path(min_length=1, max_length=200, pattern=NO_CONTROLS)]
-Tenant = Annotated[str, Query(alias="tenant_id", min_length=1, max_length=200, pattern=NO_CONTROLS)]
-QueryId = Annotated[str | None, Query(min_length=1, max_length=200, pattern=NO_CONTROLS)]
+PathId = Annotated[
+    str, BeforeValidator(part), Path(min_length=1, max_length=MAX_MADE_ID, pattern=NO_CONTROLS)
+]
+RunId = PathId
+_TENANT = Query(alias="tenant_id", min_length=1, max_length=MAX_ID, pattern=NO_CONTROLS)
+Tenant = Annotated[str, _TENANT]
+TenantIfSaid = Annotated[str | None, _TENANT]
+QueryId = Annotated[str | None, Query(min_length=1, max_length=MAX_ID, pattern=NO_CONTROLS)]
+Limit = Annotated[int, Query(ge=1, le=500)]

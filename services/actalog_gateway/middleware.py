@@ -2,7 +2,9 @@
 
 import asyncio
 
+import structlog
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from actalog_core import tracing
@@ -20,6 +22,8 @@ BODY_LIMIT = MIB + 64 * KIB  # the border refuses above 1 MiB and says so; this 
 UPLOAD_LIMIT = 32 * MIB  # files of AgentOS forms, and blobs
 ANSWER_S = 15.0  # from the request's last byte to the answer's first
 LIMIT = "actalog.limit"
+
+log = structlog.get_logger()
 
 
 class SafeHeaders:
@@ -40,6 +44,33 @@ class SafeHeaders:
             await self.app(scope, receive, with_headers)
         else:
             await self.app(scope, receive, send)
+
+
+class Faults:
+    """What no route expects is a fault of ours: 500, with the headers that every answer has."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def sent(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, sent)
+        except ClientDisconnect:
+            return  # in the middle of its request: nobody waits for an answer
+        except Exception as error:
+            if started:
+                raise
+            path = (scope.get("raw_path") or b"").decode("ascii", "replace")
+            log.error("a request failed", path=path, exc_info=error)
+            fault = Problem("internal", "something went wrong here", status=500)
+            await response(fault)(scope, receive, send)
 
 
 class Traced:

@@ -40,7 +40,9 @@ def not_found(what: str) -> Problem:
     return Problem("not_found", f"{what} not found")
 
 
-def response(problem: Problem, *, detail: object = None) -> JSONResponse:
+def response(
+    problem: Problem, *, detail: object = None, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
     """`detail` is where AgentOS's clients look, `error` where ours do."""
     error: dict[str, Any] = {
         "code": problem.code, "message": problem.message, "field": problem.field,
@@ -50,18 +52,18 @@ def response(problem: Problem, *, detail: object = None) -> JSONResponse:
     return JSONResponse(
         {"detail": detail or problem.message, "error": error},
         status_code=problem.status,
-        headers={"Retry-After": str(after)} if after else None,
+        headers={**(headers or {}), **({"Retry-After": str(after)} if after else {})},
     )
 
 
 def install(app: FastAPI) -> None:
-    """Every exception that leaves a route becomes such a body."""
+    """Every exception that leaves a route becomes such a body; of what nobody expects,
+    `middleware.Faults` makes one."""
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(BadInput, _bad_input)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Transient, _transient)
-    app.add_exception_handler(Exception, _unexpected)
 
 
 async def _problem(_: Request, error: Exception) -> JSONResponse:
@@ -93,15 +95,11 @@ async def _http(_: Request, error: Exception) -> JSONResponse:
     code = {404: "not_found", 405: "not_allowed", 413: "too_large"}.get(
         error.status_code, "bad_input"
     )
-    return response(Problem(code, str(error.detail), status=error.status_code))
+    problem = Problem(code, str(error.detail), status=error.status_code)
+    return response(problem, headers=error.headers)  # 405 says what is allowed
 
 
 async def _transient(_: Request, error: Exception) -> JSONResponse:
     log.warning("answered 503", reason=type(error).__name__)
     said = "the platform cannot reach its database just now; try again"
     return response(Problem("overloaded", said, status=503, retry_after_s=RETRY_AFTER_S))
-
-
-async def _unexpected(request: Request, error: Exception) -> JSONResponse:
-    log.error("a request failed", path=request.url.path, exc_info=error)
-    return response(Problem("internal", "something went wrong here", status=500))

@@ -10,9 +10,10 @@ router = APIRouter(tags=["not in this version"])
 LATER = {
     "/v1/chat/completions": "OpenAI's chat completions",
     "/v1/responses": "OpenAI's responses",
-    "/v1/responses/{id}": "OpenAI's responses",
+    "/v1/chat/completions/{path:path}": "OpenAI's chat completions",
+    "/v1/responses/{path:path}": "OpenAI's responses",
     "/v1/models": "OpenAI's models",
-    "/v1/models/{id:path}": "OpenAI's models",
+    "/v1/models/{path:path}": "OpenAI's models",
     "/v1/runs/{run_id}/fork": "forks of runs",
     "/v1/runs/{run_id}/continue": "continuing a finished run",
     "/v1/knowledge": "knowledge",
@@ -27,5 +28,5 @@ async def _later(request: Request) -> JSONResponse:
 
 for _path in LATER:
     router.add_api_route(
-        _path, _later, methods=["GET", "POST"], status_code=501, include_in_schema=False
+        _path, _later, methods=["GET", "POST", "DELETE"], status_code=501, include_in_schema=False
     )

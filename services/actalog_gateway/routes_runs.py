@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 
 from actalog_contracts.runs import ENDINGS
+from actalog_contracts.strict_json import MAX_INTEGER
 from actalog_core.clock import parse_time, rfc3339
-from actalog_gateway.gateway import Gate, Gateway, PathId, QueryId, RunId, Tenant
+from actalog_gateway.gateway import Gate, Gateway, Limit, PathId, QueryId, RunId, Tenant
 from actalog_gateway.problems import Problem
 from actalog_gateway.reader import published, unknown_run
 from actalog_gateway.story import Story, loads, tell
@@ -19,7 +20,6 @@ router = APIRouter(prefix="/v1", tags=["runs"])
 Status = Literal["running", "waiting", "paused", "completed", "failed", "blocked", "cancelled"]
 SCANNED_MOST = 1_000  # rows of one request; the page's `next` goes on from there
 SUMMARIES_MOST = 20
-Limit = Annotated[int, Query(ge=1, le=500)]
 STANDING: dict[str, Standing] = {"running": "active", "waiting": "waiting", "paused": "paused"}
 
 
@@ -27,7 +27,7 @@ STANDING: dict[str, Standing] = {"running": "active", "waiting": "waiting", "pau
 async def runs(
     gate: Gate, tenant: Tenant = "default", status: Status | None = None,
     session_id: QueryId = None, older_than: QueryId = None, limit: Limit = 50,
-    before: Annotated[int | None, Query(ge=1)] = None,
+    before: Annotated[int | None, Query(ge=1, le=MAX_INTEGER)] = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Runs, the newest first. `next` is the `before` of the next page, null on the last."""
     until = _moment(older_than, gate.clock()) if older_than else None
@@ -71,7 +71,7 @@ async def _summary(gate: Gateway, found: FoundRun) -> dict[str, Any]:
 @router.get("/runs/{run_id}")
 async def run(
     run_id: RunId, gate: Gate, tenant: Tenant = "default",
-    at: Annotated[int | None, Query(ge=1)] = None,
+    at: Annotated[int | None, Query(ge=1, le=MAX_INTEGER)] = None,
 ) -> dict[str, Any]:  # fmt: skip
     """A run's state, rebuilt from its events up to `at`."""
     match await gate.reader.accepted(tenant, run_id):
@@ -120,7 +120,7 @@ def _state(found: FoundRun, story: Story) -> dict[str, Any]:
 @router.get("/runs/{run_id}/log")
 async def log(
     run_id: RunId, gate: Gate, tenant: Tenant = "default",
-    after: Annotated[int, Query(ge=0)] = 0, limit: Limit = 200,
+    after: Annotated[int, Query(ge=0, le=MAX_INTEGER)] = 0, limit: Limit = 200,
 ) -> dict[str, Any]:  # fmt: skip
     """A run's events as `actalog.events` has them. `next` is the `after` of the next page."""
     found = await gate.log.find_run(tenant, run_id)
@@ -173,10 +173,10 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 def _moment(text: str, now: datetime) -> datetime:
     """`30s`, `5m`, `2h`, `1d` before now, or an RFC 3339 time."""
-    if known := re.fullmatch(r"(\d{1,6})([smhd])", text):
-        return now - timedelta(**{_UNITS[known[2]]: int(known[1])})
     try:
+        if known := re.fullmatch(r"(\d{1,6})([smhd])", text):
+            return now - timedelta(**{_UNITS[known[2]]: int(known[1])})
         return parse_time(text)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         said = "older_than: a time with zone, or a length such as 30s, 5m, 2h, 1d"
         raise Problem("bad_input", said, field="older_than") from error

@@ -42,8 +42,13 @@ async def events(
     """
     accepted = await gate.reader.accepted(tenant, run_id)
     ids = await gate.ids(tenant, run_id)
-    seq = _after(ids, last_event_id or after)
-    if seq and _nothing_more(accepted, seq):
+    try:
+        seq = _after(ids, last_event_id or after)
+        over = seq > 0 and _nothing_more(accepted, seq)
+    except Problem as problem:
+        problem.field = "Last-Event-ID" if last_event_id else "after"
+        raise
+    if over:
         return Response(status_code=204)
     row = accepted.row if isinstance(accepted, FoundRun) else None
     where = Where.of(accepted, run_id)
@@ -60,7 +65,7 @@ def _after(ids: Ids, text: str | None) -> int:
 
 def _nothing_more(accepted: FoundRun | InboxRow, seq: int) -> bool:
     if isinstance(accepted, InboxRow) or seq > accepted.head.seq:
-        raise Problem("not_found", "the run has no such event yet", field="Last-Event-ID")
+        raise Problem("not_found", "the run has no such event yet")
     return accepted.standing == "ended" and seq == accepted.head.seq
 
 

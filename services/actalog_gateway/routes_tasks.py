@@ -10,7 +10,17 @@ from pydantic import ValidationError
 from actalog_contracts.border import MAX_BYTES, BadInput, parse
 from actalog_contracts.tasks import Requirement, RequirementResolve, RunCancel
 from actalog_gateway import described
-from actalog_gateway.gateway import Gate, Gateway, PathId, QueryId, RunId, Tenant
+from actalog_gateway.gateway import (
+    Gate,
+    Gateway,
+    Limit,
+    PathId,
+    QueryId,
+    RunId,
+    Tenant,
+    TenantIfSaid,
+)  # fmt: skip
+from actalog_gateway.paths import located
 from actalog_gateway.problems import Problem
 from actalog_gateway.story import Story, tell
 from actalog_log.ports import FoundRun
@@ -20,7 +30,7 @@ router = APIRouter(prefix="/v1", tags=["runs"])
 
 @router.post("/tasks", status_code=202, openapi_extra=described.TASK)
 async def submit(
-    request: Request, gate: Gate, tenant: Tenant = "default",
+    request: Request, gate: Gate, tenant: TenantIfSaid = None,
     idempotency_key: Annotated[str | None, Header()] = None,
 ) -> JSONResponse:  # fmt: skip
     """Accept a task, the same JSON as on `actalog.tasks`. When this answers it is in Postgres."""
@@ -28,7 +38,7 @@ async def submit(
         await request.body(), request.headers, tenant_id=tenant, key=idempotency_key
     )
     told = {"run_id": accepted.run_id, "session_id": accepted.session_id}
-    location = {"Location": f"/v1/runs/{accepted.run_id}"}
+    location = {"Location": located("v1", "runs", accepted.run_id)}
     return JSONResponse({**told, "target": accepted.target}, 202, headers=location)
 
 
@@ -114,12 +124,10 @@ def _too_late(story: Story, requirement_id: str) -> Problem:
 
 @router.get("/requirements")
 async def requirements(
-    gate: Gate, tenant: Tenant = "default", session_id: QueryId = None, limit: int = 100
+    gate: Gate, tenant: Tenant = "default", session_id: QueryId = None, limit: Limit = 100
 ) -> dict[str, Any]:
     """All that waits for a person, the newest run first."""
-    paused = await gate.log.list_runs(
-        tenant, session_id=session_id, standing="paused", limit=max(1, min(limit, 500))
-    )
+    paused = await gate.log.list_runs(tenant, session_id=session_id, standing="paused", limit=limit)
     told = [one for found in paused for one in await _open(gate, found)]
     return {"requirements": [one.model_dump(mode="json") for one in told]}
 

@@ -11,6 +11,7 @@ import orjson
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from actalog_gateway.paths import HEAD_ONLY
 from actalog_gateway.problems import Problem
 from actalog_gateway.streaming import HAND_OVER
 
@@ -61,7 +62,7 @@ class Ids:
         if len(told) != 22 or not hmac.compare_digest(seal, self._mac(b"id", whole)):
             raise self._forged()
         if whole[6:] != self._run:
-            raise Problem("not_found", "the event is of another run", field="Last-Event-ID")
+            raise Problem("not_found", "the event is of another run")
         seq = int.from_bytes(whole[:6], "big")
         if text != self.of(seq):  # base64 passes over what is none
             raise self._forged()
@@ -71,7 +72,7 @@ class Ids:
         return hmac.digest(self._key, what + b"\x00" + told, sha256)[:8]
 
     def _forged(self) -> Problem:
-        return Problem("bad_input", "no such event id", field="Last-Event-ID")
+        return Problem("bad_input", "no such event id")
 
 
 class Stream(Response):
@@ -87,4 +88,8 @@ class Stream(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
         await send(start)
+        if scope.get(HEAD_ONLY):
+            await self.frames.aclose()
+            await send({"type": "http.response.body", "body": b""})
+            return
         scope["extensions"][HAND_OVER](self.frames)

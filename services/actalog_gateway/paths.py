@@ -1,0 +1,40 @@
+"""Paths as their sender meant them: an encoded slash is a part of an id, one at the end nothing."""
+
+from urllib.parse import quote, unquote
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+SLASH = "\udc2f"  # no path has it: what is no UTF-8 is replaced when it is read
+HEAD_ONLY = "actalog.head"
+
+
+def located(*parts: str) -> str:
+    """A path of which each part stays one, whatever it is made of."""
+    return "".join(f"/{quote(one, safe=':')}" for one in parts)
+
+
+def part(text: object) -> object:
+    """A part of a path, with the slashes that were written in it."""
+    return text.replace(SLASH, "/") if isinstance(text, str) else text
+
+
+class Paths:
+    """Ids may hold a slash, which ASGI's path does not tell from one that parts. HEAD is answered
+    where GET is, as HTTP wants it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            scope["path"] = _meant(scope["path"], scope.get("raw_path") or b"")
+            if scope["method"] == "HEAD":
+                scope = {**scope, "method": "GET", HEAD_ONLY: True}
+        await self.app(scope, receive, send)
+
+
+def _meant(path: str, raw: bytes) -> str:
+    if b"%2f" in raw.lower():
+        parts = [unquote(one) for one in raw.decode("ascii", "replace").split("/")]
+        path = "/".join(one.replace("/", SLASH) for one in parts)
+    return path.rstrip("/") or "/"
