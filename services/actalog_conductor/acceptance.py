@@ -1,7 +1,6 @@
 """A task becomes a run, once: acceptance, duplicates, conflicts, tombstones (protocol 2)."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from actalog_bus.ports import Record
 from actalog_conductor import kinds
@@ -114,7 +113,7 @@ class Acceptance:
                 "not_allowed", "the session is another user's", field="session_id",
                 run_id=asked.run_id,
             )  # fmt: skip
-        deadline = await self._deadline(asked, definition, now)
+        deadline = await self._deadline(asked, definition)
         row = RunRow(
             run_no=await self.log.reserve_run_no(), tenant_id=asked.tenant_id,
             run_id=asked.run_id, session_id=asked.session_id, turn=opening.turn + 1, kind="agent",
@@ -172,8 +171,9 @@ class Acceptance:
         digest, definition = found
         return f"{kind or 'agent'}:{id}", digest, definition
 
-    async def _deadline(self, asked: Asked, definition: AgentDefinition, now: datetime) -> str:
-        told, past = deadline_of(asked.task, definition, now)
+    async def _deadline(self, asked: Asked, definition: AgentDefinition) -> str:
+        sure = self.hearing.sure
+        told, past = deadline_of(asked.task, definition, sure=sure(), latest=sure.latest())
         if past and await self._find(asked):
             raise RunExists  # accepted in time: this is a repeat
         if past:

@@ -47,21 +47,24 @@ def initial_ops(task: TaskSubmit) -> tuple[StateOp, ...]:
     )
 
 
-def deadline_of(task: TaskSubmit, definition: AgentDefinition, now: datetime) -> tuple[str, bool]:
-    """(the earlier of the task's and the definition's, whether it has passed).
+def deadline_of(
+    task: TaskSubmit, definition: AgentDefinition, *, sure: datetime, latest: datetime
+) -> tuple[str, bool]:
+    """(the earlier of the task's and the definition's, whether it has passed). It is between `sure`
+    and `latest` now.
 
     Raises:
         Refused: it is no time.
     """
-    latest = now + timedelta(milliseconds=definition.limits.deadline_ms)
+    limit = latest + timedelta(milliseconds=definition.limits.deadline_ms)
     if task.deadline is None:
-        return rfc3339(latest), False
+        return rfc3339(limit), False
     try:
         wanted = parse_time(task.deadline)
     except (ValueError, OverflowError) as error:
         said = f"no RFC 3339 time: {error}"
         raise Refused("bad_input", said, field="deadline", run_id=task.run_id) from error
-    return rfc3339(min(latest, wanted)), wanted <= now
+    return rfc3339(min(limit, wanted)), wanted <= sure
 
 
 def _json(value: Any) -> str:

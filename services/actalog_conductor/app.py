@@ -14,6 +14,7 @@ from actalog_conductor.outside import Outside
 from actalog_conductor.publish import Publisher
 from actalog_conductor.refusals import Refusals
 from actalog_conductor.supervisor import Supervisor
+from actalog_conductor.sure_clock import SureClock
 from actalog_conductor.telling import Teller
 from actalog_conductor.waking import Waking
 from actalog_contracts import topics
@@ -32,7 +33,8 @@ def build_app(
     runs, postman = Runs(log, monotonic=monotonic), Postman(bus, prefix=prefix, service="conductor")
     publisher = Publisher(bus, log, prefix=prefix)
     teller = Teller(log=log, runs=runs, postman=postman, publisher=publisher)
-    hearing = Hearing(log=log, runs=runs, teller=teller, clock=clock)
+    sure = SureClock(clock)
+    hearing = Hearing(log=log, runs=runs, teller=teller, clock=clock, sure=sure)
     addresses = Addresses(
         reply_topics=settings.reply_topics, echo_headers=settings.echo_headers, prefix=prefix
     )
@@ -41,9 +43,9 @@ def build_app(
     tasks, replies = (topics.full_name(one, prefix) for one in (topics.TASKS, topics.REPLIES))
     handlers = ConductorHandlers(log, hearing, outside, tasks, clock, monotonic)
     supervisor = Supervisor(
-        log=log, waking=Waking(log, runs, teller, postman, clock), hear_row=outside.hear_row,
+        log=log, waking=Waking(log, runs, teller, postman, sure), hear_row=outside.hear_row,
         hear_answer=handlers.hear_answer, bury_row=outside.bury_row, lagging=handlers.lagging,
-        clock=clock, monotonic=monotonic, lease_s=settings.lease_ms / 1_000,
+        clock=sure, monotonic=monotonic, lease_s=settings.lease_ms / 1_000,
     )  # fmt: skip
     group = f"{prefix}.conductor"
     bus.listen(

@@ -172,8 +172,11 @@ def remembers(told: Told, events: Sequence[RunEvent]) -> bool:
     return bool(memory_run.wanted(state.facts.definition, state.facts.run.user_id))
 
 
-def child(parent: Live, *, run_no: int, now: datetime) -> tuple[Live, StartRun]:
-    """The memory run of a parent that ends now. It has no turn: nobody waits for it."""
+def child(
+    parent: Live, *, run_no: int, now: datetime, latest: datetime
+) -> tuple[Live, StartRun]:  # fmt: skip
+    """The memory run of a parent that ends now. It has no turn: nobody waits for it. Its deadline
+    counts from `latest`."""
     assert isinstance(parent.state, Finished)
     facts, row = parent.state.facts, parent.row
     run_id = str(uuid.uuid5(NAMESPACE, f"{row.tenant_id}\x1f{row.run_id}\x1f{run_no}"))
@@ -182,10 +185,10 @@ def child(parent: Live, *, run_no: int, now: datetime) -> tuple[Live, StartRun]:
         kind="memory", target=row.target, definition=row.definition, body_digest=row.body_digest,
         accepted_at=now, user_id=row.user_id, parent_run_no=row.run_no, parent_run_id=row.run_id,
     )  # fmt: skip
-    latest = now + timedelta(milliseconds=facts.definition.limits.deadline_ms)
+    deadline = latest + timedelta(milliseconds=facts.definition.limits.deadline_ms)
     accepted = RunAccepted(
         kind="memory", target=row.target, definition=row.definition, body_digest=row.body_digest,
-        accepted_at=rfc3339(now), deadline=rfc3339(latest),
+        accepted_at=rfc3339(now), deadline=rfc3339(deadline),
         about=HistoryRun(run_no=row.run_no, run_id=row.run_id, seq=parent.head.seq),
     )  # fmt: skip
     began = live.new(made, memory_run.initial(live.identity(made), facts.definition))

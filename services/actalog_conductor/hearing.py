@@ -8,6 +8,7 @@ from actalog_conductor import draft
 from actalog_conductor.draft import Beside, Drafted
 from actalog_conductor.heard import Broken, Heard
 from actalog_conductor.live import Live, Runs
+from actalog_conductor.sure_clock import SureClock
 from actalog_conductor.telling import Teller
 from actalog_contracts.runs import RunEvent
 from actalog_core import metrics
@@ -22,8 +23,11 @@ NOTHING = Beside()
 class Hearing:
     """Lets runs hear. The append's fence is truth; what is cached is warmth (law 13)."""
 
-    def __init__(self, *, log: RunLog, runs: Runs, teller: Teller, clock: Clock) -> None:
-        self.log, self.runs, self.teller, self.clock = log, runs, teller, clock
+    def __init__(
+        self, *, log: RunLog, runs: Runs, teller: Teller, clock: Clock, sure: SureClock
+    ) -> None:
+        self.log, self.runs, self.teller = log, runs, teller
+        self.clock, self.sure = clock, sure
 
     async def begin(self, before: Live, heard: Heard, beside: Beside) -> Live:
         """Append a new run's first events and tell them.
@@ -107,7 +111,9 @@ class Hearing:
     async def _child(self, parent: Drafted) -> Drafted:
         now = self.clock()
         run_no = await self.log.reserve_run_no()
-        began, start = draft.child(parent.told.live, run_no=run_no, now=now)
+        began, start = draft.child(
+            parent.told.live, run_no=run_no, now=now, latest=self.sure.latest()
+        )
         return draft.drafted(began, began.kind.decide(began.state, start), now=now)
 
     async def _release(self, live: Live, heard: Heard) -> None:

@@ -15,9 +15,9 @@ import structlog
 
 from actalog_calls.reach import Reach
 from actalog_conductor.rows import at_once, lanes
+from actalog_conductor.sure_clock import SureClock
 from actalog_conductor.waking import Waking
 from actalog_core import crashpoints
-from actalog_core.clock import Clock
 from actalog_core.errors import Permanent, Transient
 from actalog_log.ports import Decision, InboxRow, Looming, RunLog
 
@@ -70,7 +70,7 @@ class Supervisor:
     hear_answer: Callable[[bytes], Awaitable[None]]
     bury_row: Callable[[InboxRow], Awaitable[None]]
     lagging: Callable[[], bool]
-    clock: Clock
+    clock: SureClock
     monotonic: Callable[[], float] = time.monotonic
     every_s: float = EVERY_S
     lease_s: float = 6.0
@@ -87,6 +87,9 @@ class Supervisor:
 
     async def start(self) -> None:
         """Look from now on."""
+        now = self.clock()
+        with contextlib.suppress(Transient):  # else the first look tells what time it is
+            self.clock.compare((await self.log.looming(now, now)).at)
         self._task = asyncio.create_task(self._run(), name="supervisor")
 
     async def stop(self) -> None:
@@ -140,6 +143,7 @@ class Supervisor:
             self._all = False
         looming = await self.log.looming(now, now - INBOX_AFTER)
         self.reach.reached()
+        self.clock.compare(looming.at)
         if looming != NOTHING:
             self._patience.forget_old()
             if crashpoints.armed:

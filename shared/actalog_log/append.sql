@@ -20,9 +20,12 @@ new_events as (
                          $6::text[], $7::timestamptz[], $8::bytea[])
 )
 
--- part standings: a run that has ended may come back, and had left because all before was published
+-- part standings: a run that has ended may come back, and had left because all before was published.
+-- Whoever's clock went ahead and came back leaves no run waiting for a day: the net is near.
 standings as (
-    select * from unnest($1::bigint[], $2::text[], $3::timestamptz[], $4::bigint[],
+    select run_no, standing, last_seq, published, case when wake_at is not null
+           then least(wake_at, clock_timestamp() + interval '1 minute') end as wake_at
+    from unnest($1::bigint[], $2::text[], $3::timestamptz[], $4::bigint[],
                          $5::bigint[]) as s(run_no, standing, wake_at, last_seq, published)
     /* few: limit cardinality($1) */
 ), opened as (

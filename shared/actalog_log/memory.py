@@ -101,7 +101,7 @@ class MemoryLog(MemoryOpen):
             known = self.open.get(one.run_no)
             # A run that comes back had left, so all of it was published.
             published = known.published_seq if known else 0 if one.row else one.expected.seq
-            self.open[one.run_no] = Open(one.standing, one.wake_at, head.seq, published)
+            self.open[one.run_no] = Open(one.standing, self._near(one.wake_at), head.seq, published)
         return head
 
     # --- reading runs

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from actalog_log.memory_beside import MemoryBeside
 from actalog_log.memory_calls import MemoryCalls
-from actalog_log.ports import WAKE_CLAIM, Looming, OpenRun, RunRow, Standing
+from actalog_log.ports import WAKE_CLAIM, WAKE_MOST, Looming, OpenRun, RunRow, Standing
 
 
 @dataclass(slots=True)
@@ -24,6 +24,9 @@ class MemoryOpen(MemoryBeside):
     runs: dict[int, RunRow]
     open: dict[int, Open]
     calls: MemoryCalls
+
+    def _near(self, wake_at: datetime | None) -> datetime | None:
+        return wake_at and min(wake_at, self.clock() + WAKE_MOST)
 
     async def due_runs(self, now: datetime, limit: int) -> Sequence[OpenRun]:
         due = [n for n, one in self.open.items() if one.wake_at is not None and one.wake_at <= now]
@@ -46,7 +49,7 @@ class MemoryOpen(MemoryBeside):
         woken = any(one.wake_at is not None and one.wake_at <= now for one in self.open.values())
         inbox = self._due_inbox(inbox_before)
         calls, answers = bool(self.calls.due_expired()), bool(self.calls.unheard())
-        return Looming(woken, calls, bool(inbox), answers)
+        return Looming(woken, calls, bool(inbox), answers, self.clock())
 
     async def woken(self, runs: Mapping[int, datetime | None], claimed: datetime) -> None:
         for run_no, at in runs.items():

@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple, Protocol
 Standing = Literal["active", "waiting", "paused", "ended", "lost"]
 # active and waiting runs hold the session's turn; the others do not (protocol 3.2). Lost: what
 # followed was published and is not in the log any more (protocol 15)
+WAKE_MOST = timedelta(minutes=1)  # after an append, by the log's own clock
 WAKE_CLAIM = timedelta(seconds=4)  # that a supervisor has for what it was told is due
 
 
@@ -151,12 +152,13 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class Looming:
-    """What there is for a supervisor to do: one cheap question instead of three."""
+    """What there is for a supervisor to do, and what time it is for the log: one cheap question."""
 
     runs: bool
     calls: bool
     inbox: bool
     answers: bool = False
+    at: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,8 @@ LOOMING = f"""
            exists (select from calls where not settled and {DUE}) as calls,
            exists (select from calls where settled and outcome is not null and {DUE}) as answers,
            exists (select from inbox where received_at < $2
-                   and (asked_at is null or asked_at < $2)) as inbox
+                   and (asked_at is null or asked_at < $2)) as inbox,
+           clock_timestamp() as at
 """
 
 
@@ -132,7 +133,7 @@ class Watching:
     async def looming(self, now: datetime, inbox_before: datetime) -> Looming:
         row = await self.pool.fetchrow(LOOMING, now, inbox_before)
         assert row is not None
-        return Looming(row["runs"], row["calls"], row["inbox"], row["answers"])
+        return Looming(row["runs"], row["calls"], row["inbox"], row["answers"], row["at"])
 
     @reaching
     async def unheard_answers(self, limit: int) -> Sequence[tuple[str, int, bytes]]:

@@ -1,6 +1,7 @@
 """Plans that aim at one thing: what a general seed meets seldom, these meet nearly always."""
 
 import random
+from dataclasses import replace
 
 from tests.simulation.plan import SERVICES, Fault, Plan, Task
 
@@ -97,8 +98,17 @@ def everything_is_deployed(seed: int) -> Plan:
     return _plan(seed, _tasks("acts", "look,put|pay,look|put", count=12), faults)
 
 
+def clocks_are_wrong(seed: int) -> Plan:
+    """One conductor's clock is a day ahead, the other's a day behind; persons take their time."""
+    tasks = _tasks("acts", "look,put|pay,look|put", count=6)
+    tasks += [Task(1.0 + n, f"p{n}", "asks", None, "wire", answers_after_s=3.0) for n in range(3)]
+    faults = [Fault(3.0, "kill", "conductor", "db.after", "append", for_s=0.5)]
+    skews = {"conductor-0": 86_400.0, "conductor-1": -86_400.0}
+    return replace(_plan(seed, tasks, faults), skews=skews)
+
+
 AIMED = (
     workers_sleep, workers_die_holding, workers_die_acting, conductors_change, conductors_die,
     attempts_break, the_broker_is_wiped, conductors_begin_after_a_wipe, the_database_is_slow,
-    everything_is_deployed,
+    everything_is_deployed, clocks_are_wrong,
 )  # fmt: skip

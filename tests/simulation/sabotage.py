@@ -21,6 +21,7 @@ from actalog_conductor import draft, results
 from actalog_conductor.acceptance import Acceptance
 from actalog_conductor.hearing import Hearing
 from actalog_conductor.supervisor import Supervisor
+from actalog_conductor.sure_clock import SureClock
 from actalog_conductor.telling import Teller
 from actalog_log.call_ports import Claim
 from actalog_log.memory import MemoryLog
@@ -29,6 +30,7 @@ from actalog_log.ports import Append, Opening
 from actalog_tools import attempt, run_context
 from tests.simulation.aimed import (
     attempts_break,
+    clocks_are_wrong,
     conductors_begin_after_a_wipe,
     conductors_change,
     conductors_die,
@@ -279,6 +281,12 @@ def a_cancel_forgets_who_it_overtook() -> Sequence[tuple[Any, str, Any]]:
     return [(MemoryLog, "put_tombstone", nothing)]
 
 
+def each_trusts_its_own_clock() -> Sequence[tuple[Any, str, Any]]:
+    def nothing(self: SureClock, theirs: Any) -> None: ...
+
+    return [(SureClock, "compare", nothing)]
+
+
 SABOTAGES = (
     Sabotage("no expected seq in the append", no_expected_seq, 1, conductors_change),
     Sabotage(
@@ -315,6 +323,7 @@ SABOTAGES = (
     ),
     Sabotage("events have the order of their times", events_in_the_order_of_their_times, 2),
     Sabotage("a cancel leaves nothing for its task", a_cancel_forgets_who_it_overtook, 6),
+    Sabotage("each conductor trusts its own clock", each_trusts_its_own_clock, 1, clocks_are_wrong),
 )
 
 

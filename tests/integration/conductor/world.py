@@ -83,6 +83,7 @@ class World:
         self.service = build_app(
             bus=self.bus, log=self.log, settings=self.settings, clock=self.clock
         )
+        self.supervisor.clock.apart = timedelta.max  # time passes for the database as well
         self.supervisor.reach.lease_s = 0  # it has reached the database for long
         for name in SERVICES:
             self.bus.listen(

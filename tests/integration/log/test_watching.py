@@ -1,7 +1,8 @@
 """What a conductor asks around its appends, over both stores."""
 
 import asyncio
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 from actalog_log.call_ports import Calls, ledger_key
 from actalog_log.calls import PostgresCalls
@@ -100,6 +101,15 @@ async def test_only_calls_whose_holder_is_gone_are_abandoned(log: Log):
     assert await log.abandon_calls(run_no) == 1
     assert await log.abandon_calls(run_no) == 0
     assert await log.expired_calls(10) == []
+
+
+async def test_a_clock_that_went_ahead_puts_no_run_off_for_a_day(log: Log):
+    """Whoever wrote it may be dead, or right again: the net stays near by the log's own clock."""
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    await log.append(Decision((replace(first(row(1)), wake_at=tomorrow),)))
+    soon = datetime.now(UTC) + timedelta(minutes=2)
+    assert (await log.looming(soon, soon)).runs
+    assert len(await log.due_runs(soon, 10)) == 1
 
 
 async def test_ranges_are_kept_ahead_and_asking_again_makes_none(log: Log):
