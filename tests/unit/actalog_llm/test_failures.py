@@ -1,8 +1,31 @@
 """What a failed attempt tells of its provider's error."""
 
+import json
+
+import anthropic
+import httpx2
+import openai
+import pytest
+
 from actalog_llm.failures import failure
+from actalog_llm.providers import Dialect
 
 KEY = "sk-the-key-of-somebody"
+URL = "http://model.test/v1/chat/completions"
+
+
+def refused(status: int, body: object, dialect: Dialect = "openai") -> Exception:
+    """The SDK's exception for a response."""
+    sdk = (
+        openai.AsyncOpenAI(api_key="k", base_url="http://model.test")
+        if dialect == "openai"
+        else anthropic.AsyncAnthropic(api_key="k")
+    )
+    text = body if isinstance(body, str) else json.dumps(body)
+    response = httpx2.Response(
+        status, text=text, request=httpx2.Request("POST", f"{URL}?api-version=1")
+    )
+    return sdk._make_status_error_from_response(response)  # pyright: ignore[reportPrivateUsage]
 
 
 def test_a_key_that_the_provider_repeats_is_struck_out():
@@ -14,3 +37,77 @@ def test_a_key_that_the_provider_repeats_is_struck_out():
 
 def test_without_a_key_the_message_stays_as_it_is():
     assert failure(RuntimeError("no such model")).message.endswith("no such model")
+
+
+def gemini(code: int, message: str, **more: object) -> object:
+    return [{"error": {"code": code, "message": message, "status": "X", **more}}]
+
+
+REFUSALS: dict[str, tuple[int, object, str, str]] = {
+    "gemini, a wrong key": (400, gemini(400, "API key not valid. Please pass a valid API key."),
+        "auth", "API key not valid"),
+    "gemini, too long": (400, gemini(400, "The input token count (1200000) exceeds the maximum "
+        "number of tokens allowed (1048576)."), "context_overflow", "1200000"),
+    "mistral": (422, {"object": "error", "message": {"detail": [{"loc": ["body", "n"]}]}},
+        "invalid_request", '"loc":["body","n"]'),
+    "xai, too long": (400, {"code": "x", "error": "This model's maximum prompt length is 131072 "
+        "but the request contains 537812 tokens."}, "context_overflow", "131072"),
+    "groq, a call that its model wrote wrongly": (400, {"error": {"message": "Failed to call a "
+        "function.", "type": "invalid_request_error", "code": "tool_use_failed"}},
+        "malformed", "Failed to call"),
+    "llama.cpp": (400, {"error": {"code": 400, "message": "the request exceeds the available "
+        "context size", "type": "exceed_context_size_error"}}, "context_overflow", "available"),
+    "together": (422, {"error": {"message": "`inputs` tokens + `max_new_tokens` must be <= 4097"}},
+        "context_overflow", "4097"),
+    "vllm": (400, {"object": "error", "message": "The decoder prompt (length 9000) is longer than "
+        "the maximum model length of 4096.", "code": 400}, "context_overflow", "9000"),
+    "openrouter, moderated": (403, {"error": {"message": "Your chosen model requires moderation "
+        "and your input was flagged", "code": 403}}, "refused", "moderation"),
+    "openrouter, no credit": (402, {"error": {"message": "Insufficient credits", "code": 402}},
+        "invalid_request", "Insufficient credits"),
+    "azure": (400, {"error": {"message": "filtered", "code": "content_filter"}},
+        "refused", "filtered"),
+    "a page": (404, "404 page not found", "invalid_request", "page not found (POST " + URL + ")"),
+    "fastapi": (404, {"detail": "Not Found"}, "invalid_request", "Not Found"),
+    "nothing": (418, "", "invalid_request", "418"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_what_a_provider_says_is_told_whatever_form_it_has(name: str):
+    status, body, kind, said = REFUSALS[name]
+    told = failure(refused(status, body))
+    assert told.kind == kind
+    assert said in told.message
+    assert told.retry == (kind == "malformed")
+
+
+def test_anthropic_s_words_are_told_without_their_wrapping():
+    error = {"type": "invalid_request_error", "message": "input length and `max_tokens` exceed "
+             "context limit: 188240 + 21333 > 200000"}  # fmt: skip
+    told = failure(refused(400, {"type": "error", "error": error}, "anthropic"))
+    assert told.kind == "context_overflow"
+    assert told.message == f"Error code: 400 - {error['message']}"
+
+
+def test_gemini_s_delay_is_in_the_body():
+    info = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "34.5s"}
+    told = failure(refused(429, gemini(429, "quota", details=[{"reason": "x"}, info])))
+    assert (told.kind, told.retry, told.retry_after_ms) == ("rate_limited", True, 34_500)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        ({"code": 401, "message": "User not found."}, "auth"),
+        ({"code": 402, "message": "Insufficient credits"}, "invalid_request"),
+        ({"code": 502, "message": "Provider disconnected"}, "overloaded"),
+        ({"code": 429, "message": "slow"}, "rate_limited"),
+        ({"code": "x", "status_code": 400, "message": "no"}, "invalid_request"),
+        ({"message": "no"}, "overloaded"),
+        ("no", "overloaded"),
+    ],
+)
+def test_an_error_within_a_stream_is_told_by_the_status_it_quotes(body: object, kind: str):
+    error = openai.APIError("no", request=httpx2.Request("POST", URL), body=body)
+    assert failure(error).kind == kind
