@@ -91,15 +91,30 @@ class Model:
             raise BadDefinition(f"{self!r}: a parameter is not JSON: {error}") from error
         return ModelChoice(
             provider=self.provider, id=self.id, base_url=self.base_url, params=params,
-            **_timing(self.timeout, self.retries),
+            **_timing(self.timeout, self.retries, thinks=_thinks(self.params)),
         )  # fmt: skip
 
 
 PARAMETERS: frozenset[str] = frozenset({"id", *(Model.__init__.__kwdefaults__ or {})})
 
 
-def _timing(timeout: float | None, retries: int | None) -> dict[str, Any]:
-    told: dict[str, Any] = {}
+THINKING_MS = 300_000  # to the first token: OpenAI's models think without a word
+QUICK = ("none", "minimal", "low", "disabled")
+
+
+def _thinks(params: Mapping[str, Any]) -> bool:
+    """Whether the author asks for much thought."""
+    for name in ("reasoning_effort", "reasoning", "thinking"):
+        asked = params.get(name)
+        if isinstance(asked, Mapping):
+            asked = asked.get("effort") or asked.get("type") or "asked"  # pyright: ignore
+        if asked and asked not in QUICK:
+            return True
+    return False
+
+
+def _timing(timeout: float | None, retries: int | None, *, thinks: bool = False) -> dict[str, Any]:
+    told: dict[str, Any] = {"first_token_timeout_ms": THINKING_MS} if thinks else {}
     if timeout is not None:
         told["first_token_timeout_ms"] = told["between_tokens_timeout_ms"] = round(timeout * 1000)
     if retries is not None:

@@ -13,6 +13,7 @@ from actalog_llm.whole import (
     Text,
     Whole,
     as_json,
+    is_object,
     items,
     mapping,
     text_of,
@@ -21,6 +22,7 @@ from actalog_llm.whole import (
 
 SELDOM = frozenset({"refusal", "reasoning_details", "tool_calls", "function_call"})
 FINISHES = {"tool_calls": "tool_calls", "function_call": "tool_calls", "max_tokens": "length"}
+BROKEN_OFF = {"error", "abort", "insufficient_system_resource"}  # OpenRouter, vLLM, DeepSeek
 
 
 @dataclass(slots=True)
@@ -30,12 +32,18 @@ class _Call:
     arguments: list[str] = field(default_factory=list[str])
     extra: dict[str, Any] = field(default_factory=dict[str, Any])
 
+    @property
+    def whole(self) -> bool:
+        """Whether the arguments are an object already, so that nothing can follow."""
+        return is_object("".join(self.arguments))
+
 
 class OpenAIAccumulator:
     """See `Accumulator`. Chunks are parsed JSON."""
 
     def __init__(self) -> None:
         self.text, self.reasoning, self.refusal = Text(), Text(), Text()
+        self.thought = False  # as `reasoning_content`, which some servers want back
         self.calls: list[_Call] = []
         self.by_index: dict[int, _Call] = {}
         self.details: list[object] = []
@@ -73,7 +81,9 @@ class OpenAIAccumulator:
         if finish := choice.get("finish_reason"):
             self.finish = text_of(finish) or self.finish
         content, thought = _content(delta.get("content"))
-        thought = thought or text_of(delta.get("reasoning_content") or delta.get("reasoning"))
+        if not thought and (thought := text_of(delta.get("reasoning_content"))):
+            self.thought = True
+        thought = thought or text_of(delta.get("reasoning"))
         if thought and (shown := self.reasoning.add(thought)):
             pieces.append(("reasoning", shown))
         if content and (shown := self.text.add(content)):
@@ -112,9 +122,10 @@ class OpenAIAccumulator:
         all, a new id or a name begins the next call."""
         if isinstance(index, int) and index in self.by_index:
             known = self.by_index[index]
-            if not (name and call_id and known.id and known.id != call_id):
-                return known
-            return self._new(index)
+            another = name and call_id and known.id and known.id != call_id
+            # Gemini gives parallel calls one index and no ids: each is whole when it comes.
+            another = another or (name and not call_id and arguments and known.whole)
+            return self._new(index) if another else known
         if isinstance(index, int):
             return self._new(index)
         for known in self.calls:
@@ -134,15 +145,9 @@ class OpenAIAccumulator:
     def whole(self) -> Whole:
         """See `Accumulator.whole`."""
         usage = usage_of(self.usage)
-        refusal = self.refusal.whole()
-        if refusal or self.finish == "content_filter":
-            said = refusal or "the provider's content filter withheld the answer"
-            raise Broken("refused", said, usage=usage)
-        if self.finish is None:
-            raise Broken("truncated", "the stream ended without a finish reason", usage=usage)
-        if self.finish == "error":  # OpenRouter's way
-            raise Broken("overloaded", "the provider broke off with an error", usage=usage)
-        finish = FINISHES.get(self.finish, clean_text(self.finish))
+        self._fail(usage)
+        told = self.finish or ""
+        finish = FINISHES.get(told, clean_text(told))
         return Whole(
             text=self.text.whole(),
             reasoning=self.reasoning.whole(),
@@ -154,13 +159,32 @@ class OpenAIAccumulator:
             extra=self._extra(),
         )
 
+    def _fail(self, usage: Usage | None) -> None:
+        """Raise where the finish says that there is no whole message. Gemini's filters tell more
+        behind a colon: `function_call_filter: MALFORMED_FUNCTION_CALL`."""
+        refusal, finish = self.refusal.whole(), self.finish
+        if finish is None and not refusal:
+            raise Broken("truncated", "the stream ended without a finish reason", usage=usage)
+        kind = (finish or "").partition(":")[0]
+        if refusal or kind == "content_filter":
+            said = refusal or "the provider's content filter withheld the answer"
+            raise Broken("refused", said, usage=usage)
+        if kind == "function_call_filter":
+            said = f"the model wrote a call that its provider does not pass on ({finish})"
+            raise Broken("malformed", clean_text(said), usage=usage)
+        if kind in BROKEN_OFF:
+            raise Broken("overloaded", f"the provider broke off ({kind})", usage=usage)
+
     def _extra(self) -> str:
-        """Signatures of thought: by the call's place (Gemini), and OpenRouter's details."""
+        """What is wanted back: signatures of thought by the call's place (Gemini), OpenRouter's
+        details, and thoughts themselves (DeepSeek)."""
         back: dict[str, Any] = {}
         if any(call.extra for call in self.calls):
             back["calls"] = [call.extra or None for call in self.calls]
         if self.details:
             back["reasoning_details"] = self.details
+        if self.thought:
+            back["reasoning_content"] = self.reasoning.whole()
         return as_json({"openai": back}) if back else "{}"
 
 

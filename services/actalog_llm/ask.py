@@ -11,7 +11,7 @@ from actalog_core import crashpoints
 from actalog_llm.failures import failure
 from actalog_llm.ports import Adapter, Opened
 from actalog_llm.providers import Endpoint
-from actalog_llm.whole import Accumulator, Broken, Whole
+from actalog_llm.whole import ALIVE, Accumulator, Broken, Whole
 
 Show = Callable[[Literal["text", "reasoning"], str], None]
 
@@ -99,11 +99,17 @@ class _Reading:
         self.request_id: str | None = None
 
     async def read(self, opened: Opened, deadline: _Deadline) -> None:
-        """Until the stream ends. From the first token on, each chunk moves the deadline."""
+        """Until the stream ends. From the first token on, each chunk moves the deadline; and always
+        what a server says only to show that it is at work: a model thinks unseen, and Anthropic
+        holds a tool's argument back until it is whole."""
         self.request_id = opened.request_id
         between_s = self.choice.between_tokens_timeout_ms / 1_000
+        first_s = self.choice.first_token_timeout_ms / 1_000
         accumulator, loop = self.accumulator, self.loop
         async for chunk in opened.chunks:
+            if chunk is ALIVE:
+                deadline.move(loop.time() + (between_s if accumulator.started else first_s))
+                continue
             pieces = accumulator.take(chunk)
             if accumulator.started:
                 now = loop.time()

@@ -63,7 +63,7 @@ def _told(error: BaseException) -> tuple[Kind, str]:
     if names & {"APIConnectionError", "TransportError", "OSError"}:
         return "connection", f"{said} {error.__cause__ or ''}".strip()
     if "APIError" in names:  # told in the middle of a stream
-        return _within(error), said
+        return within(error) or "overloaded", said
     return "unknown", f"{type(error).__name__}: {said}"
 
 
@@ -71,7 +71,7 @@ def _by_status(error: BaseException) -> tuple[Kind, str]:
     status = getattr(error, "status_code", 0)
     said = f"Error code: {status} - {_words(error) or 'without a word'}"
     if status < 400:  # Anthropic's errors within a stream carry the status of its head
-        return _within(error), _words(error) or str(error)
+        return within(error) or "overloaded", _words(error) or str(error)
     if status in (404, 405):  # the model is not there, or the address is not that of an API
         url: Any = getattr(getattr(error, "request", None), "url", None)
         said = f"{said} (POST {url.scheme}://{url.netloc.decode()}{url.path})" if url else said
@@ -89,8 +89,8 @@ def _of_status(status: int, told: Kind | None) -> Kind:
     return told if told in exact else "invalid_request"
 
 
-def _within(error: BaseException) -> Kind:
-    """Of an error in the middle of a stream: by its words, else by the status it quotes."""
+def within(error: BaseException) -> Kind | None:
+    """Of an error under a good status: by its words, else by the status it quotes."""
     told = _by_body(error)
     if told is not None:
         return told
@@ -98,7 +98,7 @@ def _within(error: BaseException) -> Kind:
     for status in (body.get("status_code"), body.get("code")):
         if isinstance(status, int) and 400 <= status < 600:
             return _of_status(status, None)
-    return "overloaded"
+    return None
 
 
 def _by_body(error: BaseException) -> Kind | None:

@@ -30,8 +30,8 @@ from actalog_llm.ask import Answered
 from actalog_llm.attempts import ModelCall, Patience, TakenOver
 from actalog_llm.ports import Failure
 from actalog_llm.prompt.cache import PromptCache
-from actalog_llm.providers import NotConfigured, endpoint
-from actalog_llm.whole import without_thoughts
+from actalog_llm.providers import NotConfigured, endpoint, provider
+from actalog_llm.whole import without_echo, without_thoughts
 from actalog_log.call_ports import Claim, ledger_key
 from actalog_log.ports import Held, RunLog
 
@@ -157,9 +157,12 @@ class LlmHandlers:
                 call.command, tried, epoch=call.epoch, prompt=call.prompt.record,
                 attempts=call.attempts, spent=call.spent,
             )  # fmt: skip
+        whole = tried.whole
         if held:
-            whole = without_thoughts(tried.whole)
-            tried = Answered(whole, tried.request_id, tried.first_token_ms)
+            whole = without_thoughts(whole)
+        elif provider(call.choice.provider).thoughts == "dropped":
+            whole = without_echo(whole)
+        tried = Answered(whole, tried.request_id, tried.first_token_ms)
         reply = outcomes.replied(
             call.command, call.choice, call.prompt, tried, attempts=call.attempts, spent=call.spent,
             duration_ms=int(seconds * 1_000),

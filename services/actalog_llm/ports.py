@@ -10,7 +10,7 @@ from actalog_llm.whole import Accumulator, Kind
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A response that has begun. `chunks` are parsed JSON."""
+    """A response that has begun. `chunks` are parsed JSON, or `ALIVE`."""
 
     chunks: AsyncIterator[object]
     close: Callable[[], Awaitable[None]]

@@ -1,7 +1,7 @@
 """Which providers there are, where they are, and which setting has their key."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from actalog_contracts.definitions import ModelChoice
@@ -21,6 +21,10 @@ class Provider:
     needs_key: bool = True
     key_header: str | None = None  # sent beside the usual bearer token
     json_schema: bool = False  # takes a schema for the answer with every model
+    asked_usage: bool = True  # tells a stream's usage when asked; others tell it, and refuse that
+    short_ids: bool = False  # takes ids of tool calls of nine letters and digits, and no others
+    thoughts: Literal["dropped", "echoed", "needed"] = "dropped"
+    """Of `reasoning_content`: `echoed`, what came goes back; `needed`, a message without is refused."""
 
 
 PROVIDERS: Mapping[str, Provider] = {
@@ -35,13 +39,13 @@ PROVIDERS: Mapping[str, Provider] = {
         Provider("openrouter", "https://openrouter.ai/api/v1", json_schema=True),
         Provider("gemini", "https://generativelanguage.googleapis.com/v1beta/openai"),
         Provider("azure", None, key_header="api-key", json_schema=True),
-        Provider("mistral", "https://api.mistral.ai/v1"),
-        Provider("cohere", "https://api.cohere.ai/compatibility/v1"),
-        Provider("deepseek", "https://api.deepseek.com/v1"),
+        Provider("mistral", "https://api.mistral.ai/v1", asked_usage=False, short_ids=True),
+        Provider("cohere", "https://api.cohere.ai/compatibility/v1", asked_usage=False),
+        Provider("deepseek", "https://api.deepseek.com/v1", thoughts="needed"),
         Provider("together", "https://api.together.xyz/v1"),
         Provider("fireworks", "https://api.fireworks.ai/inference/v1"),
         Provider("xai", "https://api.x.ai/v1"),
-        Provider("openai_like", None, needs_key=False),
+        Provider("openai_like", None, needs_key=False, thoughts="echoed"),
     )
 }
 
@@ -65,10 +69,9 @@ class NotConfigured(Exception):
         self.message = message
 
 
-def dialect_of(provider: str) -> Dialect:
-    """The wire format that a provider speaks; a name that is not known speaks OpenAI's."""
-    known = PROVIDERS.get(provider)
-    return known.dialect if known else "openai"
+def provider(name: str) -> Provider:
+    """What is known of a provider; one that is not known is like `openai_like`."""
+    return PROVIDERS.get(name) or replace(PROVIDERS["openai_like"], name=name)
 
 
 def endpoint(choice: ModelChoice, settings: Settings) -> Endpoint:
@@ -83,14 +86,22 @@ def endpoint(choice: ModelChoice, settings: Settings) -> Endpoint:
             names = ", ".join(sorted(PROVIDERS))
             said = f"There is no provider {choice.provider!r} without a base_url. Known: {names}."
             raise NotConfigured("invalid_request", said)
-        known = Provider(choice.provider, choice.base_url, needs_key=False)
+        known = provider(choice.provider)
     upper = known.name.upper()
-    named = choice.base_url or _url(known.name, settings)
+    named = (choice.base_url or _url(known.name, settings) or "").strip() or None
     base_url = named or known.base_url
     if base_url is None:
         said = f"{known.name} has no address of its own: set {upper}_BASE_URL or the base_url."
         raise NotConfigured("invalid_request", said)
-    key = _key(known.name, settings)
+    if not base_url.lower().startswith(("http://", "https://")):
+        said = f"The address of {known.name} is no http:// or https:// URL: {upper}_BASE_URL or base_url."
+        raise NotConfigured("invalid_request", said)
+    if known.dialect == "anthropic":  # as most write it; the path of a request has its own /v1
+        base_url = base_url.rstrip("/").removesuffix("/v1")
+    key = (_key(known.name, settings) or "").strip() or None
+    if key is not None and not (key.isascii() and key.isprintable()):
+        said = f"{upper}_API_KEY has characters that no key has: was it copied with something?"
+        raise NotConfigured("auth", said)
     # A server that somebody named may check no key; the provider's own always does.
     if key is None and known.needs_key and (named is None or known.base_url is None):
         said = f"{known.name} needs a key: set {upper}_API_KEY (or {upper}_API_KEY_FILE)"

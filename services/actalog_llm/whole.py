@@ -16,6 +16,7 @@ Kind = Literal[
 ]  # fmt: skip
 Piece: TypeAlias = tuple[Literal["text", "reasoning"], str]
 MAX_TOKENS = 2**53 - 1
+ALIVE: Mapping[str, Any] = {}  # in the place of a chunk: the server says only that it is at work
 CHARS_PER_TOKEN = 4  # a rule of thumb, used where a provider reports nothing
 
 
@@ -147,6 +148,23 @@ def estimated(input_chars: int, output_chars: int) -> Usage:
     return Usage(
         input_tokens=read, output_tokens=written, total_tokens=read + written, estimated=True
     )
+
+
+def is_object(text: str) -> bool:
+    """Whether it is a JSON object."""
+    try:
+        return isinstance(orjson.loads(text), dict)
+    except orjson.JSONDecodeError:
+        return False
+
+
+def without_echo(whole: Whole) -> Whole:
+    """Without thoughts that go back word for word, where the provider does not take them: they
+    stand in the log once."""
+    back = dict(mapping(mapping(json.loads(whole.extra)).get("openai")))
+    if not back.pop("reasoning_content", None):
+        return whole
+    return replace(whole, extra=as_json({"openai": back}) if back else "{}")
 
 
 def without_thoughts(whole: Whole) -> Whole:

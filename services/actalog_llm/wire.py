@@ -8,14 +8,15 @@ from actalog_contracts.definitions import ModelChoice
 from actalog_llm import wire_anthropic, wire_openai
 from actalog_llm.prompt.messages import assemble
 from actalog_llm.prompt.parts import Prompt
-from actalog_llm.providers import PROVIDERS, dialect_of
+from actalog_llm.providers import provider
 
 
 def params_text(choice: ModelChoice) -> str:
     """JSON of what is sent beside messages, tools and schema; the same for every call of a model."""
-    match dialect_of(choice.provider):
+    known = provider(choice.provider)
+    match known.dialect:
         case "openai":
-            told = wire_openai.params(choice.id, _given(choice))
+            told = wire_openai.params(choice.id, _given(choice), known)
         case "anthropic":
             told = wire_anthropic.params(choice.id, _given(choice))
     return orjson.dumps(told, option=orjson.OPT_SORT_KEYS).decode()
@@ -25,11 +26,10 @@ def body(choice: ModelChoice, prompt: Prompt) -> dict[str, Any]:
     """The request's JSON: a function of the prompt's parts and parameters, and of nothing else."""
     messages = assemble(prompt.parts)
     params = orjson.loads(prompt.record.params)
-    match dialect_of(choice.provider):
+    known = provider(choice.provider)
+    match known.dialect:
         case "openai":
-            known = PROVIDERS.get(choice.provider)
-            schema = known is not None and known.json_schema
-            return wire_openai.body(messages, params, json_schema=schema)
+            return wire_openai.body(messages, params, known)
         case "anthropic":
             return wire_anthropic.body(messages, params)
 

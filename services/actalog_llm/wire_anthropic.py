@@ -27,10 +27,11 @@ def body(messages: Messages, params: dict[str, Any]) -> dict[str, Any]:
             {"name": t["name"], "description": t["description"], "input_schema": t["parameters"]}
             for t in messages.tools
         ]
-    # With thinking on, the API wants the thoughts of a turn beside the results of its tools. Where
-    # they are not there (a reviewed message, whose thoughts are not kept) it must be off.
-    if _thoughts_missing(messages):
-        told.pop("thinking", None)
+    # With a budget for thinking, the API wants the thoughts that a turn began with beside the results
+    # of its tools. Where they are not there (a reviewed message, whose thoughts are not kept) it
+    # must be off. Who thinks as it sees fit (`adaptive`) may have begun without.
+    if _given_type(told.get("thinking")) == "enabled" and _thoughts_missing(messages):
+        del told["thinking"]
     return {name: value for name, value in told.items() if value is not None}
 
 
@@ -71,10 +72,17 @@ def _thoughts(one: Assistant) -> list[dict[str, Any]]:
     return [] if one.extra == "{}" else orjson.loads(one.extra).get("anthropic", [])
 
 
+def _given_type(thinking: object) -> object:
+    return thinking.get("type") if isinstance(thinking, dict) else None  # pyright: ignore
+
+
 def _thoughts_missing(messages: Messages) -> bool:
+    """A turn is all that the model said since the user spoke: only its begin must have thoughts,
+    for between tools a model may go on without."""
+    first: Assistant | None = None
     for one in reversed(messages.said):
         if isinstance(one, User):
-            return False
+            break
         if isinstance(one, Assistant) and one.calls:
-            return not _thoughts(one)
-    return False
+            first = one
+    return first is not None and not _thoughts(first)

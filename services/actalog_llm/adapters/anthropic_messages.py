@@ -9,11 +9,11 @@ from anthropic import APIStatusError
 
 from actalog_llm.accumulate_anthropic import AnthropicAccumulator
 from actalog_llm.adapters.clients import Clients
-from actalog_llm.adapters.events import events, parsed
+from actalog_llm.adapters.events import COMMENT, content_type, events, parsed
 from actalog_llm.adapters.posting import Posting
 from actalog_llm.ports import Opened
 from actalog_llm.providers import Endpoint
-from actalog_llm.whole import as_json
+from actalog_llm.whole import ALIVE, as_json
 
 
 class AnthropicMessages:
@@ -32,6 +32,7 @@ class AnthropicMessages:
             endpoint, self.clients.anthropic(endpoint), "/v1/messages", as_json(body).encode(),
             connect_s=connect_s,
         )  # fmt: skip
+        await content_type(response)
         return Opened(_events(response), response.aclose, response.headers.get("request-id"))
 
 
@@ -40,7 +41,9 @@ async def _events(response: httpx2.Response) -> AsyncIterator[object]:
         if name == "error":
             body = _told(data)
             raise APIStatusError(f"{body}", response=response, body=body)
-        if name and name != "ping" and data:
+        if name in ("ping", COMMENT[0]):
+            yield ALIVE
+        elif name and data:
             yield parsed(data)
 
 

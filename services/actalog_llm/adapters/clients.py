@@ -44,11 +44,14 @@ class Clients:
     def openai(self, endpoint: Endpoint) -> "openai.AsyncOpenAI":
         known = self._openai.get(endpoint)
         if known is None:
+            import httpx2
             import openai
 
+            url = httpx2.URL(endpoint.base_url)  # Azure's has a query: ?api-version=...
             known = self._openai[endpoint] = openai.AsyncOpenAI(
-                api_key=endpoint.api_key, base_url=endpoint.base_url, max_retries=0,
+                api_key=endpoint.api_key, base_url=url.copy_with(query=None), max_retries=0,
                 http_client=self.http(), default_headers=dict(endpoint.headers),
+                default_query=dict(url.params),
             )  # fmt: skip
             # The SDK takes these from the environment, and would tell them to every provider.
             known.organization = known.project = None

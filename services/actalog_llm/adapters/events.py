@@ -15,6 +15,7 @@ from actalog_llm.whole import Broken
 
 MOST_BYTES = 32_000_000  # of one event; a server that never ends a line must not fill the memory
 Event = tuple[str, bytes]  # its name, and its data
+COMMENT: Event = (":", b"")  # no event's name has a colon
 
 
 class Frames:
@@ -28,7 +29,7 @@ class Frames:
         self._begun = False
 
     def feed(self, data: bytes) -> list[Event]:
-        """The events that end within `data`.
+        """The events that end within `data`, and a `COMMENT` for each comment.
 
         Raises:
             Broken: an event is larger than anything sensible.
@@ -61,6 +62,8 @@ class Frames:
         if not line:
             return self._ended()
         name, _, value = line.partition(b":")
+        if not name:
+            return COMMENT  # ": OPENROUTER PROCESSING", ": keep-alive"
         value = value.removeprefix(b" ")
         if name == b"data":
             self._data.append(value)
@@ -84,6 +87,35 @@ def parsed(data: bytes) -> Any:
         return orjson.loads(data)
     except orjson.JSONDecodeError:
         return json.loads(data)
+
+
+async def document(response: httpx2.Response) -> Any:
+    """The JSON of a response that is no stream.
+
+    Raises:
+        Broken, json.JSONDecodeError, UnicodeDecodeError: it is too large, or none.
+    """
+    read = bytearray()
+    async for piece in response.aiter_bytes():
+        read += piece
+        if len(read) > MOST_BYTES:
+            raise Broken("malformed", f"the answer is over {MOST_BYTES} bytes")
+    return parsed(bytes(read))
+
+
+async def content_type(response: httpx2.Response) -> str:
+    """Without its parameters. Many servers name none, or another one than that of streams.
+
+    Raises:
+        Broken: it is a page for people; the response is closed.
+    """
+    told = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if told == "text/html":
+        await response.aclose()
+        url = response.request.url
+        where = f"{url.scheme}://{url.netloc.decode()}{url.path}"
+        raise Broken("malformed", f"{where} answered with a page: is it the address of an API?")
+    return told
 
 
 def _pieces(response: httpx2.Response) -> AsyncIterable[bytes]:

@@ -5,7 +5,7 @@ import asyncio
 from actalog_contracts.definitions import AgentDefinition
 from actalog_llm.adapters.clients import Clients
 from actalog_llm.ports import Adapter
-from actalog_llm.providers import Dialect, dialect_of
+from actalog_llm.providers import Dialect, provider
 from actalog_log.ports import RunLog
 
 
@@ -45,7 +45,7 @@ class Adapters:
             return  # the database is not there yet: the first call imports
         agents = [body for kind, _, _, body in registered if kind == "agent"]
         models = [AgentDefinition.model_validate_json(body).model for body in agents]
-        wanted: set[Dialect] = {dialect_of(model.provider) for model in models}
+        wanted: set[Dialect] = {provider(model.provider).dialect for model in models}
         for dialect in wanted:
             await self.of(dialect)
 

@@ -11,11 +11,12 @@ from openai import APIError
 
 from actalog_llm.accumulate_openai import OpenAIAccumulator
 from actalog_llm.adapters.clients import Clients
-from actalog_llm.adapters.events import Event, events, parsed
+from actalog_llm.adapters.events import COMMENT, Event, content_type, document, events, parsed
 from actalog_llm.adapters.posting import Posting
+from actalog_llm.failures import within
 from actalog_llm.ports import Opened
 from actalog_llm.providers import Endpoint
-from actalog_llm.whole import as_json, mapping, text_of
+from actalog_llm.whole import ALIVE, Broken, as_json, mapping, text_of
 
 DONE = b"[DONE]"
 REST_S = 0.1  # the body's end comes right after; a connection that is read to it is used again
@@ -38,21 +39,40 @@ class OpenAIChat:
             endpoint, self.clients.openai(endpoint), "/chat/completions", as_json(body).encode(),
             connect_s=connect_s,
         )  # fmt: skip
-        chunks = _chunks(response)
+        whole = await content_type(response) == "application/json"
+        chunks = _document(response) if whole else _chunks(response)
         return Opened(chunks, response.aclose, response.headers.get("x-request-id"))
 
 
 async def _chunks(response: httpx2.Response) -> AsyncIterator[object]:
     coming = events(response)
-    async for _, data in coming:
+    async for name, data in coming:
+        if name == COMMENT[0] or not data.strip():
+            yield ALIVE
+            continue
         if data.startswith(DONE):
             await _rest(coming)
             return
         chunk = parsed(data)
-        if told := mapping(chunk).get("error"):
-            said = text_of(mapping(told).get("message")) or "the server broke off with an error"
-            raise APIError(said, request=response.request, body=told)
+        if told := mapping(chunk).get("error") or (chunk if name == "error" else None):
+            raise _error(response, told)
         yield chunk
+
+
+async def _document(response: httpx2.Response) -> AsyncIterator[object]:
+    """Of a server that does not stream: its answer in one piece, or an error under a good status,
+    as LM Studio tells of a wrong path."""
+    chunk = await document(response)
+    if told := mapping(chunk).get("error"):
+        error = _error(response, told)
+        raise error if within(error) else Broken("invalid_request", error.message)
+    yield chunk
+
+
+def _error(response: httpx2.Response, told: object) -> APIError:
+    said = text_of(mapping(told).get("message")) or text_of(told)
+    said = said or "the server broke off with an error"
+    return APIError(said, request=response.request, body=told)
 
 
 async def _rest(coming: AsyncIterator[Event]) -> None:

@@ -26,6 +26,7 @@ from actalog_llm.prompt.parts import (
     taken,
 )
 
+THOUGHT = '"reasoning_content":'
 Histories = Mapping[int, Sequence[Part]]
 """The parts of other runs, by run_no."""
 
@@ -38,8 +39,9 @@ def needs(conversation: Conversation, purpose: str) -> Sequence[HistoryRun]:
 
 
 def as_history(conversation: Conversation) -> list[Part]:
-    """A run as later runs see it: without what only its own provider wanted back."""
-    return [part for part in conversation.parts() if part.role != EXTRA]
+    """A run as later runs see it: without what only its own provider wanted back, but for thoughts
+    that it wants back for as long as the conversation goes on (DeepSeek)."""
+    return [part for part in conversation.parts() if part.role != EXTRA or THOUGHT in part.text]
 
 
 def head(definition: AgentDefinition, output_schema: str | None) -> list[Part]:
@@ -86,7 +88,7 @@ def needed(conversation: Conversation, histories: Histories, params: str) -> Pro
     if recipe.template:
         parts.append(taken(SYSTEM, recipe.template, (run_no, seq, "template")))
     for run in recipe.refs:
-        parts += [_quoted(part) for part in histories[run.run_no]]
+        parts += [_quoted(part) for part in histories[run.run_no] if part.role != EXTRA]
     if recipe.text:
         parts.append(taken(USER, recipe.text, (run_no, seq, "text")))
     recorded = tuple(part.recorded for part in parts)

@@ -152,6 +152,23 @@ def test_models_are_values():
     assert Agent(model=Claude(max_tokens=10)).definition().model.provider == "anthropic"
 
 
+@pytest.mark.parametrize(
+    ("asked", "first_ms"),
+    [
+        ({"reasoning_effort": "high"}, 300_000), ({"reasoning_effort": "none"}, 60_000),
+        ({"reasoning_effort": "high", "timeout": 7}, 7_000), ({}, 60_000),
+        ({"request_params": {"thinking": {"type": "adaptive"}}}, 300_000),
+        ({"request_params": {"thinking": {"type": "disabled"}}}, 60_000),
+        ({"extra_body": {"reasoning": {"effort": "high"}}}, 300_000),
+        ({"extra_body": {"reasoning": {"max_tokens": 9}}}, 300_000),
+    ],
+)  # fmt: skip
+def test_a_model_that_is_to_think_is_waited_for_longer(asked: dict[str, Any], first_ms: int):
+    chosen = OpenAIChat(id="gpt-5.4", **asked).choice()
+    assert chosen.first_token_timeout_ms == first_ms
+    assert asked.get("timeout") or chosen.between_tokens_timeout_ms == 30_000
+
+
 def test_a_key_is_no_part_of_a_definition():
     with pytest.raises(NotSupported, match="OPENAI_API_KEY"):
         cast("Any", OpenAIChat)(id="x", api_key="secret")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from actalog_llm.accumulate_openai import OpenAIAccumulator
-from actalog_llm.whole import Broken, CallText, Whole
+from actalog_llm.whole import Broken, CallText, Whole, without_echo
 from tests.unit.actalog_llm.wires import chunk
 
 
@@ -62,6 +62,16 @@ def test_two_calls_however_they_are_told(deltas: list[list[dict[str, Any]]]):
 def test_calls_without_ids_are_kept_apart_by_their_names():
     told = calls([call("f", "{}"), call("f", '{"x":1}')])
     assert told == (CallText("", "f", "{}"), CallText("", "f", '{"x":1}'))
+
+
+def test_whole_calls_of_one_index_without_ids_are_kept_apart():
+    """As Gemini's parallel calls come; the pieces of others stay together."""
+    told = calls([call("f", "{}", index=0, id="")], [call("f", '{"x":1}', index=0, id="")])
+    assert told == (CallText("", "f", "{}"), CallText("", "f", '{"x":1}'))
+    (one,) = calls(
+        [call("f", '{"x"', index=0)], [call("f", ":1}", index=0)], [call("f", "", index=0)]
+    )
+    assert one == CallText("", "f", '{"x":1}')
 
 
 def test_a_repeated_id_is_two_calls_when_both_are_whole():
@@ -164,6 +174,10 @@ def test_the_last_usage_counts_with_its_details():
         ([chunk({"refusal": "I will "}), chunk({"refusal": "not"}, "stop")], "refused"),
         ([chunk({"content": "x"}, "content_filter")], "refused"),
         ([chunk({"content": "x"}, "error")], "overloaded"),
+        ([chunk({"content": "x"}, "abort")], "overloaded"),
+        ([chunk({"content": "x"}, "insufficient_system_resource")], "overloaded"),
+        ([chunk({}, "function_call_filter: MALFORMED_FUNCTION_CALL")], "malformed"),
+        ([chunk({}, "content_filter: PROHIBITED_CONTENT")], "refused"),
     ],
 )
 def test_no_whole_message_is_broken_and_says_how(chunks: list[object], kind: str):
@@ -194,6 +208,26 @@ def test_the_length_limit_and_unknown_reasons_are_told_as_they_are():
 
 def test_an_empty_answer_is_an_answer():
     assert whole(chunk({}, "stop")).text == ""
+
+
+def test_thoughts_that_some_servers_want_back_are_kept_for_that():
+    told = whole(
+        chunk({"reasoning_content": "h"}), chunk({"reasoning_content": "m"}),
+        chunk({"content": "x"}, "stop"),
+    )  # fmt: skip
+    assert (told.reasoning, json.loads(told.extra)) == (
+        "hm",
+        {"openai": {"reasoning_content": "hm"}},
+    )
+    assert without_echo(told).extra == "{}"
+    assert whole(chunk({"reasoning": "hm"}), chunk({}, "stop")).extra == "{}"
+
+
+def test_what_else_goes_back_is_not_left_out_with_the_thoughts():
+    signed = {**call("f", "{}", id="a"), "extra_content": {"s": 1}}
+    told = whole(chunk({"reasoning_content": "hm", "tool_calls": [signed]}), chunk({}, "stop"))
+    assert json.loads(without_echo(told).extra) == {"openai": {"calls": [{"s": 1}]}}
+    assert without_echo(without_echo(told)) == without_echo(told)
 
 
 def test_a_pair_of_surrogates_in_two_chunks_is_one_character():

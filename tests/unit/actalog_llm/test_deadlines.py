@@ -11,17 +11,19 @@ from actalog_llm.accumulate_openai import OpenAIAccumulator
 from actalog_llm.ask import Answered, ask
 from actalog_llm.ports import Opened
 from actalog_llm.providers import Endpoint
-from actalog_llm.whole import Broken
+from actalog_llm.whole import ALIVE, Broken
 from tests.unit.actalog_llm.wires import chunk
 
 HOUR_MS = 3_600_000
 
 
 class Slow:
-    """An adapter whose chunks come after these pauses, in seconds; then it ends."""
+    """An adapter whose chunks come after these pauses, in seconds; then it ends. In each pause the
+    server says so often that it is at work."""
 
-    def __init__(self, *pauses_s: float, opens_s: float = 0.0) -> None:
+    def __init__(self, *pauses_s: float, opens_s: float = 0.0, alive: int = 0) -> None:
         self.pauses_s, self.opens_s, self.closed = pauses_s, opens_s, False
+        self.alive = alive
 
     def accumulator(self) -> OpenAIAccumulator:
         return OpenAIAccumulator()
@@ -32,7 +34,10 @@ class Slow:
 
     async def _chunks(self) -> AsyncIterator[object]:
         for pause_s in self.pauses_s:
-            await asyncio.sleep(pause_s)
+            for _ in range(self.alive):
+                await asyncio.sleep(pause_s / (self.alive + 1))
+                yield ALIVE
+            await asyncio.sleep(pause_s / (self.alive + 1))
             yield chunk({"content": "a"})
         yield chunk({}, "stop")
 
@@ -68,6 +73,19 @@ async def test_an_answer_may_take_longer_than_each_silence_within_it():
     adapter = Slow(*[0.08] * 20)
     answered = await asked(adapter, first_ms=500, between_ms=500)
     assert answered.whole.text == "a" * 20
+
+
+@pytest.mark.parametrize("pauses_s", [(0.8,), (0, 0.8)])
+async def test_who_says_that_it_is_at_work_is_waited_for(pauses_s: Sequence[float]):
+    """A model that thinks unseen, or writes an argument that is held back until it is whole."""
+    adapter = Slow(*pauses_s, alive=7)
+    answered = await asked(adapter, first_ms=400, between_ms=400)
+    assert answered.whole.text == "a" * len(pauses_s)
+
+
+async def test_silence_after_a_sign_of_life_is_noticed():
+    with pytest.raises(Broken, match="no token within 50 ms"):
+        await asked(Slow(60, alive=1_200), first_ms=50, between_ms=HOUR_MS)
 
 
 async def test_silence_after_many_tokens_is_noticed():

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actalog_llm.adapters import events
-from actalog_llm.adapters.events import Frames, parsed
+from actalog_llm.adapters.events import COMMENT, Frames, parsed
 from actalog_llm.whole import Broken
 
 STREAM = (
@@ -16,7 +16,7 @@ STREAM = (
     "\n\nevent: ping\n\ndata\n\ndata: [DONE]\n\n"
 )
 EVENTS = [
-    ("message", '{"a": "é"}'.encode()), ("", b"first\n second"), ("ping", b""), ("", b""),
+    COMMENT, ("message", '{"a": "é"}'.encode()), ("", b"first\n second"), ("ping", b""), ("", b""),
     ("", b"[DONE]"),
 ]  # fmt: skip
 

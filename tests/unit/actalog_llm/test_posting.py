@@ -141,6 +141,17 @@ async def test_a_redirect_keeps_the_body_and_is_followed_each_time():
     ] * 2  # fmt: skip
 
 
+async def test_the_query_of_an_address_goes_with_each_request():
+    """Azure's classic addresses end with their version."""
+    server = Server()
+    where = Endpoint("openai", "http://a.test/deployments/d?api-version=2024-10-21", "k")
+    async with asking(server) as adapter:
+        for _ in range(2):
+            await ask(adapter, where)
+    told = [(one.url.path, one.url.query) for one in server.seen]
+    assert told == [("/deployments/d/chat/completions", b"api-version=2024-10-21")] * 2
+
+
 def refuses(status: int, body: object, **headers: str) -> Handle:
     return lambda _: httpx2.Response(status, json=body, headers=headers)
 

@@ -23,8 +23,11 @@ from actalog_contracts.runs import (
 )
 from actalog_llm import prompt as prompts
 from actalog_llm.prompt import NotAsRecorded, Prompt, assemble, render_prompt, shown, verify
+from actalog_llm.providers import provider
 from actalog_llm.wire_anthropic import body as anthropic_body
+from actalog_llm.wire_openai import SHORT_ID
 from actalog_llm.wire_openai import body as openai_body
+from actalog_llm.wire_openai import params as openai_params
 from actalog_log.ports import StoredEvent
 from tests.unit.actalog_llm.log import (
     AGENT,
@@ -155,7 +158,7 @@ def test_names_and_arguments_that_no_provider_takes_are_made_to_fit():
         *OPENING, replied("", ("x", "not json")), called(0, "not json", name="rm -rf /"),
         ToolFailed(call_id="r:t1.0", kind="unknown_tool", message="There is no tool."),
     )  # fmt: skip
-    message = openai_body(assemble(render(events).parts), {}, json_schema=False)["messages"][2]
+    message = openai_body(assemble(render(events).parts), {}, provider("groq"))["messages"][2]
     function = message["tool_calls"][0]["function"]
     assert function == {"name": "rm_-rf__", "arguments": '{"malformed_arguments":"not json"}'}
 
@@ -225,12 +228,22 @@ def test_a_recipe_becomes_a_prompt_with_the_conversation_as_text():
         response_schema='{"type":"object"}',
     )  # fmt: skip
     told = render(run(accepted("-"), RunStarted(), recipe), {7: about}, purpose="memories")
-    body = openai_body(assemble(told.parts), {}, json_schema=True)
+    body = openai_body(assemble(told.parts), {}, provider("openai"))
     assert body["messages"] == [
         {"role": "system", "content": "Extract memories."},
         {"role": "user", "content": "[user] I like tea\n\n[assistant] Noted.\n\nKnown: none"},
     ]
     assert body["response_format"]["json_schema"]["schema"] == {"type": "object"}
+
+
+def test_thoughts_that_go_back_are_not_shown_as_text():
+    about = HistoryRun(run_no=7, run_id="h", seq=3)
+    histories = {7: run(accepted("Hi."), RunStarted(), replied("Hello.", extra=THOUGHT), run_no=7)}
+    needed = ModelNeeded(
+        call_id="m", purpose="memories", refs=(about,), template="", continuation="{}"
+    )
+    told = render(run(accepted(None), RunStarted(), needed), histories, purpose="memories")
+    assert said(told) == [("quote:user", "Hi."), ("quote:assistant", "Hello.")]
 
 
 def test_a_memory_run_without_recipe_has_no_prompt():
@@ -259,10 +272,79 @@ def test_anthropic_gets_thoughts_back_and_results_in_one_message():
     assert body["tools"][0]["input_schema"] == {"type": "object"}
 
 
-def test_thinking_is_off_where_the_thoughts_of_a_turn_are_not_there():
+@pytest.mark.parametrize(
+    ("thinking", "stays"),
+    [({"type": "enabled"}, False), ({"type": "adaptive"}, True), ("on", True)],
+)
+def test_thinking_is_off_where_the_thoughts_of_a_turn_are_not_there(thinking: object, stays: bool):
     events = run(*OPENING, replied("", ("x", "{}")), called(0), returned(0, "a"))
+    body = anthropic_body(assemble(render(events).parts), {"thinking": thinking})
+    assert ("thinking" in body) == stays
+
+
+def test_thinking_stays_on_where_a_turn_goes_on_without_thoughts():
+    """Between two tools a model may not think; the API looks at how its turn began."""
+    thought = '{"anthropic":[{"type":"thinking","thinking":"hm","signature":"s"}]}'
+    events = run(
+        *OPENING, replied("", ("x", "{}"), extra=thought), called(0), returned(0, "a"),
+        replied("", ("y", "{}")), called(0, turn=2), returned(0, "b", turn=2),
+    )  # fmt: skip
     body = anthropic_body(assemble(render(events).parts), {"thinking": {"type": "enabled"}})
-    assert "thinking" not in body
+    assert body["thinking"] == {"type": "enabled"}
+
+
+THOUGHT = '{"openai":{"reasoning_content":"hm"}}'
+
+
+@pytest.mark.parametrize(
+    ("name", "extra", "sent"),
+    [
+        ("deepseek", THOUGHT, "hm"), ("deepseek", "{}", " "), ("openai_like", THOUGHT, "hm"),
+        ("openai_like", "{}", None), ("openai", THOUGHT, None), ("mistral", THOUGHT, None),
+        ("nobody-knows", THOUGHT, "hm"),
+    ],
+)  # fmt: skip
+def test_thoughts_go_back_to_those_who_want_them(name: str, extra: str, sent: str | None):
+    """DeepSeek refuses a call without them, also in what was said in earlier runs; Mistral and
+    others refuse the field."""
+    earlier = run(accepted("Hi."), RunStarted(), replied("Hello.", extra=extra), run_no=7)
+    context = ContextBuilt(history=(HistoryRun(run_no=7, run_id="h", seq=3),))
+    events = run(
+        accepted(), RunStarted(), context, replied("", ("x", "{}"), extra=extra), called(0),
+        returned(0, "a"),
+    )  # fmt: skip
+    parts = render(events, {7: earlier}).parts
+    said = openai_body(assemble(parts), {}, provider(name))["messages"]
+    thoughts = [one.get("reasoning_content") for one in said if one["role"] == "assistant"]
+    assert thoughts == [sent, sent]
+
+
+def test_ids_of_calls_are_short_for_mistral():
+    events = run(
+        *OPENING, replied("", ("abcDEF123", "{}"), ("call_of_another_provider", "{}")),
+        called(0), called(1), returned(0, "a"), returned(1, "b"),
+    )  # fmt: skip
+    said = openai_body(assemble(render(events).parts), {}, provider("mistral"))["messages"]
+    asked = [one["id"] for one in said[2]["tool_calls"]]
+    assert asked[0] == "abcDEF123"
+    assert all(SHORT_ID.fullmatch(one) for one in asked)
+    assert [one["tool_call_id"] for one in said[3:]] == asked
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "asked"),
+    [
+        ("openai", {}, True), ("mistral", {}, False), ("cohere", {}, False),
+        ("openai_like", {"stream_options": None}, False),
+        ("openai_like", {"stream_options": {"x": 1}}, True),
+    ],
+)  # fmt: skip
+def test_usage_is_asked_for_where_the_server_takes_that(
+    name: str, given: dict[str, Any], asked: bool
+):
+    told = openai_params("m", given, provider(name))
+    assert told["stream"]
+    assert told.get("stream_options") == ({"include_usage": True} if asked else None)
 
 
 def test_signatures_of_calls_go_back_where_they_came_from():
@@ -271,7 +353,7 @@ def test_signatures_of_calls_go_back_where_they_came_from():
         *OPENING, replied("", ("x", "{}"), ("y", "{}"), extra=extra), called(0), called(1),
         returned(0, "a"), returned(1, "b"),
     )  # fmt: skip
-    calls = openai_body(assemble(render(events).parts), {}, json_schema=False)["messages"][2][
+    calls = openai_body(assemble(render(events).parts), {}, provider("groq"))["messages"][2][
         "tool_calls"
     ]
     assert "extra_content" not in calls[0]

@@ -26,6 +26,34 @@ def test_the_address_may_be_a_setting():
     assert endpoint(OpenAILike("m").choice(), settings).base_url == "http://there/v1"
 
 
+def test_space_around_a_key_or_an_address_is_none_of_it():
+    told = {"GROQ_API_KEY": " k\n", "GROQ_BASE_URL": " http://there/v1 "}
+    where = endpoint(ModelChoice(provider="groq", id="m"), Settings.from_env(told))
+    assert (where.api_key, where.base_url) == ("k", "http://there/v1")
+
+
+@pytest.mark.parametrize("key", ["k\nk", "k\u201d", "k\x00"])
+def test_a_key_that_no_header_takes_is_told_by_its_setting(key: str):
+    with pytest.raises(NotConfigured, match="GROQ_API_KEY has characters") as told:
+        endpoint(ModelChoice(provider="groq", id="m"), Settings.from_env({"GROQ_API_KEY": key}))
+    assert told.value.kind == "auth"
+    assert key not in told.value.message
+
+
+def test_an_address_without_its_scheme_is_told_by_its_setting():
+    choice = ModelChoice(provider="ollama", id="m", base_url="127.0.0.1:11434/v1")
+    with pytest.raises(NotConfigured, match="OLLAMA_BASE_URL"):
+        endpoint(choice, Settings())
+
+
+@pytest.mark.parametrize(
+    "told", ["http://there", "http://there/", "http://there/v1", "http://there/v1/"]
+)
+def test_anthropic_s_address_may_have_its_version(told: str):
+    choice = ModelChoice(provider="anthropic", id="m", base_url=told)
+    assert endpoint(choice, Settings()).base_url == "http://there"
+
+
 @pytest.mark.parametrize(
     ("provider", "setting"),
     [("openai_like", "OPENAI_LIKE_BASE_URL"), ("azure", "AZURE_BASE_URL"), ("groq", "GROQ_API_KEY"),
