@@ -169,8 +169,9 @@ def test_only_a_completed_run_is_remembered_and_only_where_it_is_asked_for(
 
 def test_the_child_that_remembers_is_the_same_whoever_makes_it_and_is_not_remembered():
     parent = after(PLAIN.model_copy(update={"learn": True}), START, replied(text="done"))
-    began, start = child(parent, run_no=7, now=NOW)
-    again, _ = child(parent, run_no=7, now=NOW + timedelta(seconds=5))
+    began, start = child(parent, run_no=7, now=NOW, latest=NOW)
+    later = NOW + timedelta(seconds=5)
+    again, _ = child(parent, run_no=7, now=later, latest=later)
     assert began.row.run_id == again.row.run_id
     assert (began.row.kind, began.row.turn, began.row.parent_run_no) == ("memory", None, 1)
     assert start.accepted.about is not None
