@@ -78,6 +78,8 @@ class Consumers:
             group_instance_id=instance,
             ack_policy=AckPolicy.MANUAL,
             auto_offset_reset="earliest" if group else "latest",
+            # What a producer took back before it was committed was never said.
+            isolation_level="read_committed",
             partition_assignment_strategy=(RangePartitionAssignor,),
             session_timeout_ms=settings.session_timeout_ms,
             # By its answer a member learns that another has gone, and its share has to be taken.
@@ -104,6 +106,8 @@ def checked(consumer: Any, *, group: str | None) -> None:
     """The effective configuration is the one that keeps our promise."""
     if consumer._enable_auto_commit or consumer._group_id != group:
         raise RuntimeError(f"the consumer of {group} would commit what was not heard")
+    if consumer._isolation_level != "read_committed":
+        raise RuntimeError(f"the consumer of {group} would hear what was taken back")
 
 
 async def committed(

@@ -1,0 +1,85 @@
+"""What producers of others may do on a topic that is ours to hear: compress, and take back."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from actalog_bus.kafka import KafkaBus
+from actalog_bus.ports import Delivery
+from tests.integration.bus.site import Site, until
+
+pytestmark = pytest.mark.kafka
+CODECS = ("gzip", "snappy", "lz4", "zstd")
+
+
+@pytest.fixture
+def kafka(site: Site) -> Site:
+    if not isinstance(site.make(), KafkaBus):
+        pytest.skip("nobody else produces to the double")
+    return site
+
+
+@asynccontextmanager
+async def producing(site: Site, **more: Any) -> AsyncGenerator[AIOKafkaProducer]:
+    """A producer that is not the bus's own."""
+    bus = site.make()
+    assert isinstance(bus, KafkaBus)
+    producer = AIOKafkaProducer(bootstrap_servers=bus.settings.servers, **more)
+    await producer.start()
+    try:
+        yield producer
+    finally:
+        await producer.stop()
+
+
+class Ear:
+    def __init__(self) -> None:
+        self.heard: list[bytes | None] = []
+
+    async def hear(self, delivery: Delivery) -> None:
+        self.heard.append(delivery.record.value)
+
+
+async def test_records_are_heard_however_they_are_compressed(kafka: Site):
+    ear = Ear()
+    await kafka.bus(ear.hear)
+    for codec in CODECS:
+        async with producing(kafka, compression_type=codec, linger_ms=20) as producer:
+            for number in range(3):
+                said = f"{codec} {number} {'x' * 2_000}".encode()
+                await producer.send(kafka.topic, said, partition=0)
+            await producer.flush()
+    await until(lambda: len(ear.heard) >= 3 * len(CODECS))
+    assert [(one or b"").decode().rstrip("x ") for one in ear.heard] == [
+        f"{codec} {number}" for codec in CODECS for number in range(3)
+    ]
+
+
+async def test_what_a_transaction_took_back_was_never_said(
+    kafka: Site, request: pytest.FixtureRequest
+):
+    if "apache" not in request.node.name:
+        pytest.skip("the embedded broker has no transactions")
+    ear = Ear()
+    bus = await kafka.bus(ear.hear)
+    async with producing(kafka, transactional_id=kafka.topic) as producer:
+        for said, kept in ((b"one", True), (b"taken back", False), (b"two", True)):
+            await producer.begin_transaction()
+            await producer.send_and_wait(kafka.topic, said, partition=0)
+            await asyncio.sleep(0.5)  # time enough to be heard
+            await (producer.commit_transaction() if kept else producer.abort_transaction())
+        await producer.begin_transaction()
+        await producer.send_and_wait(kafka.topic, b"at the end", partition=0)
+        await producer.abort_transaction()
+    await until(lambda: len(ear.heard) == 2)
+    # Who comes next begins behind what was heard, and what follows is heard once.
+    await bus.stop(5)
+    after = await kafka.bus(ear.hear)
+    await after.publish(kafka.topic, value=b"three", partition=0)
+    await until(lambda: len(ear.heard) >= 3)
+    await asyncio.sleep(0.5)
+    assert ear.heard == [b"one", b"two", b"three"]
