@@ -92,7 +92,7 @@ def drafted(
         before.row, state, Head(linked[-1].seq, linked[-1].hash), before.published,
         *live.last_told(before, linked), frozenset(one.call_id for one in wants),
     )  # fmt: skip
-    asked = frozenset[str]() if cold or new else _asked(before)
+    asked = frozenset[str]() if cold else _asked(before)
     asks = tuple(one for one in wants if one.call_id not in asked)
     told = Told(after, fresh, asks, moved)
     return Drafted(append, told, _operations(before, events, beside or Beside()))

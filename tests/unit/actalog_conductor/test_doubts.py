@@ -6,7 +6,7 @@ import pytest
 
 from actalog_conductor import acting, agent_run
 from actalog_conductor.agent_states import Acting, Finished, Paused, Thinking
-from actalog_conductor.heard import Buried, Cancel, Late, Resolve, TimeIs
+from actalog_conductor.heard import Broken, Buried, Cancel, Late, Resolve, TimeIs
 from actalog_contracts.calls import RunTool
 from actalog_contracts.runs import (
     CallSettled,
@@ -58,8 +58,10 @@ def test_done_gives_the_model_what_the_person_knows():
     assert isinstance(answer, RequirementResolved)
     assert (answer.by, answer.result) == ("ann", "refunded 4 EUR")
     assert isinstance(outcome, ToolReturned)
-    assert outcome.content == "refunded 4 EUR"
-    bare = spec.when(answered("done", note="seen in the bank")).events[1]
+    assert (outcome.content, outcome.epoch) == ("refunded 4 EUR", DOUBT.epoch)
+    answer, bare = spec.when(answered("done", note="seen in the bank")).events
+    assert isinstance(answer, RequirementResolved)
+    assert answer.note == "seen in the bank"
     assert isinstance(bare, ToolReturned)
     assert bare.content == "It has acted, a person says. seen in the bank"
 
@@ -114,6 +116,14 @@ def test_6_5_a_late_outcome_settles_a_doubt_that_no_person_has_settled():
     late.when(Late(zombie)).then_nothing()
 
 
+def test_6_5_a_doubt_that_the_ledger_refused_puts_no_call_in_doubt():
+    """Whoever doubted held the call no more: its next holder is at it."""
+    spec = doubted().when(Late(DOUBT)).then("call.settled").asks("tool.run.v1", "deadline")
+    assert isinstance(spec.now, Acting)
+    third = ToolReturned(call_id="r:t1.0", epoch=3, content="fine")
+    spec.when(third).then("tool.returned").asks("model.call.v1", "deadline")
+
+
 def test_a_zombie_of_a_call_that_is_run_again_by_itself_is_refused_and_recorded():
     zombie = ToolReturned(call_id="r:t1.0", epoch=1, content="first")
     state = doubted().now
@@ -148,8 +158,9 @@ def test_an_answer_after_the_deadline_has_expired_and_after_another_end_comes_to
     ended = doubted().given(DOUBT, PASSED)
     assert acting.refusal(ended.now, answered("done")) == "expired"
     ended.when(answered("done")).then_nothing()
-    cancelled = doubted().given(DOUBT, Cancel())
-    assert acting.refusal(cancelled.now, answered("done")) == "already_resolved"
+    for other in (Cancel(), Broken("no canonical form")):
+        ended = doubted().given(DOUBT, other)
+        assert acting.refusal(ended.now, answered("done")) == "already_resolved"
 
 
 def test_a_doubt_that_outlives_its_run_is_settled_by_an_outcome_and_by_no_second_doubt():

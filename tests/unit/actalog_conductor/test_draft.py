@@ -28,6 +28,7 @@ from actalog_contracts.definitions import AgentDefinition
 from actalog_contracts.runs import RunEvent, StateOp
 from actalog_core.clock import parse_time
 from actalog_core.errors import DataRefused
+from actalog_core.events import RULES_VERSION
 from actalog_log.call_ports import ledger_key
 from actalog_log.ports import Held, RunRow
 from tests.unit.actalog_conductor.spec import (
@@ -73,6 +74,12 @@ def test_the_first_decision_brings_the_row_its_standing_and_the_net():
     assert made.told.moved
 
 
+def test_14_every_event_names_the_rules_that_decided_it_when_and_by_what():
+    decided, _ = hear(begun(), START, causation="m1")
+    for one, _ in decided.told.fresh:
+        assert (one.rules_version, one.recorded_at, one.causation_id) == (RULES_VERSION, NOW, "m1")
+
+
 def test_a_later_decision_names_a_standing_only_when_it_moves():
     asked = after(PLAIN, START)
     acting, _ = hear(asked, replied(calls=[("lookup", "{}")]))
@@ -80,6 +87,15 @@ def test_a_later_decision_names_a_standing_only_when_it_moves():
     assert not acting.told.moved
     paused, _ = hear(asked, replied(calls=[("refund", "{}")]))
     assert (paused.append.standing, paused.told.moved) == ("paused", True)
+
+
+def test_5_what_is_recorded_after_an_end_brings_the_run_back_until_it_is_told():
+    """Its row may have left `open_runs`: who dies before this is told leaves it to the supervisor."""
+    ended = after(PLAIN, START, Cancel())
+    late, events = hear(ended, replied(text="too late"))
+    assert [one.type for one in events] == ["call.settled.v1"]
+    assert (late.append.standing, late.append.wake_at) == ("ended", NOW + WAKE_AFTER)
+    assert not late.told.moved  # nobody's turn comes by it
 
 
 def test_a_deadline_that_is_nearer_than_the_net_is_looked_at_in_time():
@@ -176,6 +192,8 @@ def test_the_child_that_remembers_is_the_same_whoever_makes_it_and_is_not_rememb
     assert (began.row.kind, began.row.turn, began.row.parent_run_no) == ("memory", None, 1)
     assert start.accepted.about is not None
     assert start.accepted.about.seq == parent.head.seq
+    latest = NOW + timedelta(milliseconds=PLAIN.limits.deadline_ms)  # as long as its parent had
+    assert parse_time(start.accepted.deadline) == latest
     made, events = hear(began, start)
     assert (standing(made.told.live.state), remembers(made.told, events)) == ("active", False)
     (asked,) = made.told.commands
