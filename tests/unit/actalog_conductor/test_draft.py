@@ -158,6 +158,10 @@ def test_held_text_is_let_go_once_it_was_checked():
     told = after(CHECKED, start, checked())
     assert released(waits, checked(), told) == (("default", "input"),)
     assert kinds.held(told.state) is None
+    turn = replace(start, free=False)  # and of a run that ends before its turn has come
+    queued, ended = after(CHECKED, turn), after(CHECKED, turn, Cancel())
+    assert kinds.held(queued.state) == "input"
+    assert released(queued, Cancel(), ended) == (("default", "input"),)
 
 
 def test_a_message_held_for_a_review_is_let_go_with_its_run():

@@ -3,11 +3,22 @@
 import pytest
 
 from actalog_conductor.agent_states import Acting, Finished, Thinking
-from actalog_conductor.heard import Buried, Heard, Resolve
+from actalog_conductor.heard import Buried, Cancel, Heard, Late, Resolve, StartRun, TimeIs
 from actalog_contracts.base import ToolCall, Usage
 from actalog_contracts.definitions import AgentDefinition
-from actalog_contracts.runs import InputChecked, ModelFailed, OutputReviewed, RunBlocked
+from actalog_contracts.runs import (
+    CallSettled,
+    InputChecked,
+    ModelFailed,
+    OutputReviewed,
+    RunBlocked,
+    RunCancelled,
+    RunFailed,
+    ToolFailed,
+    ToolInDoubt,
+)
 from tests.unit.actalog_conductor.spec import (
+    ACCEPTED,
     CHECKED,
     REVIEWED,
     START,
@@ -81,3 +92,53 @@ def test_calls_of_all_messages_count_towards_the_limit_and_the_last_one_below_it
     assert isinstance(spec.now, Finished)
     assert spec.now.error is not None
     assert spec.now.error.code == "budget_exhausted"
+
+
+def test_what_the_conductor_or_a_person_ends_says_so_and_what_it_has_cost():
+    spec = Spec().given(START, replied(calls=[("lookup", "{}")]))
+    late = spec.when(TimeIs(ACCEPTED.deadline)).events[-1]
+    assert isinstance(late, RunFailed)
+    assert (late.error.source, late.usage.model_calls) == ("conductor", 1)
+    cancelled = spec.when(Cancel("no longer wanted", "ann")).events[-1]
+    assert isinstance(cancelled, RunCancelled)
+    assert (cancelled.reason, cancelled.by) == ("no longer wanted", "ann")
+    assert cancelled.usage.model_calls == 1
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize(
+    "outcome",
+    [ToolInDoubt(call_id="r:t1.0", epoch=1, message="its worker died"),
+     ToolFailed(call_id="r:t1.0", kind="raised", message="no such order", duration_ms=7)],
+)  # fmt: skip
+def test_6_5_what_a_call_came_to_after_the_end_is_recorded_once_with_why(
+    outcome: ToolFailed | ToolInDoubt, late: bool
+):
+    """A doubt as well: what may have acted is never hidden."""
+    heard = Late(outcome) if late else outcome
+    spec = Spec().given(START, replied(calls=[("lookup", "{}")]), Cancel())
+    spec = spec.when(heard).then("call.settled")
+    (settled,) = spec.events
+    assert isinstance(settled, CallSettled)
+    assert (settled.outcome, settled.message) == (outcome.type, outcome.message)
+    spec.when(heard).then_nothing()
+
+
+def test_6_5_another_attempt_that_failed_after_the_end_is_paid_for():
+    again = failed().model_copy(update={"epoch": 2, "usage": Usage(model_calls=1)})
+    spec = Spec().given(START, replied(text="done")).when(again).then("call.settled")
+    assert isinstance(spec.now, Finished)
+    assert spec.now.facts.usage.model_calls == 2
+    spec.when(again).then_nothing()
+
+
+@pytest.mark.parametrize(("schema", "is_json"), [('{"type":"object"}', True), (None, False)])
+def test_a_task_that_asks_for_json_gets_it_or_a_failure(schema: str | None, is_json: bool):
+    """Its definition asks for none."""
+    accepted = ACCEPTED.model_copy(update={"output_schema": schema})
+    spec = Spec().given(StartRun(accepted, free=True), replied(text='{"order":1042}'))
+    assert isinstance(spec.now, Finished)
+    assert (spec.now.output, spec.now.output_is_json) == ('{"order":1042}', is_json)
+    spec = Spec().given(StartRun(accepted, free=True), replied(text="on Tuesday"))
+    assert isinstance(spec.now, Finished)
+    assert spec.now.status == ("failed" if is_json else "completed")

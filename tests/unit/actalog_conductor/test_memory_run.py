@@ -155,8 +155,12 @@ def test_a_model_that_fails_ends_its_step_and_the_next_one_is_taken():
 
 
 def test_a_step_that_was_given_up_is_seen_at_the_end():
-    spec = Spec(MEMORIES).given(START).when(gave_up()).then("remember.failed", "run.failed")
-    assert spec.error() == "internal"
+    given_up = gave_up(asked=2)
+    spec = Spec(MEMORIES).given(START, needed(), replied()).when(given_up)
+    assert spec.then("remember.failed", "run.failed").error() == "internal"
+    assert isinstance(spec.now, Finished)
+    assert spec.now.error is not None
+    assert (spec.now.error.source, spec.now.usage.model_calls) == ("memory", 1)
 
 
 def test_a_message_that_is_held_is_not_remembered():
@@ -288,11 +292,18 @@ def test_6_5_a_late_reply_of_a_model_is_recorded_once_with_its_cost():
     assert spec.now.facts.usage.model_calls == 2
 
 
-def test_6_5_two_attempts_of_a_model_s_call_that_were_both_told_are_both_paid_for():
-    again = replied().model_copy(update={"epoch": 2})
+@pytest.mark.parametrize("came", [replied(), failed()], ids=["replied", "failed"])
+def test_6_5_two_attempts_of_a_model_s_call_that_were_both_told_are_both_paid_for(
+    came: ModelReplied | ModelFailed,
+):
+    again = came.model_copy(update={"epoch": 2})
     spec = Spec().given(START, needed(), replied())
     spec.when(replied()).then()
     paid = spec.when(again).then("call.settled")
     paid.when(again).then()
+    ended = spec.given(updated(), summarised(1)).when(again).then("call.settled").now
+    assert isinstance(ended, Finished)
+    assert (ended.status, ended.usage.model_calls) == ("completed", 1)
+    assert ended.facts.usage.model_calls == 1 + again.usage.model_calls
     asking = spec.given(needed("memories", 2))
     asking.when(again).then("call.settled")
