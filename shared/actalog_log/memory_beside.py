@@ -18,7 +18,7 @@ class MemoryBeside:
         self.inbox: dict[tuple[str, str], InboxRow] = {}
         self.tries: dict[tuple[str, str], int] = {}
         self.inbox_asked: dict[tuple[str, str], datetime] = {}
-        self.tombstones: dict[tuple[str, str], Tombstone] = {}
+        self.tombstones: dict[tuple[str, str], tuple[Tombstone, datetime]] = {}
         self.held: dict[tuple[str, str], str] = {}
         self.held_by: dict[int, set[tuple[str, str]]] = {}
         self.definitions: dict[str, tuple[str, str, bytes]] = {}
@@ -71,10 +71,15 @@ class MemoryBeside:
         return Counter(tenant_id for tenant_id, _ in self.inbox)
 
     async def put_tombstone(self, tombstone: Tombstone) -> None:
-        self.tombstones.setdefault((tombstone.tenant_id, tombstone.run_id), tombstone)
+        now, day = self.clock(), timedelta(days=1)
+        self.tombstones = {
+            n: (one, at) for n, (one, at) in self.tombstones.items() if now < at + day
+        }
+        self.tombstones.setdefault((tombstone.tenant_id, tombstone.run_id), (tombstone, now))
 
     async def get_tombstone(self, tenant_id: str, run_id: str) -> Tombstone | None:
-        return self.tombstones.get((tenant_id, run_id))
+        one, at = self.tombstones.get((tenant_id, run_id), (None, self.clock()))
+        return one if self.clock() < at + timedelta(days=1) else None
 
     async def get_held(self, tenant_id: str, held_id: str) -> str | None:
         return self.held.get((tenant_id, held_id))

@@ -346,8 +346,15 @@ class PostgresLog(Watching):
     @reaching
     async def put_tombstone(self, tombstone: Tombstone) -> None:
         await self.pool.execute(
-            "insert into tombstones (tenant_id, run_id, reason, by) values ($1, $2, $3, $4)"
-            " on conflict do nothing",
+            "with old as (select tenant_id, run_id from tombstones"
+            " where made_at <= clock_timestamp() - interval '1 day'"
+            " and (tenant_id, run_id) <> ($1, $2) limit 100 for update skip locked),"
+            " gone as (delete from tombstones t using old"
+            " where t.tenant_id = old.tenant_id and t.run_id = old.run_id)"
+            " insert into tombstones as t (tenant_id, run_id, reason, by) values ($1, $2, $3, $4)"
+            " on conflict (tenant_id, run_id) do update"
+            " set reason = excluded.reason, by = excluded.by, made_at = excluded.made_at"
+            " where t.made_at <= clock_timestamp() - interval '1 day'",
             tombstone.tenant_id, tombstone.run_id, tombstone.reason, tombstone.by,
         )  # fmt: skip
 

@@ -41,6 +41,7 @@ _TOMBSTONES = """
     from (select * from unnest($1::text[], $2::text[]) with ordinality
           /* few: limit cardinality($1) */) as k(tenant, run, at)
     left join tombstones t on t.tenant_id = k.tenant and t.run_id = k.run
+        and t.made_at > clock_timestamp() - interval '1 day'
     order by at
 """
 _OUTCOMES = """

@@ -211,6 +211,23 @@ async def test_a_cancel_before_its_run_leaves_a_tombstone_of_its_tenant(log: Log
     assert await log.get_tombstone("other", "r") is None
 
 
+async def test_a_cancel_is_kept_for_a_day(log: Log):
+    """Whoever uses its run's id again a week later has not cancelled that run."""
+    for run_id in ("r", "s"):
+        await log.put_tombstone(Tombstone("default", run_id, "long ago", "me"))
+    if isinstance(log, MemoryLog):
+        log.clock = lambda: datetime.now(UTC) + timedelta(days=1, seconds=1)
+    else:
+        await log.pool.execute("update tombstones set made_at = made_at - interval '86401 s'")
+    assert await log.get_tombstone("default", "r") is None
+    await log.put_tombstone(Tombstone("default", "r", "now", "you"))
+    told = await log.get_tombstone("default", "r")
+    assert told is not None
+    assert told.reason == "now"
+    if isinstance(log, PostgresLog):  # what is too old goes with the next
+        assert await log.pool.fetchval("select count(*) from tombstones") == 1
+
+
 async def test_definitions_have_one_current_version(log: Log):
     assert await log.put_definition("d1", "agent", "a", b"1")
     assert not await log.put_definition("d1", "agent", "a", b"1")
