@@ -170,6 +170,10 @@ async def test_a_row_whose_record_comes_late_is_still_one_run(world: World):
     await world.raw(TASK, actalog__inbox__id=b"r")
     results = await world.results()
     assert len({one["id"] for one in results}) == 1
+    await put(world, "r", TASK)  # its sender asks once more, and its record is heard first
+    await world.raw(TASK, actalog__inbox__id=b"r")
+    await world.bus.drained()
+    assert await world.log.inbox_depth() == 0
 
 
 async def test_a_control_leaves_the_inbox_once_it_was_heard(world: World):
