@@ -47,8 +47,17 @@ def parse(value: bytes) -> dict[str, Any]:
     """A JSON object from bytes of whatever origin.
 
     Raises:
+        BadInput: as of `parse_any`, or it is no object.
+    """
+    return as_object(parse_any(value), None)
+
+
+def parse_any(value: bytes) -> Any:
+    """JSON from bytes of whatever origin.
+
+    Raises:
         BadInput: broken UTF-8 or JSON, duplicate names, NaN, numbers or texts that cannot be
-            carried, nesting beyond MAX_DEPTH, or no object.
+            carried, or nesting beyond MAX_DEPTH.
     """
     try:
         text = value.decode("utf-8")
@@ -61,10 +70,9 @@ def parse(value: bytes) -> dict[str, Any]:
     except _OutOfRange:
         parsed = _decoded(text, _decoder())
         _check(parsed, "")  # finds the number again, and its name
-    content = as_object(parsed, None)
     if "\\u" in text:  # UTF-8 has no lone surrogates and JSON no raw NUL: only escapes do
-        _check(content, "")
-    return content
+        _check(parsed, "")
+    return parsed
 
 
 class _OutOfRange(Exception):

@@ -1,28 +1,25 @@
-"""What AgentOS's clients send to start a run: forms, urlencoded or multipart, made into a task."""
+"""What AgentOS's clients send to start a run: a form, made into a task."""
 
 import base64
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import orjson
-from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from starlette.datastructures import FormData, UploadFile
 
 from actalog_contracts.border import BadInput, decode
+from actalog_contracts.strict_json import as_object, parse_any
 from actalog_contracts.tasks import TaskSubmit
 
-TEXT_MOST = 1_048_576
-INLINE_MOST = 262_144  # bytes of a file that travel in the message
+INLINE_MOST = 262_144  # bytes of files that travel in the message
+YES, NO = ("true", "1", "yes", "on", "t", "y"), ("false", "0", "no", "off", "f", "n")
 Keep = Callable[[bytes, str], Awaitable[str]]
 """Keeps bytes of a media type; gives the id of the blob."""
 OBJECTS = ("session_state", "dependencies", "metadata", "output_schema")
+MEDIA_FIELD = re.compile(r"media[.\[](\d+)\]?(.*)")
 MEDIA = (("images", "image"), ("audio", "audio"), ("videos", "video"), ("input_files", "file"))
-
-
-async def form(request: Request) -> FormData:
-    """The request's form; a missing or JSON body is an empty one."""
-    return await request.form(max_part_size=TEXT_MOST)
 
 
 def text(form: FormData, name: str) -> str | None:
@@ -32,9 +29,20 @@ def text(form: FormData, name: str) -> str | None:
 
 
 def flag(form: FormData, name: str, *, default: bool) -> bool:
-    """`true`, `false`, `1`, `0`."""
+    """`true`, `false`, `1`, `0`, as pydantic takes them.
+
+    Raises:
+        RequestValidationError: it is neither.
+    """
     value = (text(form, name) or "").strip().lower()
-    return default if not value else value in ("true", "1", "yes", "on")
+    if value in YES or value in NO:
+        return value in YES
+    if not value:
+        return default
+    said = "Input should be a valid boolean, unable to interpret input"
+    raise RequestValidationError(
+        [{"type": "bool_parsing", "loc": ("body", name), "msg": said, "input": None}]
+    )
 
 
 def missing(name: str) -> RequestValidationError:
@@ -62,62 +70,83 @@ async def task(form: FormData, target: str, *, keep: Keep) -> TaskSubmit:
         content["user_id"] = user_id
     for name in OBJECTS:
         if (value := text(form, name)) is not None:
-            content[name] = _json(name, value)
-    if media := [*_listed(form), *await _uploaded(form, keep)]:
+            content[name] = _object(name, value)
+    listed = _listed(form)
+    media = [one for _, one in listed] + await _uploaded(form, keep)
+    if media:
         content["media"] = media
-    decoded = decode(orjson.dumps(content), {}).message
+    try:
+        decoded = decode(orjson.dumps(content), {}).message
+    except BadInput as error:
+        raise _as_sent(error, [name for name, _ in listed]) from error
     assert isinstance(decoded, TaskSubmit)
     return decoded
 
 
+def _as_sent(error: BadInput, listed: Sequence[str]) -> BadInput:
+    """With the name that the form has for a task's field."""
+    field = error.field or ""
+    if field == "input":
+        named = "message"
+    elif (found := MEDIA_FIELD.fullmatch(field)) and int(found[1]) < len(listed):
+        named = f"{listed[int(found[1])]}{found[2]}"
+    else:
+        return error
+    said = error.message.removeprefix(f"{field}: ")
+    return BadInput(f"{named}: {said}", code=error.code, field=named)
+
+
 def _json(name: str, value: str) -> Any:
     try:
-        found = orjson.loads(value)
-    except orjson.JSONDecodeError as error:
-        raise BadInput(f"{name}: not JSON", field=name) from error
-    if not isinstance(found, dict):
-        raise BadInput(f"{name}: a JSON object is wanted", field=name)
-    return found  # pyright: ignore[reportUnknownVariableType]
+        return parse_any(value.encode())
+    except BadInput as error:
+        field = f"{name}.{error.field}" if error.field else name
+        raise BadInput(f"{name}: {error.message}", code=error.code, field=field) from error
 
 
-def _listed(form: FormData) -> list[dict[str, Any]]:
-    """Media that Agno's client sends as JSON, with base64 in `content`."""
-    found: list[dict[str, Any]] = []
+def _object(name: str, value: str) -> dict[str, Any]:
+    return as_object(_json(name, value), name)
+
+
+def _listed(form: FormData) -> list[tuple[str, dict[str, Any]]]:
+    """Media that Agno's client sends as JSON, with base64 in `content`; each with its name."""
+    found: list[tuple[str, dict[str, Any]]] = []
     for name, kind in MEDIA:
         value = text(form, name)
         if value is None:
             continue
-        for said in objects(name, value):
+        for at, said in enumerate(objects(name, value)):
             given = {"type": kind, "mime_type": said.get("mime_type"),
                      "filename": said.get("filename"), "url": said.get("url"),
                      "data": said.get("content")}  # fmt: skip
-            found.append({key: value for key, value in given.items() if value is not None})
+            told = {key: value for key, value in given.items() if value is not None}
+            found.append((f"{name}.{at}", told))
     return found
 
 
 def objects(name: str, value: str) -> list[dict[str, Any]]:
-    """The objects of a JSON array; what is none is left out.
+    """The objects of a JSON array.
 
     Raises:
-        BadInput: it is not JSON, or no array.
+        BadInput: it is not JSON, or no array of objects.
     """
-    try:
-        found: Any = orjson.loads(value)
-    except orjson.JSONDecodeError as error:
-        raise BadInput(f"{name}: not JSON", field=name) from error
+    found = _json(name, value)
     if not isinstance(found, list):
         raise BadInput(f"{name}: a JSON array is wanted", field=name)
-    return [one for one in found if isinstance(one, dict)]  # pyright: ignore[reportUnknownVariableType]
+    each: list[object] = found  # pyright: ignore[reportUnknownVariableType]
+    return [as_object(one, f"{name}.{at}") for at, one in enumerate(each)]
 
 
 async def _uploaded(form: FormData, keep: Keep) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
+    """What is small travels in the message, as long as there is room."""
+    found, room = list[dict[str, Any]](), INLINE_MOST
     for one in form.getlist("files"):
         if isinstance(one, UploadFile):
             media_type = one.content_type or "application/octet-stream"
             kind = media_type.partition("/")[0]
             data = await one.read()
-            small = len(data) <= INLINE_MOST
+            small = len(data) <= room
+            room -= len(data) if small else 0
             found.append({
                 "type": kind if kind in ("image", "audio", "video") else "file",
                 "mime_type": media_type, "filename": one.filename or "file",

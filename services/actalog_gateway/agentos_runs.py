@@ -32,7 +32,8 @@ async def frames(
     gate: Gateway, where: Where, teller: AgentTeller, first: bytes
 ) -> AsyncGenerator[bytes, None]:
     """The stream of a run until it has ended or pauses."""
-    yield first
+    if first:
+        yield first
     with gate.hub.feed(where) as feed:
         async with aclosing(gate.hub.story(where, feed)) as story:
             try:
@@ -52,7 +53,8 @@ async def frames(
     if teller.story.status in ("completed", "cancelled"):
         async for frame in _remembered(gate, where, teller):
             yield frame
-        yield teller.completed(await state(gate, where, teller.definition))
+        if teller.events:
+            yield teller.completed(await state(gate, where, teller.definition))
 
 
 async def ended(
@@ -103,7 +105,8 @@ async def _remembered(
 ) -> AsyncGenerator[bytes, None]:
     """The memory run's events, if the definition asks for one; it can neither delay nor fail the
     answer, so it is not waited for without end."""
-    if teller.story.status != "completed" or not wants_memory(teller.definition):
+    wanted = teller.events and wants_memory(teller.definition)
+    if teller.story.status != "completed" or not wanted:
         return
     if teller.definition.learn:
         yield teller.frame("MemoryUpdateStarted")

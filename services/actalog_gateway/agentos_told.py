@@ -29,6 +29,7 @@ from actalog_gateway.feeds import Item, Told
 from actalog_gateway.sse import data_frame
 from actalog_gateway.story import Story, ToolStory
 
+ALWAYS_TOLD = ("RunContent", "RunPaused", "RunError", "RunCancelled")
 ERROR_TYPES = {
     "model_failed": "model_provider_error", "input_blocked": "input_check_error",
     "output_blocked": "output_check_error",
@@ -37,7 +38,8 @@ ERROR_TYPES = {
 
 class AgentTeller:
     """For one client. Events up to `after` are heard and not told: a continued run's stream
-    begins behind its pause. `indexed`: events are numbered, as AgentOS does when it continues."""
+    begins behind its pause. `indexed`: events are numbered, as AgentOS does when it continues.
+    Without `events` only text is told, and why there is no more of it."""
 
     def __init__(
         self, definition: AgentDefinition, *, run_id: str, session_id: str, after: int = 0,
@@ -59,6 +61,9 @@ class AgentTeller:
 
     def tell(self, item: Item) -> Iterator[bytes]:
         """The frames that an item becomes."""
+        yield from filter(None, self._frames(item))
+
+    def _frames(self, item: Item) -> Iterator[bytes]:
         match item:
             case Told():
                 self.at = shapes.epoch(item.at)
@@ -72,7 +77,9 @@ class AgentTeller:
                 return
 
     def frame(self, name: str, **more: Any) -> bytes:
-        """One event; `event` stands in the JSON, too."""
+        """One event; `event` stands in the JSON, too. Nothing where the client wants none."""
+        if not self.events and name not in ALWAYS_TOLD:
+            return b""
         said = {"created_at": self.at, "event": name, **self.about, **without_none(more)}
         if self.index is not None:
             said["event_index"] = self.index
@@ -89,8 +96,11 @@ class AgentTeller:
         return self.frame("RunContinued")
 
     def completed(self, state: Mapping[str, Any]) -> bytes:
-        """The last event. Where a message was not streamed to its end, this has it whole."""
+        """The last event. Where a message was not streamed to its end, this has it whole; of a
+        cancelled one the log has nothing, and the client what was streamed."""
         said, kind = shapes.content(self.story)
+        if self.story.status == "cancelled":
+            said = self.text
         return self.frame(
             "RunCompleted", content=said, content_type=kind, session_state=dict(state),
             metrics=shapes.metrics(self.story, self.definition),

@@ -88,12 +88,14 @@ def _form(*required: str, **fields: dict[str, Any]) -> dict[str, Any]:
 
 
 _FLAG: dict[str, Any] = {"type": "boolean"}
+_FLAG_ON: dict[str, Any] = {**_FLAG, "default": True}
 _FILES: dict[str, Any] = {"type": "array", "items": {"type": "string", "format": "binary"}}
 RUN_FORM = _form(
-    "message", message=_TEXT, stream={**_FLAG, "default": True}, background=_FLAG, session_id=_TEXT,
-    user_id=_TEXT, session_state=_TEXT, dependencies=_TEXT, metadata=_TEXT, output_schema=_TEXT,
-    files=_FILES,
+    "message", message=_TEXT, stream=_FLAG_ON, stream_events=_FLAG_ON, background=_FLAG,
+    session_id=_TEXT, user_id=_TEXT, session_state=_TEXT, dependencies=_TEXT, metadata=_TEXT,
+    output_schema=_TEXT, files=_FILES,
 )  # fmt: skip
 CONTINUE_FORM = _form(
-    "session_id", session_id=_TEXT, tools=_TEXT, stream={**_FLAG, "default": True}, user_id=_TEXT
-)
+    "session_id", session_id=_TEXT, tools=_TEXT, stream=_FLAG_ON, stream_events=_FLAG_ON,
+    user_id=_TEXT,
+)  # fmt: skip

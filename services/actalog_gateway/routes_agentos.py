@@ -20,6 +20,7 @@ from actalog_gateway import agentos_shapes as shapes
 from actalog_gateway import described
 from actalog_gateway.agentos_shapes import without_none
 from actalog_gateway.agentos_told import AgentTeller
+from actalog_gateway.forms import form as read_form
 from actalog_gateway.gateway import Gate, Gateway, PathId, RunId
 from actalog_gateway.middleware import without_end
 from actalog_gateway.problems import Problem, not_found
@@ -92,15 +93,20 @@ async def run(
 ) -> Response:  # fmt: skip
     """Start a run: streamed unless `stream=false`; `background=true` answers 202 at once."""
     definition = await definition_of(gate, agent_id)
-    form = await forms.form(request)
+    form = await read_form(request)
+    stream = forms.flag(form, "stream", default=True)
+    events = forms.flag(form, "stream_events", default=True)
+    background = forms.flag(form, "background", default=False)
     task = await forms.task(form, f"agent:{agent_id}", keep=partial(keep, gate, TENANT))
     accepted = await gate.acceptance.take(task, tenant_id=TENANT, key=idempotency_key)
     where = Where(TENANT, accepted.run_id, accepted.session_id)
-    if forms.flag(form, "stream", default=True):
-        teller = AgentTeller(definition, run_id=where.run_id, session_id=where.session_id)
+    if stream:
+        teller = AgentTeller(
+            definition, run_id=where.run_id, session_id=where.session_id, events=events
+        )
         first = teller.started(int(gate.clock().timestamp()))
         return Stream(runs.frames(gate, where, teller, first))
-    if forms.flag(form, "background", default=False):
+    if background:
         told = {"run_id": where.run_id, "session_id": where.session_id, "status": "PENDING"}
         return JSONResponse(told, 202)
     return await _answer(gate, where, definition, request)
@@ -130,7 +136,7 @@ async def _output(gate: Gateway, found: FoundRun, definition: AgentDefinition) -
 async def poll(agent_id: PathId, run_id: RunId, gate: Gate) -> dict[str, Any]:
     """A run as it stands, for clients that started it in the background."""
     definition = await definition_of(gate, agent_id)
-    match await _accepted(gate, run_id):
+    match await _accepted(gate, agent_id, run_id):
         case InboxRow():
             return {"run_id": run_id, "agent_id": agent_id, "status": "PENDING"}
         case FoundRun() as found:
@@ -149,31 +155,41 @@ async def cancel(agent_id: PathId, run_id: RunId, gate: Gate) -> dict[str, Any]:
 async def go_on(agent_id: PathId, run_id: RunId, request: Request, gate: Gate) -> Response:
     """Go on with a paused run: `tools` come back with `confirmed` true or false."""
     definition = await definition_of(gate, agent_id)
-    form = await forms.form(request)
-    if forms.text(form, "session_id") is None:
+    form = await read_form(request)
+    stream = forms.flag(form, "stream", default=True)
+    events = forms.flag(form, "stream_events", default=True)
+    session_id = forms.text(form, "session_id")
+    if session_id is None:
         raise Problem("bad_input", "session_id is required for this action", field="session_id")
-    found = await _accepted(gate, run_id)
+    found = await _accepted(gate, agent_id, run_id)
     if isinstance(found, InboxRow) or found.standing != "paused":
         raise Problem("conflict", "the run is not paused", field="run_id")
+    if found.row.session_id != session_id:
+        raise not_found("Run")
     story = tell(run_id, await gate.reader.events(found.row.run_no))
     by = forms.text(form, "user_id")
     for answer in _answers(story, forms.text(form, "tools"), by):
         await send_answer(gate, answer, TENANT)
     where = Where.of(found, run_id)
-    if not forms.flag(form, "stream", default=True):
+    if not stream:
         return await _answer(gate, where, definition, request, after=story.seq)
     teller = AgentTeller(
-        definition, run_id=run_id, session_id=where.session_id, after=story.seq, indexed=True
-    )
+        definition, run_id=run_id, session_id=where.session_id, after=story.seq, indexed=True,
+        events=events,
+    )  # fmt: skip
     first = teller.continued(int(gate.clock().timestamp()))
     return Stream(runs.frames(gate, where, teller, first))
 
 
-async def _accepted(gate: Gateway, run_id: str) -> FoundRun | InboxRow:
+async def _accepted(gate: Gateway, agent_id: str, run_id: str) -> FoundRun | InboxRow:
+    """An agent's run: whoever may use one agent may not have another's."""
     try:
-        return await gate.reader.accepted(TENANT, run_id)
+        found = await gate.reader.accepted(TENANT, run_id)
     except Problem as problem:
         raise not_found("Run") from problem
+    if isinstance(found, FoundRun) and found.row.target != f"agent:{agent_id}":
+        raise not_found("Run")
+    return found
 
 
 # That client knows one question: of a call in doubt it asks whether it was made.
@@ -183,7 +199,8 @@ YES: Mapping[str, Literal["approve", "done"]] = {"confirmation": "approve", "in_
 def _answers(story: Story, tools: str | None, by: str | None) -> list[RequirementResolve]:
     """One for each call that waits. Of one that waits for a confirmation, `tool_args` that were
     changed replace the model's; of one in doubt, `result` is what it has returned."""
-    said = {one.get("tool_call_id"): one for one in forms.objects("tools", tools or "[]")}
+    listed = forms.objects("tools", tools or "[]")
+    said = {id: one for one in listed if isinstance(id := one.get("tool_call_id"), str)}
     answers: list[RequirementResolve] = []
     for open in story.requirements():
         call = open.tool_call
@@ -201,10 +218,19 @@ def _answers(story: Story, tools: str | None, by: str | None) -> list[Requiremen
             shown = shapes.tool(story.tools[call.id])["tool_args"]
             changed = tool.get("tool_args", shown)
             told["arguments"] = None if changed == shown else changed
-        answer = decode(orjson.dumps(without_none(told)), {}).message
-        assert isinstance(answer, RequirementResolve)
-        answers.append(answer)
+        answers.append(_answer_of(without_none(told)))
     return answers
+
+
+def _answer_of(told: Mapping[str, Any]) -> RequirementResolve:
+    """Read as strictly as from the bus."""
+    try:
+        answer = decode(orjson.dumps(told), {}).message
+    except BadInput as error:
+        field = "user_id" if error.field == "by" else "tools"
+        raise BadInput(f"{field}: {error.message}", code=error.code, field=field) from error
+    assert isinstance(answer, RequirementResolve)
+    return answer
 
 
 @router.get("/info")
