@@ -58,7 +58,7 @@ class Client:
         if sum(one is not None for one in (kafka, http, platform, transport)) > 1:
             raise BadDefinition("Client: one of kafka, http, platform and transport.")
         self.tenant_id = tenant_id
-        self.transport = transport or _transport(kafka, http, token, platform)
+        self.transport = transport or _transport(kafka, http, token, tenant_id, platform)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -200,12 +200,13 @@ def _may_wait(task: TaskSubmit) -> None:
 
 
 def _transport(
-    kafka: str | None, http: str | None, token: str | None, platform: "Platform | None"
-) -> Transport:
+    kafka: str | None, http: str | None, token: str | None, tenant_id: str | None,
+    platform: "Platform | None",
+) -> Transport:  # fmt: skip
     if http is not None:
         from actalog.client.http import HttpTransport
 
-        return HttpTransport(http, token=token)
+        return HttpTransport(http, token=token, tenant_id=tenant_id)
     from actalog.client.bus import BusTransport
     from actalog.client.buses import kafka_bus, same_bus
 

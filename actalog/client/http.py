@@ -34,8 +34,10 @@ REFUSALS: tuple[RefusalCode, ...] = get_args(RefusalCode)
 class HttpTransport:
     """`base` is the gateway's address, `http://127.0.0.1:7777`; `token` goes as a bearer."""
 
-    def __init__(self, base: str, *, token: str | None = None) -> None:
-        self.base = base.rstrip("/")
+    def __init__(
+        self, base: str, *, token: str | None = None, tenant_id: str | None = None
+    ) -> None:
+        self.base, self.tenant_id = base.rstrip("/"), tenant_id
         self.headers = {"Authorization": f"Bearer {token}"} if token else dict[str, str]()
 
     async def start(self) -> None:
@@ -53,14 +55,14 @@ class HttpTransport:
                 await self._post("/v1/tasks", message)
             case RunCancel(run_id=run_id):
                 body = {"reason": message.reason, "by": message.by}
-                await self._post(f"/v1/runs/{quote(run_id, safe='')}/cancel", body)
+                await self._post(self._of(run_id, "cancel"), body)
             case RequirementResolve():
-                where = quote(message.run_id, safe=""), quote(message.requirement_id, safe="")
+                where = self._of(message.run_id, "requirements", message.requirement_id)
                 body = message.model_dump(
                     mode="json", exclude={"type", "run_id", "requirement_id", "tenant_id"},
                     exclude_none=True,
                 )  # fmt: skip
-                await self._post(f"/v1/runs/{where[0]}/requirements/{where[1]}", body)
+                await self._post(where, body)
             case _:
                 raise NotSupported(f"{message.type} over HTTP; send it over Kafka.")
 
@@ -79,8 +81,9 @@ class HttpTransport:
             return await result_of(told)
 
     async def _told(self, run_id: str, after: int) -> AsyncGenerator[Told, None]:
-        path, failed = f"/v1/runs/{quote(run_id, safe='')}/events", 0
+        path, failed = self._of(run_id, "events"), 0
         last_id: str | None = None
+        heard: PublishedEvent | None = None
         while True:
             headers = self.headers | ({"Last-Event-ID": last_id} if last_id else {})
             try:
@@ -88,15 +91,24 @@ class HttpTransport:
                     if response.status == 404 and failed < ATTEMPTS:
                         raise NoGateway(f"run {run_id!r} is not known yet")
                     await _check(response)
-                    async for id, one in _events(response):
+                    async for kind, id, text in _events(response):
                         last_id, failed = id or last_id, 0
-                        if isinstance(one, Delta) or one.seq > after:
+                        one = _told(kind, text, heard)
+                        if isinstance(one, PublishedEvent):
+                            heard = one
+                        if one is not None and (isinstance(one, Delta) or one.seq > after):
                             yield one
             except NoGateway:
                 failed += 1
                 if failed > ATTEMPTS:
                     raise
             await asyncio.sleep(AGAIN_S)
+
+    def _of(self, run_id: str, *more: str) -> str:
+        """The address of a run, or of what it has."""
+        path = "/".join(quote(one, safe="") for one in (run_id, *more))
+        tenant = f"?tenant_id={quote(self.tenant_id, safe='')}" if self.tenant_id else ""
+        return f"/v1/runs/{path}{tenant}"
 
     async def _post(self, path: str, body: BaseModel | Mapping[str, Any]) -> None:
         said = (
@@ -134,27 +146,38 @@ def _refusal(status: int, text: str) -> RefusalError:
     return RefusalError(code=known, message=str(message), field=error.get("field"))
 
 
-async def _events(response: Response) -> AsyncIterator[tuple[str | None, Told]]:
-    """Server-sent events as what they carry; of other kinds nothing."""
-    id: str | None = None
+async def _events(response: Response) -> AsyncIterator[tuple[str, str | None, str]]:
+    """Server-sent events: their kind, id and data."""
+    kind, id = "", None
     data: list[str] = []
     async for raw in response.lines():
         name, _, value = raw.decode("utf-8", "replace").partition(":")
         value = value.removeprefix(" ")
         if name == "id":
             id = value
+        elif name == "event":
+            kind = value
         elif name == "data":
             data.append(value)
-        elif not raw and data:
-            if (one := _one("\n".join(data))) is not None:
-                yield id, one
-            id, data = None, []
+        elif not raw:
+            if data:
+                yield kind, id, "\n".join(data)
+            kind, id, data = "", None, []
 
 
-def _one(text: str) -> Told | None:
+def _told(kind: str, text: str, heard: PublishedEvent | None) -> Told | None:
+    """What an event carries; of kinds that are not known nothing. A delta is of the run that was
+    `heard` of.
+
+    Raises:
+        Refused: the task was refused, there is no run.
+    """
     told = _object(text)
-    if told.get("type") == "stream.delta.v1":
-        return Delta.model_validate(told)
+    if kind == "delta" and heard is not None:
+        about = {"tenant_id": heard.tenant_id, "session_id": heard.session_id}
+        return Delta.model_validate({**told, **about})
+    if kind == "message.refused.v1":
+        raise Refused(_refusal(404, text))
     return PublishedEvent.model_validate(told) if "hash" in told else None
 
 

@@ -27,9 +27,11 @@ class Paths:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            scope["path"] = _meant(scope["path"], scope.get("raw_path") or b"")
+            changed: Scope = {"path": _meant(scope["path"], scope.get("raw_path") or b"")}
             if scope["method"] == "HEAD":
-                scope = {**scope, "method": "GET", HEAD_ONLY: True}
+                changed |= {"method": "GET", HEAD_ONLY: True}
+            if changed != {"path": scope["path"]}:
+                scope = {**scope, **changed}  # the server's own stays as it was received
         await self.app(scope, receive, send)
 
 

@@ -82,8 +82,40 @@ async def test_a_stream_has_every_event_in_order_and_ends_with_the_run(client: C
         heard = [one async for one in _until_done(told)]
     seqs = [one.seq for one in heard if isinstance(one, PublishedEvent)]
     assert seqs == list(range(1, len(seqs) + 1))
-    text = "".join(one.text for one in heard if isinstance(one, Delta))
-    assert "You said one".startswith(text)
+    deltas = [one for one in heard if isinstance(one, Delta)]
+    assert "".join(one.text for one in deltas) == "You said one"
+    assert {(one.run_id, one.session_id, one.tenant_id) for one in deltas} == {
+        ("r", "r", "default")
+    }
+
+
+@pytest.mark.parametrize("over", ["bus", "http"])
+async def test_a_clients_tenant_holds_for_all_that_it_says(platform: Platform, over: str):
+    where = {"platform": platform} if over == "bus" else {}
+    if over == "http":
+        where = {"http": f"http://127.0.0.1:{platform.on.settings.port}"}
+    async with Client(**where, tenant_id="t/1") as client, asyncio.timeout(20):  # type: ignore[arg-type]
+        waits = await client.submit("agent:a", "refund please", run_id="x/1")
+        paused = await client.result(waits)
+        assert (paused.status, paused.tenant_id) == ("paused", "t/1")
+        await client.resolve(waits, paused.requirements[0].id, "reject")
+        assert (await client.result(waits)).status == "completed"
+        await client.cancel("later")
+        assert (
+            await client.result(await client.submit("agent:a", "one", run_id="later"))
+        ).status == ("cancelled")
+
+
+async def test_a_stream_of_what_was_refused_is_a_refusal(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+):
+    """Whether it was opened before that or after."""
+    monkeypatch.setattr("actalog.client.http.ATTEMPTS", 5)
+    async with Client(http=f"http://127.0.0.1:{platform.on.settings.port}") as client:
+        run_id = await client.submit("agent:a", "one", reply_to="not.allowed")
+        with pytest.raises(Refused, match="unknown_run"):
+            async with asyncio.timeout(10):
+                await client.result(run_id)
 
 
 async def _until_done(told: "AsyncIterator[PublishedEvent | Delta]"):

@@ -34,10 +34,9 @@ def multipart(value: bytes, *, name: str = "message", charset: str = "") -> dict
     ],
 )
 async def test_text_arrives_as_it_was_written(world: World, how: dict[str, Any]):
-    async with world.gateway() as (http, _):
-        async with http.stream("POST", RUNS, **how) as answer:
-            assert answer.status_code == 200
-            await until(lambda: world.tasks())
+    async with world.gateway() as (http, _), http.stream("POST", RUNS, **how) as answer:
+        assert answer.status_code == 200
+        await until(lambda: world.tasks())
     assert world.tasks()[0]["input"] == "grün & €"
 
 

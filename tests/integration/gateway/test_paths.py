@@ -1,5 +1,6 @@
 """Addresses: ids of any text are found under them, and what makes none of sense is refused."""
 
+import logging
 from urllib.parse import quote
 
 import pytest
@@ -86,6 +87,18 @@ async def test_the_tenant_of_the_address_cannot_be_overruled_by_the_body(world: 
         alone = await http.post("/v1/tasks", json=body)
     assert (same.status_code, alone.status_code) == (202, 202)
     assert {tenant for tenant, _ in world.log.inbox} == {"theirs"}
+
+
+async def test_who_logs_accesses_logs_ids_of_any_kind(
+    world: World, caplog: pytest.LogCaptureFixture
+):
+    """Configuring uvicorn turned them off; what configures logging later may turn them on."""
+    caplog.set_level(logging.INFO, "uvicorn.access")
+    async with world.gateway() as (http, _):
+        logging.getLogger("uvicorn.access").propagate = True
+        assert (await http.get("/v1/runs/a%2Fb")).status_code == 404
+    logging.getLogger("uvicorn.access").propagate = False
+    assert "GET /v1/runs/a" in caplog.text
 
 
 async def test_a_slash_at_the_end_means_nothing_and_sends_nobody_elsewhere(world: World):
