@@ -4,7 +4,7 @@ from urllib.parse import unquote_to_bytes
 
 from fastapi import Request
 from python_multipart.multipart import parse_options_header
-from starlette.datastructures import FormData
+from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from actalog_contracts.border import BadInput
@@ -39,7 +39,7 @@ def _urlencoded(body: bytes) -> FormData:
     pairs = body.split(b"&", FIELDS_MOST)
     if len(pairs) > FIELDS_MOST:
         raise BadInput(f"at most {FIELDS_MOST} fields are taken")
-    found: list[tuple[str, str]] = []
+    found: list[tuple[str, str | UploadFile]] = []
     for pair in pairs:
         name, _, value = (one.replace(b"+", b" ") for one in pair.partition(b"="))
         told = unquote_to_bytes(name).decode("utf-8", "replace")
