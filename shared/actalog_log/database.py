@@ -11,10 +11,12 @@ import asyncpg
 STATEMENT_S = 10.0
 CONNECT_S = 5  # to be connected and let in
 
-# A role or a database may be set to acknowledge commits that are not on disk, and to fail statements
-# because of others where they would wait. Neither is what is promised here.
+# A role or a database may be set to acknowledge commits that are not on disk, to fail statements
+# because of others where they would wait, and to look for tables elsewhere. None of it is what is
+# promised here, nor what the function that keeps ranges ahead does.
 _AS_PROMISED = """
     select set_config('default_transaction_isolation', 'read committed', false),
+           set_config('search_path', 'public', false),
            set_config('synchronous_commit', case current_setting('synchronous_commit')
                when 'off' then 'on' else current_setting('synchronous_commit') end, false)
 """

@@ -14,6 +14,11 @@ class MigrationChanged(Permanent):
     """A migration that was applied has been edited since. Write a new one instead."""
 
 
+class WrongEncoding(Permanent):
+    """The database cannot hold every text. Make another one:
+    create database NAME encoding 'UTF8' template template0;"""
+
+
 class DatabaseIsNewer(Permanent):
     """The database was migrated by a newer build. Deploy that build, or restore a backup."""
 
@@ -34,11 +39,14 @@ async def migrate(dsn: str) -> list[str]:
     """Apply what is missing; the names of what was applied. Safe from several processes at once.
 
     Raises:
+        WrongEncoding: it keeps its texts otherwise than in UTF-8.
         MigrationChanged: an applied script no longer has the same text.
         DatabaseIsNewer: the database has a migration that this build does not know.
     """
     connection = await connect(dsn)
     try:
+        if (encoding := await connection.fetchval("show server_encoding")) != "UTF8":
+            raise WrongEncoding(f"It is in {encoding}.")
         await connection.execute("select pg_advisory_lock($1)", LOCK)
         return await _apply(connection)
     finally:

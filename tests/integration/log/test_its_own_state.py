@@ -5,9 +5,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from actalog.cli.waiting import missing_migrations
 from actalog_core.errors import Transient
 from actalog_log.calls import PostgresCalls
 from actalog_log.database import Connection, connect
+from actalog_log.migrate import WrongEncoding, migrate
 from actalog_log.ports import InboxRow
 from actalog_log.postgres import PostgresLog
 
@@ -68,6 +70,30 @@ async def test_two_at_one_row_are_no_failure_whatever_the_role_is_isolated_by(
         trying = asyncio.create_task(log.try_inbox("default", "r"))
         await asyncio.sleep(0.1)
     assert await trying == 2
+
+
+async def test_tables_are_found_wherever_the_role_looks_for_its_own(
+    admin: Connection, log: PostgresLog, fresh_database: str
+):
+    await admin.execute(f"create schema theirs authorization {LOGIN}")
+    await admin.execute(f"alter role {LOGIN} set search_path = theirs")
+    await log.start()
+    assert await log.put_inbox(InboxRow("default", "r", b"{}"))
+    assert await log.keep_ranges_ahead() == 0
+    assert await missing_migrations(log.dsn) == []
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+async def test_a_database_that_cannot_hold_every_text_is_refused(
+    admin: Connection, fresh_database: str, encoding: str
+):
+    name = f"in_{encoding.lower()}"
+    await admin.execute(
+        f"create database {name} encoding '{encoding}' template template0 locale 'C'"
+    )
+    with pytest.raises(WrongEncoding, match=encoding):
+        await migrate(fresh_database.rsplit("/", 1)[0] + f"/{name}")
+    await admin.execute(f"drop database {name}")
 
 
 async def test_a_commit_is_on_disk_whatever_the_role_waits_for(admin: Connection, log: PostgresLog):
