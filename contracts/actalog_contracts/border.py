@@ -3,6 +3,8 @@
 Understands plain JSON, CloudEvents in binary and structured mode, and the Confluent frame.
 """
 
+import base64
+import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -11,13 +13,17 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
+from actalog_contracts.base import MAX_ID
 from actalog_contracts.strict_json import MAX_DEPTH, MAX_INTEGER, BadInput, as_object, parse
 from actalog_contracts.tasks import Inbound
 
 __all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_INTEGER", "BadInput", "Decoded", "decode", "parse"]
 
 MAX_BYTES = 1_048_576
-READABLE = ("type", "run_id", "tenant_id", "session_id", "correlation_id", "requirement_id")
+READABLE = (
+    "type", "run_id", "tenant_id", "session_id", "correlation_id", "requirement_id", "reply_to",
+)  # fmt: skip
+STRUCTURED = "application/cloudevents+json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,22 +46,12 @@ def decode(
         BadInput: whatever is wrong with it; nothing else.
     """
     said = {name.lower(): text.decode("utf-8", "replace") for name, text in headers.items()}
-    if not value:
-        raise BadInput("the message is empty")
-    if len(value) > max_bytes:
-        raise BadInput(f"{len(value)} bytes; at most {max_bytes} are taken", code="too_large")
-    if value[0] == 0 and len(value) > 5:
-        value = value[5:]  # Confluent: a zero byte and the id of a schema, then the JSON
-    content = parse(value)
-    if said.get("content-type", "").startswith("application/cloudevents+json"):
-        said |= {f"ce_{name}": text for name, text in content.items() if isinstance(text, str)}
-        content = as_object(content.get("data"), "data")
-    content.setdefault("type", said.get("ce_type", "task.submit.v1"))
-    readable = {n: v for n in READABLE if isinstance(v := content.get(n), str)}
     try:
-        message = _inbound().validate_python(content)
-    except ValidationError as error:
-        raise _told(error, content, readable) from error
+        message = _message(_content(value, said, max_bytes), said)
+    except BadInput as error:
+        if (id := said.get("ce_id")) and len(id) <= MAX_ID:
+            error.readable["message_id"] = id
+        raise
     return Decoded(
         message,
         ce_id=said.get("ce_id"),
@@ -63,6 +59,48 @@ def decode(
         traceparent=said.get("traceparent"),
         headers=said,
     )
+
+
+def _content(value: bytes | None, said: dict[str, str], max_bytes: int) -> dict[str, Any]:
+    """The message as JSON; what a structured event says of itself is added to `said`."""
+    if not value:
+        raise BadInput("the message is empty")
+    if len(value) > max_bytes:
+        raise BadInput(f"{len(value)} bytes; at most {max_bytes} are taken", code="too_large")
+    # A media type has no case, and may have parameters.
+    media_type = said.get("content-type", "").partition(";")[0].strip().lower()
+    content = _unframed(value) if value[0] == 0 and len(value) > 5 else parse(value)
+    if media_type != STRUCTURED:
+        return content
+    said |= {f"ce_{name}": text for name, text in content.items() if isinstance(text, str)}
+    if (told := content.get("data_base64")) is not None:
+        return parse(_bytes(told))
+    return as_object(content.get("data"), "data")
+
+
+def _unframed(value: bytes) -> dict[str, Any]:
+    """Confluent: a zero byte and the id of a schema, then the JSON."""
+    try:
+        return parse(value[5:])
+    except BadInput as error:
+        said = f"behind the frame of a schema registry, where only JSON is read: {error.message}"
+        raise BadInput(said, code=error.code, field=error.field) from error
+
+
+def _bytes(text: object) -> bytes:
+    try:
+        return base64.b64decode(str(text), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise BadInput(f"not base64: {error}", field="data_base64") from error
+
+
+def _message(content: dict[str, Any], said: Mapping[str, str]) -> Inbound:
+    content.setdefault("type", said.get("ce_type") or "task.submit.v1")
+    readable = {n: v for n in READABLE if isinstance(v := content.get(n), str)}
+    try:
+        return _inbound().validate_python(content)
+    except ValidationError as error:
+        raise _told(error, content, readable) from error
 
 
 @cache

@@ -16,6 +16,8 @@ MOST_SAID = 400  # characters of a refusal, whatever it repeats of what was sent
 MAX_INTEGER = 2**53 - 1  # beyond it, readers of JSON disagree (protocol 11.1)
 UNCARRIED = re.compile("[\x00\ud800-\udfff]")
 STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL)
+NAMES = {"NoneType": "null", "bool": "a truth value", "int": "a number", "float": "a number",
+         "str": "text", "list": "a list"}  # fmt: skip
 BRACKET = {ord("{"): 1, ord("["): 1, ord("}"): -1, ord("]"): -1}
 NO_BRACKET = bytes(one for one in range(256) if one not in BRACKET)
 
@@ -118,7 +120,7 @@ def _quick_decoder() -> json.JSONDecoder:
 
 def as_object(value: object, field: str | None) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise BadInput(f"a JSON object is wanted, not {type(value).__name__}", field=field)
+        raise BadInput(f"a JSON object is wanted, not {NAMES[type(value).__name__]}", field=field)
     return value  # pyright: ignore[reportUnknownVariableType]
 
 

@@ -17,7 +17,7 @@ from actalog_conductor.hearing import Hearing
 from actalog_conductor.identity import body_digest, run_id_of
 from actalog_conductor.kinds import KINDS
 from actalog_conductor.live import Live, identity, new
-from actalog_conductor.refusals import Refused
+from actalog_conductor.refused import Refused
 from actalog_contracts.border import Decoded
 from actalog_contracts.definitions import AgentDefinition
 from actalog_contracts.tasks import TaskSubmit

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 from actalog_conductor.addresses import Address
-from actalog_conductor.refusals import Refused
+from actalog_conductor.refused import Refused
 from actalog_contracts.base import TextRef
 from actalog_contracts.definitions import AgentDefinition
 from actalog_contracts.runs import RunAccepted, StateOp

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from actalog_bus.ports import Headers, Record
-from actalog_conductor.refusals import Refused
+from actalog_conductor.refused import Refused
 from actalog_contracts import topics
 from actalog_contracts.tasks import TaskSubmit
 
@@ -43,11 +43,20 @@ class Addresses:
         if reply_to is not None and not self.allows(reply_to):
             text = f"the operator allows no results on {reply_to!r} (ACTALOG_REPLY_TOPICS)"
             raise Refused("not_allowed", text, field="reply_to", run_id=task.run_id)
-        told = task.correlation_id or _text(said.get("ce_correlationid"))
         return Address(
             None if reply_to == self.results else reply_to,
-            told or _text(said.get(CORRELATION)), self._echo(headers),
+            task.correlation_id or correlation(headers), self._echo(headers),
         )  # fmt: skip
+
+    def echo(self, headers: Headers) -> Headers:
+        """Those of a message's headers that come back with what is said of it."""
+        return tuple((name, text.encode("latin-1")) for name, text in self._echo(headers))
+
+    def refusal_topic(self, record: Record, reply_to: str | None) -> str:
+        """Where a refusal goes: where the message that is refused says, if it may say so."""
+        header = record.header(REPLY_TOPIC)
+        topic = reply_to or (header.decode("utf-8", "replace") if header else None)
+        return topic if topic and self.allows(topic) else self.results
 
     def allows(self, topic: str) -> bool:
         """No task may write to a topic of the platform, whatever the patterns say."""
@@ -66,11 +75,10 @@ class Addresses:
         return tuple(told)
 
 
-def readable_reply_topic(record: Record, addresses: Addresses, reply_to: str | None) -> str | None:
-    """Where a refusal goes, when the message that is refused may say so."""
-    header = record.header(REPLY_TOPIC)
-    topic = reply_to or (header.decode("utf-8", "replace") if header else None)
-    return topic if topic and addresses.allows(topic) else None
+def correlation(headers: Headers) -> str | None:
+    """What a message's headers name it by."""
+    said = dict(headers)
+    return _text(said.get("ce_correlationid")) or _text(said.get(CORRELATION))
 
 
 def _patterns(setting: str) -> tuple[str, ...]:

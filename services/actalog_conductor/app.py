@@ -38,7 +38,7 @@ def build_app(
     addresses = Addresses(
         reply_topics=settings.reply_topics, echo_headers=settings.echo_headers, prefix=prefix
     )
-    refusals = Refusals(bus, prefix=prefix)
+    refusals = Refusals(bus, addresses, prefix=prefix)
     outside = Outside(log, hearing, Acceptance(log, hearing, addresses), refusals)
     tasks, replies = (topics.full_name(one, prefix) for one in (topics.TASKS, topics.REPLIES))
     handlers = ConductorHandlers(log, hearing, outside, tasks, clock, monotonic)

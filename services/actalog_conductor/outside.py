@@ -10,14 +10,15 @@ from actalog_bus.envelope import stable_id
 from actalog_bus.ports import Fault, Record
 from actalog_conductor import acting, calls
 from actalog_conductor.acceptance import Acceptance
-from actalog_conductor.addresses import readable_reply_topic
 from actalog_conductor.agent_states import Finished, NotStarted
 from actalog_conductor.heard import Cancel, Resolve, TimeIs
 from actalog_conductor.hearing import Hearing
 from actalog_conductor.live import Live
-from actalog_conductor.refusals import MessageWasRefused, Refusals, Refused
+from actalog_conductor.refusals import Refusals
+from actalog_conductor.refused import MessageWasRefused, Refused
 from actalog_conductor.supervisor import INBOX_TRIES
 from actalog_contracts import topics
+from actalog_contracts.base import MAX_ID
 from actalog_contracts.border import BadInput, Decoded, decode
 from actalog_contracts.runs import (
     RequirementResolved,
@@ -185,9 +186,9 @@ class Outside:
     async def _told(self, decoded: Decoded, record: Record, refused: Refused) -> None:
         fields = {"type", "run_id", "tenant_id", "correlation_id", "reply_to"}
         told = decoded.message.model_dump(include=fields, exclude_none=True)
-        addresses = self.acceptance.addresses
-        reply_to = readable_reply_topic(record, addresses, told.pop("reply_to", None))
-        await self.refusals.tell(record, refused, told, reply_to=reply_to)
+        if decoded.ce_id and len(decoded.ce_id) <= MAX_ID:
+            told["message_id"] = decoded.ce_id
+        await self.refusals.tell(record, refused, told)
 
     async def _done(self, decoded: Decoded, record: Record, inbox: str | None) -> None:
         """The row goes when this message is the one that waits in it, whatever became of it."""

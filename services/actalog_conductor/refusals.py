@@ -8,46 +8,28 @@ import orjson
 
 from actalog_bus.envelope import body, headers, stable_id
 from actalog_bus.ports import Bus, Fault, Outgoing, Record
+from actalog_conductor.addresses import Addresses, correlation
+from actalog_conductor.refused import Refused
 from actalog_contracts import topics
 from actalog_contracts.base import MAX_ID
-from actalog_contracts.tasks import MessageRefused, RefusalCode, RefusalError
-from actalog_core.errors import ActalogError, Permanent
-
-
-class MessageWasRefused(Permanent):
-    """The message was refused, and its sender was told."""
-
-    reason = "refused"
-
-
-class Refused(Exception):
-    """A message is refused: whoever sent it hears about it."""
-
-    def __init__(
-        self, code: RefusalCode, message: str, *, field: str | None = None,
-        run_id: str | None = None, winner: str | None = None,
-    ) -> None:  # fmt: skip
-        super().__init__(message)
-        self.code: RefusalCode = code
-        self.message, self.field, self.run_id, self.winner = message, field, run_id, winner
+from actalog_contracts.tasks import MessageRefused, RefusalError
+from actalog_core.errors import ActalogError
 
 
 class Refusals:
     """Tells of refusals."""
 
-    def __init__(self, bus: Bus, *, prefix: str) -> None:
-        self.bus, self.prefix = bus, prefix
+    def __init__(self, bus: Bus, addresses: Addresses, *, prefix: str) -> None:
+        self.bus, self.addresses, self.prefix = bus, addresses, prefix
 
-    async def tell(
-        self, record: Record, refused: Refused, readable: Mapping[str, str],
-        *, reply_to: str | None = None,
-    ) -> None:  # fmt: skip
-        """A repeat of the same record has the same id."""
+    async def tell(self, record: Record, refused: Refused, readable: Mapping[str, str]) -> None:
+        """Where the message wants its answer, if it may; a repeat of the record has the same id."""
         said = self.refusal(record, refused, readable)
+        topic = self.addresses.refusal_topic(record, readable.get("reply_to"))
         try:
-            await self.bus.publish_many([replace(said, topic=reply_to or said.topic)])
+            await self.bus.publish_many([replace(said, topic=topic)])
         except ActalogError:
-            if reply_to is None:
+            if topic == said.topic:
                 raise
             await self.bus.publish_many([said])
 
@@ -62,11 +44,13 @@ class Refusals:
     def refusal(self, record: Record, refused: Refused, readable: Mapping[str, str]) -> Outgoing:
         """The record that tells of it."""
         where = (record.topic, record.partition, record.offset, record.timestamp_ms)
+        id = (record.header("ce_id") or b"")[:MAX_ID].decode("utf-8", "replace") or None
         said = MessageRefused(
             id=stable_id("refused", *where), refused_type=readable.get("type"),
-            message_id=(record.header("ce_id") or b"")[:MAX_ID].decode("utf-8", "replace") or None,
+            message_id=readable.get("message_id") or id,
             run_id=refused.run_id or readable.get("run_id"),
-            correlation_id=readable.get("correlation_id"), winner=refused.winner,
+            correlation_id=readable.get("correlation_id") or correlation(record.headers),
+            winner=refused.winner,
             error=RefusalError(code=refused.code, message=refused.message, field=refused.field),
         )  # fmt: skip
         told = headers(
@@ -74,7 +58,8 @@ class Refusals:
             run_id=said.run_id, correlation_id=said.correlation_id,
         )  # fmt: skip
         results = topics.full_name(topics.RESULTS, self.prefix)
-        return Outgoing(results, body(said), record.key, told)
+        echo = self.addresses.echo(record.headers)
+        return Outgoing(results, body(said), record.key, (*told, *echo))
 
 
 def readable_ids(value: bytes | None) -> dict[str, str]:

@@ -18,7 +18,7 @@ from actalog_bus.ports import Record
 from actalog_conductor.app import build_app
 from actalog_conductor.handlers import ConductorHandlers
 from actalog_conductor.outside import Outside
-from actalog_conductor.refusals import MessageWasRefused
+from actalog_conductor.refused import MessageWasRefused
 from actalog_conductor.supervisor import Supervisor
 from actalog_contracts.calls import Command, Outcome, RunTool, TimePassed, answer
 from actalog_contracts.runs import ToolInDoubt, ToolReturned

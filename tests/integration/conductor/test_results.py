@@ -54,6 +54,43 @@ async def test_a_correlation_id_that_is_text_is_told_in_the_result_too(shop: Wor
     assert (await shop.result())["correlation_id"] == "c-1"
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"target": "agent:nobody", "input": "x"},
+        {"target": "agent:a", "inputt": "a typo", "reply_to": "shop.replies"},
+        {"target": "agent:a", "input": "x", "deadline": "tomorrow"},
+    ],
+)
+async def test_a_refusal_goes_where_its_message_says_with_the_headers_that_are_waited_for(
+    shop: World, body: dict[str, Any]
+):
+    waited_for = {
+        "kafka_replyTopic": b"shop.replies",
+        "kafka_correlationId": b"c-1",
+        "x__shop__id": b"7",
+    }
+    await shop.raw(json.dumps(body).encode(), **waited_for, ce_id=b"m-1")
+    await shop.bus.drained()
+    assert shop.bus.records("actalog.results") == []
+    (record,) = shop.bus.records("shop.replies")
+    told = json.loads(record.value or b"")
+    assert (told["type"], told["message_id"], told["correlation_id"]) == (
+        "message.refused.v1", "m-1", "c-1",
+    )  # fmt: skip
+    assert header(record.headers, "kafka_correlationId") == b"c-1"
+    assert header(record.headers, "x-shop-id") == b"7"
+
+
+async def test_what_is_no_json_is_refused_where_its_headers_say(shop: World):
+    await shop.raw(b"{", kafka_replyTopic=b"shop.replies", kafka_correlationId=b"\xff\x00")
+    await shop.bus.drained()
+    (record,) = shop.bus.records("shop.replies")
+    assert header(record.headers, "kafka_correlationId") == b"\xff\x00"
+    await shop.raw(b"{", kafka_replyTopic=b"elsewhere")
+    assert await shop.refusals() == ["bad_input"]
+
+
 @pytest.mark.parametrize("topic", ["elsewhere", "actalog.tasks", "actalog.tasks.dlq"])
 async def test_a_topic_that_is_not_allowed_is_refused(shop: World, topic: str):
     await shop.task(reply_to=topic)

@@ -1,3 +1,4 @@
+import base64
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -10,6 +11,7 @@ from actalog_contracts.border import BadInput, decode
 from actalog_contracts.tasks import RunCancel, TaskSubmit
 
 TASK: dict[str, Any] = {"target": "agent:a", "input": "hello"}
+STRUCTURED = {"content-type": b"application/cloudevents+json"}
 
 
 def read(value: object, headers: Mapping[str, bytes] | None = None):
@@ -20,6 +22,10 @@ def refused(value: bytes | None, headers: Mapping[str, bytes] | None = None) -> 
     with pytest.raises(BadInput) as told:
         decode(value, headers or {})
     return told.value
+
+
+def structured_refused(event: object) -> BadInput:
+    return refused(json.dumps(event).encode(), STRUCTURED)
 
 
 def test_plain_json_without_headers_is_a_task():
@@ -51,6 +57,41 @@ def test_structured_cloudevents_carry_their_attributes_beside_the_data():
 def test_the_confluent_frame_is_taken_off():
     framed = b"\x00\x00\x00\x00\x07" + json.dumps(TASK).encode()
     assert decode(framed, {}).message == TaskSubmit(**TASK)
+
+
+@pytest.mark.parametrize(
+    "media_type", ["Application/CloudEvents+JSON", " application/cloudevents+json ;x=y"]
+)
+def test_a_media_type_has_no_case_and_may_have_parameters(media_type: str):
+    event = {"id": "7", "type": "task.submit.v1", "data": TASK}
+    assert read(event, {"content-type": media_type.encode()}).ce_id == "7"
+
+
+def test_structured_cloudevents_may_have_their_data_as_base64():
+    told = base64.b64encode(json.dumps(TASK).encode()).decode()
+    assert read({"id": "7", "data_base64": told}, STRUCTURED).message == TaskSubmit(**TASK)
+    for wrong in ("no base64!", "ä", 7):
+        assert structured_refused({"data_base64": wrong}).field == "data_base64"
+    assert structured_refused({"data_base64": None}).field == "data"
+    broken = base64.b64encode(b"{").decode()
+    assert "not JSON" in structured_refused({"data_base64": broken}).message
+
+
+def test_what_is_no_json_behind_a_confluent_frame_is_told_so():
+    told = refused(b"\x00\x00\x00\x00\x07\x00\x0a\x05agent", {})
+    assert "only JSON is read" in told.message
+
+
+def test_a_refusal_of_a_cloudevent_has_its_id_in_every_mode():
+    event = {"id": "7", "source": "/shop", "data": {**TASK, "inputt": "typo", "reply_to": "there"}}
+    told = structured_refused(event)
+    assert (told.readable["message_id"], told.readable["reply_to"]) == ("7", "there")
+    assert refused(b"{", {"CE_ID": b"8"}).readable["message_id"] == "8"
+    assert "message_id" not in refused(b"{", {"ce_id": b"8" * 201}).readable
+
+
+def test_a_header_without_a_value_says_nothing():
+    assert read(TASK, {"ce_type": b"", "content-type": b""}).message == TaskSubmit(**TASK)
 
 
 @pytest.mark.parametrize(
