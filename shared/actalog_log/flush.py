@@ -159,9 +159,10 @@ class Flusher:
             except asyncpg.UniqueViolationError as error:
                 waiting.fail(_taken(error))
             except asyncpg.CheckViolationError as error:
-                # No partition has this run yet: whoever keeps the ranges ahead mends it (12).
-                gone = "no partition" in str(error)
-                waiting.fail(Transient(str(error)) if gone else DataRefused(str(error)))
+                # That no partition has this run yet breaks no constraint that has a name, and its text
+                # is in the server's language: whoever keeps the ranges ahead mends it (12).
+                named = getattr(error, "constraint_name", None)
+                waiting.fail(DataRefused(str(error)) if named else Transient(str(error)))
             except OF_THE_DATA as error:
                 waiting.fail(DataRefused(str(error)))
             except CONNECTION_LOST as error:

@@ -109,6 +109,20 @@ async def test_an_append_outside_every_range_fails_until_the_ranges_are_kept(log
     await log.append(Decision((first(far),)))
 
 
+async def test_an_append_outside_every_range_is_known_in_every_language(log: PostgresLog):
+    """The server's `lc_messages` say in which; the embedded one speaks English alone."""
+    await log.pool.execute("""
+        create function says_so() returns trigger language plpgsql as $$ begin
+            raise exception 'keine Partition von Relation »events« für die Zeile gefunden'
+                using errcode = 'check_violation', table = 'events';
+        end $$""")
+    await log.pool.execute(
+        "create trigger says_so before insert on events for each row execute function says_so()"
+    )
+    with pytest.raises(Transient, match="keine Partition"):
+        await log.append(Decision((first(row(1)),)))
+
+
 async def test_the_services_role_may_only_insert_and_select(log: PostgresLog):
     rows = await log.pool.fetch(
         "select privilege_type from information_schema.role_table_grants"
