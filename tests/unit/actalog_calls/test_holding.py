@@ -1,0 +1,166 @@
+"""What a process knows of the calls that it holds: whether they are its own, renewed and settled."""
+
+import asyncio
+from collections.abc import Collection
+
+import pytest
+
+from actalog_contracts.runs import ToolReturned
+from actalog_core.errors import Transient
+from actalog_log.call_ports import Claim, Renewed
+from tests.unit.actalog_calls.world import KEY, LEASE_MS, Process, World
+
+
+async def holding(world: World) -> Process:
+    process = await world.process()
+    await process.claims.claim(KEY, run_no=7)
+    return process
+
+
+def renewed(world: World) -> bool:
+    return world.log.calls.rows[KEY].lease_until > world.time.now
+
+
+async def test_6_5_an_outcome_stands_although_the_answer_to_its_settling_was_lost():
+    world = World()
+    process = await holding(world)
+    process.calls.lose_answers = True
+    assert await process.claims.settle(KEY, epoch=1, outcome=b"mine")
+    assert world.outcome() == b"mine"
+
+
+async def test_6_5_an_outcome_that_the_log_took_meanwhile_stands():
+    world = World()
+    process = await holding(world)
+    settle = process.calls.settle
+
+    async def heard(call_id: str, *, epoch: int, outcome: bytes) -> bool:
+        process.calls.settle = settle  # type: ignore[method-assign]
+        await settle(call_id, epoch=epoch, outcome=outcome)
+        world.log.calls.clear([call_id])  # by the decision that heard it
+        raise Transient("the connection broke")
+
+    process.calls.settle = heard  # type: ignore[method-assign]
+    assert await process.claims.settle(KEY, epoch=1, outcome=b"mine")
+
+
+@pytest.mark.parametrize("theirs", [b"theirs", None], ids=["answered", "still at it"])
+async def test_6_5_an_outcome_that_was_kept_from_standing_is_too_late_where_another_has_the_call(
+    theirs: bytes | None,
+):
+    world = World()
+    one, other = await holding(world), await world.process()
+    await world.pass_time(2 * LEASE_MS, other)
+    assert (await other.claims.claim(KEY, run_no=7)).state == "expired"
+    one.calls.down = True
+    settling = asyncio.create_task(one.claims.settle(KEY, epoch=1, outcome=b"mine"))
+    await asyncio.sleep(0.01)
+    if theirs is not None:
+        assert await other.claims.settle(KEY, epoch=2, outcome=theirs)
+    await world.pass_time(2 * LEASE_MS, one)  # whoever looks takes nothing over
+    one.calls.down = False
+    assert not await settling
+    row = world.log.calls.rows[KEY]
+    assert (row.epoch, row.outcome) == (2, theirs)
+    assert row.holder == other.claims.holder
+
+
+async def test_work_that_is_resumed_stands_and_is_renewed_as_all_work_is():
+    world = World()
+    process = await world.process()
+
+    async def breaks(claim: Claim) -> ToolReturned:
+        raise Transient("the log was away")
+
+    async def goes_on(claim: Claim) -> ToolReturned:
+        async with asyncio.timeout(1):
+            stands = await process.claims.stands(claim.call_id)
+        assert (stands.state, stands.epoch) == ("expired", 2)
+        return await process.work(claim)
+
+    with pytest.raises(Transient):
+        await process.hear(beside=True, run=breaks)
+    running = await process.begin(beside=True, run=goes_on)
+    await world.pass_time(3 * LEASE_MS, process)
+    assert renewed(world)
+    process.go.set()
+    await running
+    assert world.outcome() is not None
+
+
+async def test_what_broke_off_and_another_took_is_busy():
+    world = World()
+    one, other = await holding(world), await world.process()
+    one.claims.broke_off(KEY)
+    await world.pass_time(2 * LEASE_MS, one, other)
+    await other.claims.claim(KEY, run_no=7)
+    assert await one.claims.claim(KEY, run_no=7) == Claim(KEY, "busy", 1)
+
+
+async def test_a_claim_that_is_on_its_way_is_not_lost_to_a_renewal():
+    """A renewal that named it would be told that nobody of this name holds it."""
+    world = World()
+    process = await world.process()
+    claim, comes = process.calls.claim, asyncio.Event()
+
+    async def slowly(*args: str, **more: int) -> Claim:
+        await comes.wait()
+        return await claim(*args, **more)  # type: ignore[arg-type]
+
+    process.calls.claim = slowly  # type: ignore[method-assign,assignment]
+    running = await process.begin(beside=True)
+    await process.claims.beat()
+    comes.set()
+    await asyncio.sleep(0)
+    await world.pass_time(3 * LEASE_MS, process)
+    assert renewed(world)
+    process.go.set()
+    await running
+    assert len(world.replies()) == 1
+
+
+async def test_renewals_go_on_after_one_that_broke():
+    world = World()
+    process = await holding(world)
+    process.claims.lease_ms = 15
+    renew, broken = process.calls.renew, asyncio.Event()
+
+    async def breaks(holder: str, lease_ms: int, call_ids: Collection[str]) -> Renewed:
+        process.calls.renew = renew  # type: ignore[method-assign]
+        broken.set()
+        raise ZeroDivisionError
+
+    await process.claims.start()
+    process.calls.renew = breaks  # type: ignore[method-assign]
+    await broken.wait()
+    world.time.pass_(5)
+    before = world.log.calls.rows[KEY].lease_until
+    await asyncio.sleep(0.03)
+    assert world.log.calls.rows[KEY].lease_until > before
+    await process.claims.stop()
+
+
+async def test_6_4_who_stood_still_asks_whether_a_call_is_still_its_own():
+    world = World()
+    process = await holding(world)
+    assert await process.claims.still_ours(KEY)
+    world.time.pass_(60_000)
+    assert not process.claims.surely_ours(KEY)
+    process.calls.down = True
+    asking = asyncio.create_task(process.claims.still_ours(KEY))
+    await asyncio.sleep(0.01)
+    assert not asking.done()  # however long it takes to know
+    process.calls.down = False
+    assert await asking
+    assert process.claims.surely_ours(KEY)
+    assert renewed(world)
+
+
+async def test_6_4_a_call_that_another_has_or_that_was_given_up_is_not_one_s_own():
+    world = World()
+    one, other = await holding(world), await world.process()
+    await world.pass_time(2 * LEASE_MS, other)
+    await other.claims.claim(KEY, run_no=7)
+    assert not await one.claims.still_ours(KEY)
+    one.claims.forget(KEY)
+    assert not await one.claims.still_ours(KEY)
