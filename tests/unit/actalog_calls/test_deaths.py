@@ -32,6 +32,7 @@ async def test_a_call_that_three_workers_died_with_is_a_dead_letter_and_runs_no_
     with pytest.raises(KilledItsWorkers) as caught:
         await last.hear()
     assert caught.value.reason == "killed"
+    assert last.claims.mine == {}
     assert len(world.ran) == 3
     assert world.replies() == []
 

@@ -5,10 +5,13 @@ from collections.abc import Collection
 
 import pytest
 
+from actalog_bus.envelope import body
+from actalog_bus.ports import Record
+from actalog_calls.answering import answer_claimed
 from actalog_contracts.runs import ToolReturned
 from actalog_core.errors import Transient
 from actalog_log.call_ports import Claim, Renewed
-from tests.unit.actalog_calls.world import KEY, LEASE_MS, Process, World
+from tests.unit.actalog_calls.world import COMMAND, KEY, LEASE_MS, Heard, Process, World
 
 
 async def holding(world: World) -> Process:
@@ -164,3 +167,95 @@ async def test_6_4_a_call_that_another_has_or_that_was_given_up_is_not_one_s_own
     assert not await one.claims.still_ours(KEY)
     one.claims.forget(KEY)
     assert not await one.claims.still_ours(KEY)
+
+
+async def test_6_3_work_beside_its_claim_begins_once_under_the_first_epoch():
+    world = World()
+    process = await world.process()
+    process.calls.answers = asyncio.Event()
+    running = await process.begin(beside=True)
+    assert [(one.state, one.epoch) for one in world.ran] == [("claimed", 1)]
+    process.calls.answers.set()
+    process.go.set()
+    await running
+    assert len(world.ran) == 1
+    (reply,) = world.replies()
+    assert getattr(reply.outcome, "epoch") == 1  # noqa: B009
+
+
+@pytest.mark.parametrize("cut_off", [True, False], ids=["no database", "shutdown"])
+async def test_6_3_work_beside_a_claim_that_will_not_stand_ends_with_it(cut_off: bool):
+    """Nobody would have what it says, and a model is paid for each second."""
+    world = World()
+    process = await world.process()
+    process.calls.slow, ended = asyncio.Event(), asyncio.Event()
+
+    async def works(claim: Claim) -> ToolReturned:
+        try:
+            return await process.work(claim)
+        finally:
+            ended.set()
+
+    running = await process.begin(beside=True, run=works)
+    if cut_off:
+        process.calls.down = True
+        process.calls.slow.set()
+    else:
+        running.cancel()
+    with pytest.raises(Transient if cut_off else asyncio.CancelledError):
+        await running
+    assert ended.is_set()
+
+
+@pytest.mark.parametrize("beside", [True, False])
+async def test_who_is_stopped_while_it_works_is_not_taken_for_one_that_lost_its_call(beside: bool):
+    world = World()
+    process = await world.process()
+    running = await process.begin(beside=beside)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+async def test_a_call_that_was_lost_is_run_here_when_it_comes_back():
+    """Whoever took it has died meanwhile as well."""
+    world = World()
+    one, other = await world.process(), await world.process()
+    lost = await one.begin(beside=True)
+    await world.pass_time(2 * LEASE_MS, other)
+    taken = await other.begin(beside=True)
+    await one.claims.beat()
+    await lost
+    await world.pass_time(3 * LEASE_MS, one)
+    one.go.set()
+    await one.hear(beside=True, again=True)
+    assert [(one.state, one.epoch) for one in world.ran[-1:]] == [("expired", 3)]
+    assert len(world.replies()) == 1
+    taken.cancel()
+
+
+async def test_what_a_person_says_was_not_done_runs_although_its_outcome_is_known():
+    world = World()
+    process = await world.process()
+    await process.hear()
+    again = COMMAND.model_copy(update={"after_epoch": 1})
+    for _ in range(2):
+        record = Record("actalog.tools.commands", 0, 1, 0, None, body(again), ())
+        await answer_claimed(
+            Heard(record), again, claims=process.claims, postman=process.postman,
+            run=process.work, beside=False,
+        )  # fmt: skip
+    assert [one.epoch for one in world.ran] == [1, 2]
+    assert len(world.replies()) == 3
+
+
+async def test_who_could_take_a_call_over_asks_no_more_while_another_is_at_it():
+    world = World()
+    one, other = await world.process(), await world.process()
+    running = await one.begin()
+    await other.hear()
+    assert other.claims.waiting == {}
+    world.time.pass_(LEASE_MS)  # a gap: it cannot tell whether the lease has run out
+    await other.hear()
+    assert list(other.claims.waiting) == [KEY]
+    running.cancel()
