@@ -5,6 +5,7 @@ Understands plain JSON, CloudEvents in binary and structured mode, and the Confl
 
 import base64
 import binascii
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -15,11 +16,12 @@ from pydantic_core import ErrorDetails
 
 from actalog_contracts.base import MAX_ID
 from actalog_contracts.strict_json import MAX_DEPTH, MAX_INTEGER, BadInput, as_object, parse
-from actalog_contracts.tasks import Inbound
+from actalog_contracts.tasks import Inbound, TaskSubmit
 
 __all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_INTEGER", "BadInput", "Decoded", "decode", "parse"]
 
 MAX_BYTES = 1_048_576
+MAX_METADATA = 262_144  # bytes of JSON: it comes back with each result, which is one record
 READABLE = (
     "type", "run_id", "tenant_id", "session_id", "correlation_id", "requirement_id", "reply_to",
 )  # fmt: skip
@@ -98,9 +100,15 @@ def _message(content: dict[str, Any], said: Mapping[str, str]) -> Inbound:
     content.setdefault("type", said.get("ce_type") or "task.submit.v1")
     readable = {n: v for n in READABLE if isinstance(v := content.get(n), str)}
     try:
-        return _inbound().validate_python(content)
+        message = _inbound().validate_python(content)
     except ValidationError as error:
         raise _told(error, content, readable) from error
+    if isinstance(message, TaskSubmit) and message.metadata:
+        size = len(json.dumps(message.metadata, ensure_ascii=False).encode())
+        if size > MAX_METADATA:
+            text = f"metadata: {size} bytes; at most {MAX_METADATA} are taken"
+            raise BadInput(text, code="too_large", field="metadata", readable=readable)
+    return message
 
 
 @cache

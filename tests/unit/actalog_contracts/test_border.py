@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from actalog_contracts.border import BadInput, decode
+from actalog_contracts.border import MAX_METADATA, BadInput, decode
 from actalog_contracts.tasks import RunCancel, TaskSubmit
 
 TASK: dict[str, Any] = {"target": "agent:a", "input": "hello"}
@@ -88,6 +88,13 @@ def test_a_refusal_of_a_cloudevent_has_its_id_in_every_mode():
     assert (told.readable["message_id"], told.readable["reply_to"]) == ("7", "there")
     assert refused(b"{", {"CE_ID": b"8"}).readable["message_id"] == "8"
     assert "message_id" not in refused(b"{", {"ce_id": b"8" * 201}).readable
+
+
+def test_metadata_that_no_result_could_carry_are_refused():
+    most: dict[str, Any] = {"x": "ä" * ((MAX_METADATA - len('{"x": ""}')) // 2)}
+    assert read({**TASK, "metadata": most}).message == TaskSubmit(**TASK, metadata=most)
+    told = refused(json.dumps({**TASK, "run_id": "r", "metadata": {**most, "y": 1}}).encode())
+    assert (told.code, told.field, told.readable["run_id"]) == ("too_large", "metadata", "r")
 
 
 def test_a_header_without_a_value_says_nothing():
