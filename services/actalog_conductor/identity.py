@@ -1,15 +1,11 @@
 """Which run a task is (protocol 1.2), and what makes two tasks the same (1.3, 2.2)."""
 
-import uuid
-
-import orjson
-
 from actalog_bus.dead import origin
 from actalog_bus.ports import Record
 from actalog_contracts.border import Decoded
 from actalog_contracts.tasks import TaskSubmit
 from actalog_core.canonical import keyed_digest
-from actalog_core.identity import body_digest
+from actalog_core.identity import body_digest, event_run_id, run_id_from
 
 __all__ = ["body_digest", "run_id_of"]
 
@@ -24,10 +20,8 @@ def run_id_of(decoded: Decoded, record: Record, *, tenant_id: str, key: bytes) -
     if isinstance(message, TaskSubmit) and message.run_id is not None:
         return message.run_id
     if decoded.ce_source and decoded.ce_id:
-        told = [tenant_id, decoded.ce_source, decoded.ce_id]
-    else:
-        value = keyed_digest(key, record.value or b"")
-        first = origin(record)
-        told = [first.topic, first.partition, first.offset, first.timestamp_ms, value]
-    digest = keyed_digest(key, orjson.dumps(told)).removeprefix("hmac:")
-    return str(uuid.UUID(digest[:32]))
+        return event_run_id(tenant_id, decoded.ce_source, decoded.ce_id, key=key)
+    value = keyed_digest(key, record.value or b"")
+    first = origin(record)
+    told = [first.topic, first.partition, first.offset, first.timestamp_ms, value]
+    return run_id_from(told, key=key)

@@ -18,9 +18,8 @@ from actalog_contracts.base import FromOutside
 from actalog_contracts.border import BadInput, decode
 from actalog_contracts.tasks import RequirementResolve, RunCancel, TaskSubmit
 from actalog_core import crashpoints, homes, metrics, tracing
-from actalog_core.canonical import keyed_digest
 from actalog_core.clock import Clock, system_clock
-from actalog_core.identity import body_digest
+from actalog_core.identity import body_digest, event_run_id, run_id_from
 from actalog_gateway.admission import admit
 from actalog_gateway.deployed import Deployed
 from actalog_gateway.problems import Problem
@@ -92,26 +91,31 @@ class Acceptance:
         if tenant_id and task.tenant_id not in (None, tenant_id):
             # Whoever guards this gateway may have put it there.
             raise BadInput("another tenant than that of the address", field="tenant_id")
-        return await self.take(task, tenant_id=tenant_id or "default", key=key)
+        event = (decoded.ce_source, decoded.ce_id) if decoded.ce_source and decoded.ce_id else None
+        return await self.take(task, tenant_id=tenant_id or "default", key=key, event=event)
 
-    async def take(self, task: TaskSubmit, *, tenant_id: str, key: str | None = None) -> Accepted:
-        """A task that was read."""
+    async def take(
+        self, task: TaskSubmit, *, tenant_id: str, key: str | None = None,
+        event: tuple[str, str] | None = None,
+    ) -> Accepted:  # fmt: skip
+        """A task that was read. `event`: source and id of the CloudEvent it came in."""
         if self._taking >= TAKING_MOST:
             said = f"{self._taking} tasks are being accepted already"
             raise Problem("overloaded", said, status=503, retry_after_s=1)
         self._taking += 1
         try:
-            return await self._take(task, tenant_id=task.tenant_id or tenant_id, key=key)
+            tenant_id = task.tenant_id or tenant_id
+            named = task.run_id or await self._named(tenant_id, key, event)
+            return await self._take(task, tenant_id=tenant_id, named=named)
         finally:
             self._taking -= 1
 
-    async def _take(self, task: TaskSubmit, *, tenant_id: str, key: str | None) -> Accepted:
+    async def _take(self, task: TaskSubmit, *, tenant_id: str, named: str | None) -> Accepted:
         if crashpoints.armed:
             crashpoints.reach("gateway.hearing")
         target = await self.deployed.target(task.target)
         await self.room(tenant_id)
-        known = task.run_id is not None or key is not None
-        run_id = task.run_id or await self._run_id(tenant_id, key)
+        known, run_id = named is not None, named or str(uuid.uuid4())
         told = {} if tenant_id == "default" else {"tenant_id": tenant_id}
         task = task.model_copy(update={"run_id": run_id, **told})
         session_id = task.session_id or run_id
@@ -170,16 +174,19 @@ class Acceptance:
             said = f"{mine} messages of this tenant wait already; at most {share} do"
             raise Problem("overloaded", said, status=429, retry_after_s=5)
 
-    async def _run_id(self, tenant_id: str, key: str | None) -> str:
-        """A new one, or the one that an Idempotency-Key stands for in this tenant."""
+    async def _named(
+        self, tenant_id: str, key: str | None, event: tuple[str, str] | None
+    ) -> str | None:
+        """The run that an Idempotency-Key stands for in this tenant, or an event anywhere."""
         if key is None:
-            return str(uuid.uuid4())
+            if event is None:
+                return None
+            return event_run_id(tenant_id, *event, key=await self.reader.key())
         if not 0 < len(key) <= KEY_LIMIT:
             said = f"Idempotency-Key: between 1 and {KEY_LIMIT} characters"
             raise BadInput(said, field="Idempotency-Key")
-        secret = await self.reader.key()
-        told = orjson.dumps(["idempotency-key", tenant_id, key])
-        return str(uuid.UUID(keyed_digest(secret, told).removeprefix("hmac:")[:32]))
+        told = ["idempotency-key", tenant_id, key]
+        return run_id_from(told, key=await self.reader.key())
 
     async def _again(self, tenant_id: str, task: TaskSubmit) -> bool:
         """Whether the task is known already.

@@ -8,6 +8,7 @@ import pytest
 from httpx import Response
 
 from actalog_bus.ready import PRIORITY
+from actalog_core.identity import event_run_id
 from actalog_log.ports import InboxRow
 from tests.integration.gateway.world import DeafBus, World, called, paused, reply, until
 
@@ -114,6 +115,26 @@ async def test_an_idempotency_key_names_one_run_for_each_tenant(world: World):
     assert len({one.json()["run_id"] for one in answers}) == 1
     assert other.json()["run_id"] != answers[0].json()["run_id"]
     assert empty.status_code == 400
+
+
+async def test_a_cloud_event_names_one_run_over_http_as_on_the_bus(world: World):
+    binary = {"ce-id": "77", "ce-source": "/shop", "ce-type": "task.submit.v1"}
+    told = {"id": "77", "source": "/shop", "type": "task.submit.v1", "specversion": "1.0"}
+    structured = {"Content-Type": "application/cloudevents+json"}
+    async with world.gateway() as (http, _):
+        answers = [
+            await http.post("/v1/tasks", json=TASK, headers=binary),
+            await http.post("/v1/tasks", json=TASK, headers=binary),
+            await http.post("/v1/tasks", json={**told, "data": TASK}, headers=structured),
+        ]
+        other = await http.post("/v1/tasks", json={**TASK, "input": "else"}, headers=binary)
+        theirs = await http.post("/v1/tasks?tenant_id=t", json=TASK, headers=binary)
+        keyed = await http.post("/v1/tasks", json=TASK, headers={**binary, "Idempotency-Key": "k"})
+    key = await world.log.installation_key()
+    expected = event_run_id("default", "/shop", "77", key=key)
+    assert [one.json()["run_id"] for one in answers] == [expected] * 3
+    assert (other.status_code, other.json()["error"]["code"]) == (409, "conflict")
+    assert len({expected, theirs.json()["run_id"], keyed.json()["run_id"]}) == 3
 
 
 async def test_a_run_in_the_log_with_another_body_is_a_conflict(world: World):
