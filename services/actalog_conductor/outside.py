@@ -62,7 +62,6 @@ class Outside:
             decoded = decode(record.value, dict(record.headers))
         except BadInput as error:
             refused = Refused(error.code, error.message, field=error.field)
-            refused.run_id = error.readable.get("run_id")
             await self.refusals.tell(record, refused, error.readable)
             raise MessageWasRefused(error.message) from error
         try:
