@@ -212,3 +212,31 @@ async def test_a_task_that_conflicts_goes_from_the_inbox_and_hurts_nobody(world:
     await world.look(ahead_s=4)
     assert await world.refusals() == ["conflict"]
     assert await world.log.inbox_depth() == 0
+
+
+async def test_a_row_is_heard_with_its_headers(world: World):
+    await world.start()
+    row = InboxRow("default", "r", TASK, headers={"kafka_correlationId": "c1"})
+    await world.log.put_inbox(row)
+    await world.look(ahead_s=4)
+    assert (await world.result())["correlation_id"] == "c1"
+
+
+async def test_an_answer_that_is_heard_as_a_record_and_as_a_row_is_one(world: World):
+    """Whoever answered is not told that somebody was first."""
+    world.script = {1: ["refund"]}
+    await world.start()
+    await world.task()
+    await world.bus.drained()
+    answer = {
+        "type": "requirement.resolve.v1", "run_id": "r", "requirement_id": "r:t1.0:confirm",
+        "decision": "approve",
+    }  # fmt: skip
+    said = json.dumps(answer).encode()
+    await world.raw(said, actalog__inbox__id=b"i", ce_id=b"of the record")
+    await world.bus.drained()
+    await put(world, "i", said)  # its insert came late
+    await world.look(ahead_s=4)
+    assert await world.log.inbox_depth() == 0
+    assert await world.statuses() == {"paused", "completed"}
+    assert await world.refusals() == []
