@@ -167,6 +167,16 @@ def silent_once(world: World, topic: str, run_id: str | None = None) -> None:
     world.bus.publish_many = silent
 
 
+async def test_7_1_what_was_told_is_not_told_again_with_what_was_not(world: World):
+    await world.waits_for("llm")
+    (command,) = world.asked
+    silent_once(world, "actalog.events")
+    await world.postman.reply(answer(command, await world.outcome(command)))
+    assert await world.statuses() == {"completed"}
+    told = [one.header("ce_id") for one in world.bus.records("actalog.events")]
+    assert told == [f"r:{seq}".encode() for seq in range(1, 6)]
+
+
 async def test_a_child_whose_first_command_was_not_taken_is_asked_with_its_parent(world: World):
     await world.start(PLAIN.model_copy(update={"learn": True}))
     silent_once(world, "actalog.memory.commands")
