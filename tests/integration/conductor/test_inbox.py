@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from actalog_conductor.telling import Teller
+from actalog_core.errors import Transient
 from actalog_log.ports import InboxRow
 from tests.integration.conductor.world import World
 
@@ -239,4 +240,28 @@ async def test_an_answer_that_is_heard_as_a_record_and_as_a_row_is_one(world: Wo
     await world.look(ahead_s=4)
     assert await world.log.inbox_depth() == 0
     assert await world.statuses() == {"paused", "completed"}
+    assert await world.refusals() == []
+
+
+async def test_a_hearing_that_the_servers_broke_off_counts_for_no_row(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    """However long an outage is, it buries nothing."""
+
+    tries: list[int] = []
+
+    async def away(row: InboxRow) -> None:
+        tries.append(row.tries)
+        raise Transient("no broker")
+
+    await world.start()
+    await put(world, "r", TASK)
+    with monkeypatch.context() as patched:
+        patched.setattr(world.supervisor, "hear_row", away)
+        for _ in range(5):
+            with pytest.raises(Transient):
+                await world.look(ahead_s=10)
+    assert tries == [0] * 5
+    await world.look(ahead_s=10)
+    assert await world.statuses() == {"completed"}
     assert await world.refusals() == []
