@@ -104,7 +104,7 @@ class Deltas:
             tenant_id=command.tenant_id, run_id=command.run_id, session_id=command.session_id,
             call_id=command.call_id, epoch=self.epoch, kind=kind, offset=offset, text=text,
         )  # fmt: skip
-        return self.postman.shown(delta, session_id=command.session_id)
+        return self.postman.shown(delta)
 
 
 async def tell_retry(postman: Postman, command: CallModel, *, epoch: int, detail: str) -> None:
@@ -114,7 +114,7 @@ async def tell_retry(postman: Postman, command: CallModel, *, epoch: int, detail
         call_id=command.call_id, epoch=epoch, what="retry", detail=detail,
     )  # fmt: skip
     try:
-        await postman.stream(progress, session_id=command.session_id)
+        await postman.stream(progress)
     except ActalogError as error:
         log.warning("progress was not told", call=command.call_id, error=str(error))
 

@@ -90,7 +90,7 @@ class ToolHandlers:
                 session_id=command.session_id, call_id=command.call_id, epoch=claim.epoch,
                 what="tool", detail=command.name,
             )  # fmt: skip
-            await self.postman.stream(said, session_id=command.session_id)
+            await self.postman.stream(said)
 
 
 def _condemned(command: RunTool, claim: Claim) -> Outcome:

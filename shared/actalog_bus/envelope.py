@@ -11,6 +11,7 @@ from actalog_bus.ready import PRIORITY
 from actalog_contracts import topics
 from actalog_contracts.base import Message
 from actalog_contracts.calls import AnyReply, Command
+from actalog_contracts.streams import Delta, Progress
 from actalog_core import crashpoints, homes
 from actalog_core.clock import rfc3339, system_clock
 from actalog_core.errors import Transient
@@ -144,15 +145,24 @@ class Postman:
             ),
         )  # fmt: skip
 
-    async def stream(self, message: Message, *, session_id: str) -> None:
+    async def stream(self, message: Delta | Progress) -> None:
         """A delta for people. The caller does not care whether it arrives."""
-        await self.bus.publish_many([self.shown(message, session_id=session_id)])
+        await self.bus.publish_many([self.shown(message)])
 
-    def shown(self, message: Message, *, session_id: str) -> Outgoing:
+    def shown(self, message: Delta | Progress) -> Outgoing:
         """The record of a delta."""
         topic = topics.full_name(topics.STREAM, self.prefix)
-        at = self._home(topic, session_id)
-        return Outgoing(topic, value=body(message), key=session_id.encode(), partition=at)
+        what = f"{message.kind}:{message.offset}" if isinstance(message, Delta) else message.what
+        return Outgoing(
+            topic,
+            value=body(message),
+            key=message.session_id.encode(),
+            partition=self._home(topic, message.session_id),
+            headers=headers(
+                type=message.type, id=f"{message.call_id}:{message.epoch}:{what}",
+                tenant_id=message.tenant_id, run_id=message.run_id, service=self.service,
+            ),
+        )  # fmt: skip
 
     def _home(self, topic: str, key: str) -> int | None:
         """Where a producer puts a record of this key, worked out once for many. None where the

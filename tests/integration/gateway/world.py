@@ -121,7 +121,7 @@ class Run:
             call_id=f"{self.row.run_id}:m{turn}", epoch=epoch, offset=offset, text=text, kind=kind,
         )  # fmt: skip
         postman = Postman(self.world.bus, prefix=self.world.prefix, service="llm")
-        await postman.stream(delta, session_id=self.row.session_id)
+        await postman.stream(delta)
 
     async def begin(self, input: str = "hello") -> None:
         await self.say(accepted(input), RunStarted(), ContextBuilt())
