@@ -13,6 +13,7 @@ from actalog_contracts import topics
 from actalog_core.errors import Permanent, Transient
 
 MAX_MESSAGE_BYTES = 1_048_576
+OTHERS = "other systems"
 DLQ_RETENTION_MS = 30 * topics.DAY_MS
 
 
@@ -34,15 +35,17 @@ class TopicPlan:
     retention_ms: int  # -1: for ever
     cleanup: str = "delete"
     max_bytes: int = MAX_MESSAGE_BYTES
+    broker_time: bool = False  # of each record, whatever time its producer gives it
 
     @property
     def config(self) -> dict[str, str]:
         """The broker's names for it."""
-        return {
+        told = {
             "retention.ms": str(self.retention_ms),
             "cleanup.policy": self.cleanup,
             "max.message.bytes": str(self.max_bytes),
         }
+        return told | ({"message.timestamp.type": "LogAppendTime"} if self.broker_time else {})
 
     def command(self, bootstrap: str) -> str:
         """The command of Apache Kafka's own tools that makes it."""
@@ -64,6 +67,9 @@ def plan(*, prefix: str, partitions: int, replication: int) -> list[TopicPlan]:
             TopicPlan(
                 name=name, partitions=count, replication=replication,
                 retention_ms=topic.retention_ms,
+                # A record that its producer dates back may be deleted before it is heard; and by
+                # its time a record is told from another one at its offset (`doubts`).
+                broker_time=OTHERS in topic.producers,
             )
         )  # fmt: skip
         if topic.dead_letters:
