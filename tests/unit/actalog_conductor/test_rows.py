@@ -17,6 +17,15 @@ def test_3_1_rows_of_a_session_are_heard_one_after_the_other_as_they_were_accept
 
 
 def test_a_row_without_a_session_that_can_be_read_waits_for_no_other():
-    bodies = [{}, [], 7, None, {"session_id": None}, {"session_id": 7}, {"session_id": ""}, b"\xff"]
+    bodies: list[object] = [
+        {},
+        [],
+        7,
+        None,
+        {"session_id": None},
+        {"session_id": 7},
+        {"session_id": ""},
+        b"\xff",
+    ]
     told = lanes([row(str(at), body) for at, body in enumerate(bodies)])
     assert [len(lane) for lane in told] == [1] * len(bodies)
