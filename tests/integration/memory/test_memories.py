@@ -77,6 +77,18 @@ def summarised(text: str) -> SessionSummarised:
     return SessionSummarised(call_id="c", summary=text)
 
 
+async def test_a_memory_keeps_what_it_is_about(world: World):
+    about = [
+        MemoryOp(op="add", id="a", text="has a dog", topics=("pets", "home")),
+        MemoryOp(op="add", id="b", text="has a cat", topics=("pets",)),
+        MemoryOp(op="update", id="b", text="has two cats", topics=()),
+    ]
+    await world.run(MemoryUpdated(call_id="c", ops=tuple(about)))
+    await world.memories.catch_up()
+    notes = {note.id: note.topics for note in await world.memories.memories("default", "u")}
+    assert notes == {"a": ("pets", "home"), "b": ()}
+
+
 async def test_memories_are_added_updated_and_deleted_in_the_order_of_the_log(world: World):
     await world.run(updated(("add", "1", "likes tea"), ("add", "2", "lives in Bern")))
     await world.run(updated(("update", "1", "likes coffee"), ("delete", "2", "")))

@@ -58,8 +58,12 @@ def test_events_that_were_swapped_or_left_out_break_the_chain():
 
 
 @pytest.mark.parametrize(
-    "change", [{"tenant_id": "x"}, {"session_id": "x"}, {"turn": None}, {"parent_run_id": "p"}]
-)
+    "change",
+    [
+        {"tenant_id": "x"}, {"session_id": "x"}, {"turn": None}, {"parent_run_id": "p"},
+        {"fork_hash": b"\x01" * 32},
+    ],
+)  # fmt: skip
 def test_the_row_is_part_of_the_chain(change: dict[str, object]):
     other = replace(ROW, **change)  # pyright: ignore[reportArgumentType]
     assert chain.row_digest(other) != chain.row_digest(ROW)
