@@ -12,6 +12,7 @@ from typing import Literal
 from actalog_core.canonical import clean_text
 from actalog_guardrails.rules.finding import Finding, masked
 
+_APART = "\x1e\n"  # a number may go over two lines, but not over two strings
 _TOKEN = re.compile(r'"([^"\\]*+(?:\\.[^"\\]*+)*+)"|-?\d[\d.eE+-]*+')
 
 
@@ -45,12 +46,12 @@ class Document:
     def __init__(self, text: str) -> None:
         self.text = text
         self._pieces: Sequence[_Piece] = _json_pieces(text) or [_Piece(0, len(text), text)]
-        self.said = "\n".join(piece.said for piece in self._pieces)
+        self.said = _APART.join(piece.said for piece in self._pieces)
         self._starts: list[int] = []
         at = 0
         for piece in self._pieces:
             self._starts.append(at)
-            at += len(piece.said) + 1
+            at += len(piece.said) + len(_APART)
 
     def original(self, found: Finding) -> Finding:
         """Where it stands in the text as it came; in an escaped string, all of the string."""

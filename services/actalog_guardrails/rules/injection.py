@@ -2,114 +2,24 @@
 decided by its tools and confirmations, not by this."""
 
 import base64
-import binascii
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 
 from actalog_guardrails.rules import patterns
 from actalog_guardrails.rules.finding import Finding
+from actalog_guardrails.rules.orders import ORDERS
 
 # Letters of other scripts that look like Latin ones.
 _LOOKALIKES = str.maketrans("\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0455\u0458\u0501\u051b\u03b1\u03bf\u03c1\u03b9\u03bd\u03ba\u0131",
                             "aeopcyxisjdlaopivki")  # fmt: skip
-_OVERRIDE = r"(?:ignore|disregard|forget|override|bypass|skip)"
-_ALL = (
-    r"(?:(?:all|any|every|of|the|my|your|these|those|previous|prior|above|earlier|preceding|"
-    r"foregoing|existing|original|system|safety|security) ){0,6}"
-)
-_ORDERS = (
-    r"(?:instructions?|prompts?|rules?|directions?|guidelines?|orders?|commands?|polic(?:y|ies))"
-)
-_RULES: Sequence[tuple[str, str]] = (
-    # (words of which a text must have one, so that most texts are read once; the pattern)
-    ("ignore disregard forget override bypass skip", rf"\b{_OVERRIDE} {_ALL}{_ORDERS}\b"),
-    (
-        "forget ignore",
-        r"\b(?:forget|ignore) (?:everything|all that|all of that|what) (?:you|i|we|was|that|above|before)\b",
-    ),
-    (
-        "reveal show print repeat output tell display leak give",
-        (
-            rf"\b(?:reveal|show|print|repeat|output|tell me|display|leak|give me) {_ALL}"
-            r"(?:hidden |secret |initial |full )?(?:system |developer )(?:prompt|message|instructions?)\b"
-        ),
-    ),
-    (
-        "you",
-        (
-            r"\byou are (?:now|no longer) (?:in |an? |the )?(?:dan|developer mode|jailbroken|unrestricted|"
-            r"unfiltered|evil|bound)\b"
-        ),
-    ),
-    (
-        "mode",
-        r"\b(?:enable|enter|activate|switch to) (?:developer|debug|god|jailbreak|dan|sudo) mode\b",
-    ),
-    ("anything", r"\bdo anything now\b"),
-    (
-        "pretend",
-        (
-            r"\bpretend (?:that )?you (?:have no|are not bound by|do not have)"
-            r" (?:any )?(?:restrictions?|rules?|limits?|guidelines?)\b"
-        ),
-    ),
-    (
-        "ethical moral safety content",
-        (
-            r"\b(?:without|free of|no) (?:any )?(?:ethical|moral|safety|content) "
-            r"(?:restrictions?|filters?|guidelines?|constraints?)\b"
-        ),
-    ),
-    (
-        "instruction order task",
-        r"\b(?:new|updated|real|actual) (?:system )?(?:instructions?|orders?|task) ?(?:follow|:|are\b)",
-    ),
-    (
-        "system developer",
-        r"(?:^|\n) ?(?:### ?)?(?:system|developer) ?(?:prompt|message|override)? ?:",
-    ),
-    ("<", r"</?(?:system|instructions?|user|assistant|prompt)>"),
-    (
-        "<| [ <<",
-        r"<\|(?:im_start|im_end|system|endoftext|eot_id|start_header_id)\|>|\[/?inst\]|<</?sys>>",
-    ),
-    (
-        "ignorier vergiss missachte",
-        (
-            r"\b(?:ignorier\w*|vergiss|missachte\w*) (?:(?:alle|die|deine|bisherigen|vorherigen|obigen|"
-            r"vorigen|ganzen) ){1,5}(?:anweisung\w*|regeln|vorgaben|instruktion\w*|befehle)\b"
-        ),
-    ),
-    (
-        "ignore oublie",
-        (
-            r"\b(?:ignore[zr]?|oublie[zr]?) (?:(?:toutes|tous|les|tes|vos|ces) ){1,4}"
-            r"(?:instructions?|consignes?|regles?|directives?)\b"
-        ),
-    ),
-    (
-        "ignor olvid",
-        (
-            r"\b(?:ignora|olvida|ignore|olvide) (?:(?:todas|todos|las|los|tus|sus|esas) ){1,4}"
-            r"(?:instrucciones|reglas|ordenes|indicaciones)\b"
-        ),
-    ),
-    (
-        "ignora",
-        r"\bignora (?:(?:tutte|tutti|le|gli|tue|precedenti) ){1,4}(?:istruzioni|regole|ordini)\b",
-    ),
-    (
-        "忽略 无视 忘记",
-        r"(?:忽略|无视|忘记)(?:以上|之前|前面|先前|所有|全部|的){1,4}(?:指令|指示|规则|提示)",
-    ),
-    (
-        "игнорируи",
-        r"игнорируи(?:те)? (?:(?:все|предыдущие|прежние|прошлые) ){0,3}(?:инструкции|указания|правила)",
-    ),
-)
-_COMPILED = tuple((tuple(words.split()), re.compile(pattern)) for words, pattern in _RULES)
-BASE64 = re.compile(r"(?<![A-Za-z0-9+/=])[A-Za-z0-9+/]{24,4096}={0,2}(?![A-Za-z0-9+/=])")
+_DIGITS = str.maketrans("013457@$", "oieastas")  # as letters are written with digits
+_LEET = re.compile(r"[a-z][013457@$]|[013457@$][a-z]")
+_MARKED = re.compile(r"[*_\"`(){}~-]+")  # marks of emphasis, and what stands for a space
+_SPACED = re.compile(r"(?<!\w)(?:\w[ .*_-]){4,}\w(?!\w)")
+_TAGS = re.compile("[\U000e0020-\U000e007e]+")  # letters that nobody sees, and models read
+BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}(?:\r?\n[A-Za-z0-9+/_-]{4,})*")
+SHORTEST = 24  # characters of base64
 
 
 def plain(text: str) -> str:
@@ -131,21 +41,46 @@ def find(text: str, extra_patterns: Sequence[str] = ()) -> tuple[Finding, ...]:
         BadPattern: one of the author's patterns cannot be used.
     """
     said = plain(text)
-    if _orders(said) or _by_author(text, said, extra_patterns):
+    if _orders(said) or _hidden(text) or _by_author(text, said, extra_patterns):
         return (Finding("prompt_injection", 0, len(text)),)
     return tuple(_encoded(text))
 
 
 def _orders(said: str) -> bool:
-    if _ordered(said):
+    """In any of the ways in which the same words can be read."""
+    return any(_ordered(one) for one in _readings(said))
+
+
+def _readings(said: str) -> Iterator[str]:
+    yield said
+    if "\n" in said:  # wrapped anywhere
+        yield re.sub(r" ?\n ?", " ", said)
+    if _MARKED.search(said):
+        yield re.sub(r" {2,}", " ", _MARKED.sub(" ", said))
+    latin = said if said.isascii() else said.translate(_LOOKALIKES)
+    if latin is not said:
+        yield latin
+    if _LEET.search(latin):
+        yield latin.translate(_DIGITS)
+    if _SPACED.search(latin):
+        yield _SPACED.sub(lambda found: re.sub(r"[ .*_-]", "", found.group()), latin)
+
+
+def _hidden(text: str) -> bool:
+    """Orders in what nobody sees, or with that in the place of spaces."""
+    if text.isascii():
+        return False
+    tagged = "".join(chr(ord(one) - 0xE0000) for part in _TAGS.findall(text) for one in part)
+    if tagged and _orders(plain(tagged)):
         return True
-    return not said.isascii() and _ordered(said.translate(_LOOKALIKES))
+    spaced = "".join(" " if unicodedata.category(one) == "Cf" else one for one in text)
+    return spaced != text and _orders(plain(spaced))
 
 
 def _ordered(said: str) -> bool:
     return any(
         any(word in said for word in words) and pattern.search(said) is not None
-        for words, pattern in _COMPILED
+        for words, pattern in ORDERS
     )
 
 
@@ -158,11 +93,13 @@ def _by_author(text: str, said: str, extra_patterns: Sequence[str]) -> bool:
 
 
 def _encoded(text: str) -> Iterator[Finding]:
-    """Orders in base64."""
+    """Orders in base64, of either alphabet, also over several lines."""
     for found in BASE64.finditer(text):
-        try:
-            said = base64.b64decode(found.group() + "==", validate=False).decode("utf-8")
-        except (binascii.Error, UnicodeDecodeError):
+        if found.end() - found.start() < SHORTEST:
             continue
+        letters = found.group().replace("\r", "").replace("\n", "")
+        letters = letters.replace("-", "+").replace("_", "/")
+        letters = letters[: len(letters) - (len(letters) % 4 == 1)]
+        said = base64.b64decode(letters + "==").decode("utf-8", "replace")
         if _orders(plain(said)):
             yield Finding("prompt_injection", *found.span())

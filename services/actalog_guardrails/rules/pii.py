@@ -10,26 +10,35 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 
 from actalog_guardrails.rules.cards import cards, ibans
 from actalog_guardrails.rules.finding import Finding, apart
+from actalog_guardrails.rules.folding import folded
 
 EMAIL = re.compile(
-    r"(?<![\w.+%-])\w[\w.'+%-]{0,63}@(?:[^\W_](?:[\w-]{0,62})\.){1,8}[^\W\d_]{2,24}(?![\w-])"
+    r"""(?:(?<![\w.+%-])[\w.+%-][\w.'+%-]{0,255}|"[^"\n@]{1,64}")@(?:"""
+    r"(?:[^\W_](?:[\w-]{0,62})\.){1,8}"
+    r"(?:xn--[A-Za-z0-9-]{2,59}|[A-Za-z]{2,24}(?![A-Za-z])|[^\W\d_]{2,24})"
+    r"|\[(?:IPv6:)?[0-9A-Fa-f:.]{2,45}\])"
 )
-SSN = re.compile(r"(?<![\w-])(?!000|666|9\d\d)\d{3}([- ])(?!00)\d{2}\1(?!0000)\d{4}(?![\w-])")
+# From here on words are of ASCII: other letters may stand right beside a number.
+SSN = re.compile(
+    r"(?<![\w-])(?!000|666|9\d\d)\d{3}([- ])(?!00)\d{2}\1(?!0000)\d{4}(?![\w-])", re.ASCII
+)
 # With a country code, or in the forms that people write national numbers in.
 PHONE = re.compile(
     r"(?<![\w.+-])(?:"
-    r"\+\d{1,3}(?:[ .-]?\(?\d{1,4}\)?){2,6}"
+    r"\+\d{1,3}(?:[ ./-]?(?:\(\d{1,4}\)|\d{1,4})){2,6}"
     r"|(?<!\d )00\d{2}(?:[ .-]?\d{2,4}){2,5}"
-    r"|\(\d{3}\) ?\d{3}[ .-]\d{4}"
-    r"|\d{3}-\d{3}-\d{4}"
-    r"|\d{3}\.\d{3}\.\d{4}"
+    r"|(?:1[ .-])?(?:\(\d{3}\) ?\d{3}[ .-]\d{4}|\d{3}-\d{3}-\d{4}|\d{3}\.\d{3}\.\d{4})"
+    r"|0[1-9](?:[ .-]\d\d){4}"
+    r"|\(0\d{1,4}\) ?\d{3,8}(?:[ -]\d{2,5})?"
     r"|(?<!\d )0\d{2,4}[ /-]\d{3,4}[ -]?\d{3,5}"
-    r")(?![\w-])"
+    r")(?![\w-])",
+    re.ASCII,
 )
-IPV4 = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w]|\.\d)")
-IPV6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f:]{2,39}(?::\d{1,3}(?:\.\d{1,3}){3})?(?![\w:])")
+IPV4 = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w]|\.\d)", re.ASCII)
+IPV6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f:]{2,39}(?::\d{1,3}(?:\.\d{1,3}){3})?(?![\w:])", re.ASCII)
 _VERSION = re.compile(
-    r"(?:\bv(?:ersion|er)?|\bbuild|\brelease|\bfirmware)[ .:]{0,2}$", re.IGNORECASE
+    r"\b(?:v(?:ersion|er)?|build|release|firmware|section|chapter|clause|article|oid)[ .:]{0,2}$",
+    re.IGNORECASE,
 )
 
 
@@ -75,4 +84,6 @@ FINDERS: Mapping[str, Callable[[str], Iterator[Finding]]] = {
 
 def find(text: str, entities: Collection[str]) -> tuple[Finding, ...]:
     """Personal data of these kinds, in order, without overlaps. Unknown kinds find nothing."""
-    return apart(found for kind in entities if kind in FINDERS for found in FINDERS[kind](text))
+    plain = folded(text)
+    found = (one for kind in entities if kind in FINDERS for one in FINDERS[kind](plain.text))
+    return apart(map(plain.original, found))

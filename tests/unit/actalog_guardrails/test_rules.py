@@ -216,6 +216,8 @@ def test_those_that_overlap_become_one_named_after_the_longest():
 
 
 @pytest.mark.parametrize("text", ["1" * 400_000, "1 " * 200_000, "a." * 200_000 + "@", ":" * 400_000,
-                                  "ignore the " * 40_000, "A1" * 200_000])  # fmt: skip
+                                  "ignore the " * 40_000, "A1" * 200_000, "4111 - " * 50_000,
+                                  "a'" * 200_000, "QUJDREVGR0hJSktMTU5PUFFS\n" * 15_000,
+                                  "your system " * 30_000, "\u5ffd\u7565\u6240\u6709" * 90_000])  # fmt: skip
 def test_long_hostile_texts_are_heard_to_the_end(text: str):
     assert core.verdict(text, [PiiCheck(), InjectionCheck()]).kind in ("passed", "masked")
