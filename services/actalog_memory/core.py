@@ -102,7 +102,8 @@ def _read(command: Remember, before: Continuation, reply: str) -> MemoryUpdated 
 
 def _op(command: Remember, at: int, one: reading.Operation, ids: Sequence[str]) -> MemoryOp | None:
     """An operation that makes sense: only what the model was shown is changed or deleted."""
-    text, topics = clean_text(one.text).strip()[:MOST_TEXT], reading.topics(one.topics)
+    # One line: what stands among the instructions of later runs is a fact, and no text of its own.
+    text, topics = " ".join(clean_text(one.text).split())[:MOST_TEXT], reading.topics(one.topics)
     shown = _shown(one.id, ids)
     match one.op:
         case "add" if text:

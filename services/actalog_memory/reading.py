@@ -1,7 +1,10 @@
 """What a model's reply says: tolerant of fences and of words around the JSON, strict about form."""
 
 import json
-from typing import Annotated, Any
+import re
+from collections.abc import Callable
+from itertools import islice
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ValidationError
 
@@ -9,6 +12,10 @@ from actalog_core.canonical import clean_text
 
 MOST_TOPICS = 10
 TOPIC_LENGTH = 100
+MOST_STARTS = 50  # brackets at which the JSON may begin
+_BRACKET = re.compile(r"[{\[]")
+
+T = TypeVar("T")
 
 
 class Malformed(Exception):
@@ -54,8 +61,10 @@ def operations(reply: str) -> list[Operation]:
     Raises:
         Malformed: there is no such JSON in the reply.
     """
-    told = _json(reply)
-    return _of(_Operations, {"operations": told} if isinstance(told, list) else told).operations
+    return _first(
+        reply,
+        lambda told: _of(_Operations, {"operations": told} if isinstance(told, list) else told),
+    ).operations
 
 
 def summary(reply: str) -> Summary:
@@ -64,7 +73,7 @@ def summary(reply: str) -> Summary:
     Raises:
         Malformed: there is no such JSON in the reply.
     """
-    return _of(Summary, _json(reply))
+    return _first(reply, lambda told: _of(Summary, told))
 
 
 def topics(told: list[str]) -> tuple[str, ...]:
@@ -73,16 +82,22 @@ def topics(told: list[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(one for one in clean if one))
 
 
-def _json(reply: str) -> Any:
-    starts = [at for at in (reply.find("{"), reply.find("[")) if at >= 0]
-    if not starts:
-        raise Malformed("there is no JSON in it")
-    try:
-        told, _ = json.JSONDecoder().raw_decode(reply, min(starts))
-    except (ValueError, RecursionError) as error:
-        said = error.msg if isinstance(error, json.JSONDecodeError) else "it cannot be read"
-        raise Malformed(f"the JSON is broken: {said}") from None
-    return told
+def _first(reply: str, read: Callable[[Any], T]) -> T:
+    """The first JSON of the form in the reply. Words before it may have brackets, too."""
+    problem: Malformed | None = None
+    at = 0
+    for start in islice(_BRACKET.finditer(reply), MOST_STARTS):
+        if start.start() < at:
+            continue  # within what was read already, and is of another form
+        try:
+            told, at = json.JSONDecoder().raw_decode(reply, start.start())
+            return read(told)
+        except Malformed as error:
+            problem = problem or error
+        except (ValueError, RecursionError) as error:
+            said = error.msg if isinstance(error, json.JSONDecodeError) else "it cannot be read"
+            problem = problem or Malformed(f"the JSON is broken: {said}")
+    raise problem or Malformed("there is no JSON in it")
 
 
 def _of(form: type[Any], told: Any) -> Any:
