@@ -91,19 +91,24 @@ class Model:
             raise BadDefinition(f"{self!r}: a parameter is not JSON: {error}") from error
         return ModelChoice(
             provider=self.provider, id=self.id, base_url=self.base_url, params=params,
-            **_timing(self.timeout, self.retries, thinks=_thinks(self.params)),
+            **_timing(self.timeout, self.retries, slow=_slow(self.provider, self.params)),
         )  # fmt: skip
 
 
 PARAMETERS: frozenset[str] = frozenset({"id", *(Model.__init__.__kwdefaults__ or {})})
 
 
-THINKING_MS = 300_000  # to the first token: OpenAI's models think without a word
+SLOW_MS = 300_000  # to the first token
 QUICK = ("none", "minimal", "low", "disabled")
+# They load a model when it is first asked, and Ollama begins anew when nobody waits for it.
+LOADING = ("ollama", "lmstudio")
 
 
-def _thinks(params: Mapping[str, Any]) -> bool:
-    """Whether the author asks for much thought."""
+def _slow(provider: str, params: Mapping[str, Any]) -> bool:
+    """Whether the model may have to be loaded, or is asked for much thought: OpenAI's think
+    without a word."""
+    if provider in LOADING:
+        return True
     for name in ("reasoning_effort", "reasoning", "thinking"):
         asked = params.get(name)
         if isinstance(asked, Mapping):
@@ -113,8 +118,8 @@ def _thinks(params: Mapping[str, Any]) -> bool:
     return False
 
 
-def _timing(timeout: float | None, retries: int | None, *, thinks: bool = False) -> dict[str, Any]:
-    told: dict[str, Any] = {"first_token_timeout_ms": THINKING_MS} if thinks else {}
+def _timing(timeout: float | None, retries: int | None, *, slow: bool = False) -> dict[str, Any]:
+    told: dict[str, Any] = {"first_token_timeout_ms": SLOW_MS} if slow else {}
     if timeout is not None:
         told["first_token_timeout_ms"] = told["between_tokens_timeout_ms"] = round(timeout * 1000)
     if retries is not None:
@@ -154,4 +159,5 @@ def parse(text: str) -> ModelChoice:
         raise BadDefinition(
             f"model={text!r}: unknown provider {provider!r}; known are {known_providers()}."
         )
-    return ModelChoice(provider=named, id=id.strip())
+    timing = _timing(None, None, slow=_slow(named, {}))
+    return ModelChoice(provider=named, id=id.strip(), **timing)

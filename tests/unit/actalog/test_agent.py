@@ -16,6 +16,7 @@ from actalog.guardrails import (
     PromptInjectionGuardrail,
 )  # fmt: skip
 from actalog.models.anthropic import Claude
+from actalog.models.ollama import Ollama
 from actalog.models.openai import OpenAIChat
 from actalog_contracts.definitions import (
     AgentDefinition,
@@ -167,6 +168,12 @@ def test_a_model_that_is_to_think_is_waited_for_longer(asked: dict[str, Any], fi
     chosen = OpenAIChat(id="gpt-5.4", **asked).choice()
     assert chosen.first_token_timeout_ms == first_ms
     assert asked.get("timeout") or chosen.between_tokens_timeout_ms == 30_000
+
+
+@pytest.mark.parametrize("model", ["ollama:llama3.2", Ollama("llama3.2"), "lmstudio:x"])
+def test_a_model_that_may_have_to_be_loaded_is_waited_for_longer(model: Any):
+    assert given(model=model).definition().model.first_token_timeout_ms == 300_000
+    assert given(model="groq:x").definition().model.first_token_timeout_ms == 60_000
 
 
 def test_a_key_is_no_part_of_a_definition():
