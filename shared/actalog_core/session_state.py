@@ -62,7 +62,7 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[StateO
 
 def _appended(before: Any, after: Any) -> list[Any]:
     """What a list grew by; compared as text, because 1 equals True and is not the same."""
-    if not (before and type(before) is list and type(after) is list):
+    if not (type(before) is list and type(after) is list):
         return []
     old, new = cast(list[Any], before), cast(list[Any], after)
     same = _json("", new[: len(old)]) == _json("", old)

@@ -9,7 +9,7 @@ from actalog_conductor import agent_run
 from actalog_conductor.heard import StartRun
 from actalog_conductor.kinds import commands
 from actalog_contracts.calls import CallModel, Command, GatherContext, RunTool
-from actalog_contracts.runs import ContextBuilt, ToolFailed
+from actalog_contracts.runs import ContextBuilt, RunPaused, ToolFailed
 from tests.unit.actalog_conductor.spec import (
     ACCEPTED,
     GATHERS,
@@ -84,3 +84,13 @@ def test_who_calls_a_tool_that_is_not_there_hears_which_are():
         failed = spec.when(replied(calls=[("fly", "{}")])).events[-1]
         assert isinstance(failed, ToolFailed)
         assert failed.message.endswith(said)
+
+
+def test_a_person_is_asked_of_what_can_be_carried_out_and_of_nothing_else():
+    """Of a call that has failed already nobody could say anything."""
+    calls = [("refund", "{"), ("fly", "{}"), ("refund", "{}")]
+    spec = Spec().given(START).when(replied(calls=calls))
+    spec.then("model.replied", *["tool.called"] * 3, *["tool.failed"] * 2, "run.paused")
+    paused = spec.events[-1]
+    assert isinstance(paused, RunPaused)
+    assert [one.id for one in paused.requirements] == ["r:t1.2:confirm"]

@@ -132,6 +132,14 @@ def test_6_5_another_attempt_that_failed_after_the_end_is_paid_for():
     spec.when(again).then_nothing()
 
 
+def test_6_5_another_attempt_that_failed_while_tools_run_is_paid_for():
+    again = failed().model_copy(update={"epoch": 2, "usage": Usage(model_calls=1)})
+    spec = Spec().given(START, replied(calls=[("lookup", "{}")])).when(again).then("call.settled")
+    assert isinstance(spec.now, Acting)
+    assert spec.now.facts.usage.model_calls == 2
+    spec.when(again).then_nothing()
+
+
 @pytest.mark.parametrize(("schema", "is_json"), [('{"type":"object"}', True), (None, False)])
 def test_a_task_that_asks_for_json_gets_it_or_a_failure(schema: str | None, is_json: bool):
     """Its definition asks for none."""

@@ -20,10 +20,19 @@ def test_canonical_bytes_are_those_of_rfc_8785(value: object):
     assert canonical.canonical(value) == rfc8785.dumps(value)  # pyright: ignore[reportArgumentType]
 
 
-@pytest.mark.parametrize("value", [1.0, 2**53, -(2**53), {"é": 1}, {1: 2}, [[1.5]], "\ud800"])
+@pytest.mark.parametrize(
+    "value",
+    [1.0, 2**53, -(2**53), {"é": 1}, {1: 2}, [[1.5]], "\ud800", {"a": 1.5}, {"a": [2**53]},
+     {"a": {"b": {"é": 1}}}, [{"a": "\ud800"}], ({"a": 0.5},)],
+)  # fmt: skip
 def test_what_has_no_single_canonical_form_is_refused(value: object):
     with pytest.raises(TypeError):
         canonical.canonical(value)
+
+
+@pytest.mark.parametrize("value", [2**53 - 1, -(2**53 - 1)])
+def test_11_1_the_largest_integers_that_all_languages_have_are_told(value: int):
+    assert canonical.canonical({"n": [value]}) == b'{"n":[%d]}' % value
 
 
 def test_two_lists_of_parts_never_hash_the_same_text():

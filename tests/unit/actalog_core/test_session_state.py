@@ -36,12 +36,21 @@ def test_eight_runs_that_set_eight_keys_leave_eight_keys():
     assert state == {f"k{at}": at for at in range(8)}
 
 
-def test_two_that_append_to_one_list_both_stay():
-    state: dict[str, Any] = {"log": ["begun"]}
-    for ops in [changes(state, {"log": ["begun", one]}) for one in ("a", "b")]:
+@pytest.mark.parametrize("begun", [[], ["begun"], [None, 1]])
+def test_two_that_append_to_one_list_both_stay(begun: list[Any]):
+    state: dict[str, Any] = {"log": begun}
+    for ops in [changes(state, {"log": [*begun, one]}) for one in ("a", "b")]:
         for op in ops:
             apply(state, op)
-    assert state == {"log": ["begun", "a", "b"]}
+    assert state == {"log": [*begun, "a", "b"]}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [([1], [True, 2]), ("a", ["a", "b"]), (None, ["a"]), (["a", "b"], ["a"])]
+)
+def test_what_is_no_longer_the_list_that_it_was_is_set(before: Any, after: Any):
+    (op,) = changes({"log": before}, {"log": after})
+    assert (op.op, json.loads(op.value or "")) == ("set", after)
 
 
 def test_numbers_are_incremented_and_what_does_not_fit_changes_nothing():
