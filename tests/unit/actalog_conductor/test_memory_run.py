@@ -150,8 +150,14 @@ def test_what_there_is_nothing_to_keep_of_needs_no_model():
 
 def test_a_model_that_fails_ends_its_step_and_the_next_one_is_taken():
     spec = Spec().given(START, needed()).when(failed()).then("model.failed", "remember.failed")
-    spec = spec.when(summarised(1)).then("session.summarised", "run.failed")
-    assert spec.error() == "model_failed"
+    other = spec.given(needed("summary")).when(
+        failed(2).model_copy(update={"kind": "auth", "message": "no key"})
+    )
+    for ended in (spec.when(summarised(1)).then("session.summarised", "run.failed"), other):
+        assert ended.error() == "model_failed"
+        assert isinstance(ended.now, Finished)
+        assert ended.now.error is not None
+        assert (ended.now.error.source, ended.now.error.message) == ("overloaded", "busy")
 
 
 def test_a_step_that_was_given_up_is_seen_at_the_end():

@@ -1,0 +1,125 @@
+"""What a worker writes beside offsets: of its own partitions alone, and never behind what is heard."""
+
+import asyncio
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from actalog_bus.dispatch import Dispatcher, Partition
+from actalog_bus.ports import Delivery, Fault, Record
+from actalog_bus.suspicion import Suspicion
+
+AT, OTHER = ("t", 0), ("t", 1)
+Written = dict[Partition, tuple[int, int]]
+
+
+@dataclass
+class Worker:
+    """`stood`: what is committed beside offsets. What is above `upto` waits."""
+
+    stood: Written = field(default_factory=Written)
+    upto: int = 100
+    read_of: list[Partition] = field(default_factory=list[Partition])
+    written: list[Written] = field(default_factory=list[Written])
+    heard: list[int] = field(default_factory=list[int])
+
+    def __post_init__(self) -> None:
+        self.dispatcher = Dispatcher(
+            hear=self.hear, lane=lambda one: str(one.offset), bury=self.bury, limit=8,
+            progress=lambda: self.suspicion.progressed(),
+        )  # fmt: skip
+        self.suspicion = Suspicion(self.dispatcher, self)
+
+    async def read(self, partitions: Collection[Partition]) -> Mapping[Partition, tuple[int, int]]:
+        self.read_of += partitions
+        return self.stood
+
+    async def write(self, marks: Mapping[Partition, tuple[int, int]]) -> None:
+        self.written.append(dict(marks))
+
+    async def hear(self, delivery: Delivery) -> None:
+        while delivery.record.offset > self.upto:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        self.heard.append(delivery.record.offset)
+
+    async def bury(self, record: Record, fault: Fault) -> None:
+        raise AssertionError(fault)
+
+    async def admit(self, *offsets: int, at: Partition = AT) -> None:
+        records = [Record(*at, offset, 0, b"k", b"", ()) for offset in offsets]
+        await self.suspicion.admit({at: records})
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+    def keep(self, *partitions: Partition) -> None:
+        self.suspicion.keep(partitions)
+        self.dispatcher.keep(partitions)
+
+
+async def test_a_partition_is_asked_about_once_for_as_long_as_it_is_ours():
+    worker = Worker()
+    await worker.admit(0)
+    await worker.admit(0, at=OTHER)
+    worker.keep(AT)
+    await worker.admit(1)
+    assert worker.read_of == [AT, OTHER]
+    worker.keep()
+    worker.keep(AT)  # another had it meanwhile, and may have died
+    await worker.admit(1)
+    assert worker.read_of == [AT, OTHER, AT]
+    worker.suspicion.forget(AT)
+    worker.dispatcher.forget(AT)
+    await worker.admit(0)
+    assert worker.read_of == [AT, OTHER, AT, AT]
+
+
+async def test_who_leaves_in_order_commits_what_it_has_heard_and_no_death():
+    worker = Worker(upto=1)
+    await worker.admit(0, 1, 2)
+    assert worker.written == [{AT: (0, 1)}]
+    await worker.suspicion.part()
+    assert worker.written[1:] == [{AT: (2, 0)}]
+    await worker.dispatcher.drain(0)
+
+
+async def test_who_leaves_in_order_commits_nothing_where_it_has_done_so_or_is_not_the_owner():
+    for leave in ("committed", "lost", "another log"):
+        worker = Worker()
+        await worker.admit(0)
+        if leave == "committed":
+            worker.suspicion.committed([AT])
+        elif leave == "lost":
+            worker.keep()
+        else:
+            worker.suspicion.forget(AT)
+        await worker.suspicion.part()
+        assert worker.written == [{AT: (0, 1)}], leave
+
+
+async def test_what_waits_its_turn_in_a_partition_that_went_to_another_is_left_to_it():
+    worker = Worker(stood={AT: (0, 1)}, upto=-1)
+    await worker.admit(0, 1, 2)
+    assert list(worker.suspicion.wary) == [AT]
+    worker.keep()
+    worker.upto = 100
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert worker.heard == [0]
+    assert list(worker.suspicion.wary) == []
+
+
+async def test_a_death_at_a_record_that_is_gone_makes_nobody_wary():
+    worker = Worker(stood={AT: (4, 2)})
+    await worker.admit(5, 6)
+    assert list(worker.suspicion.wary) == []
+    assert worker.written == [{AT: (5, 1)}]
+    assert worker.heard == [5, 6]
+
+
+async def test_behind_a_death_each_record_is_marked_before_it_is_heard():
+    worker = Worker(stood={AT: (5, 1)}, upto=6)
+    await worker.admit(5, 6, 7)
+    assert worker.written == [{AT: (5, 2)}, {AT: (6, 1)}, {AT: (7, 1)}]
+    assert worker.heard == [5, 6]
+    await worker.suspicion.part()
+    assert worker.written[3:] == [{AT: (7, 0)}]
+    await worker.dispatcher.drain(0)
