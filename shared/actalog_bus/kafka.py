@@ -7,9 +7,9 @@ from functools import partial
 
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
+from actalog_bus import connections, header_names
 from actalog_bus.burial import bury_over
 from actalog_bus.compressed import publish_compressed
-from actalog_bus.connections import mend
 from actalog_bus.dispatch import Bury
 from actalog_bus.ports import Headers, Listen, Outgoing
 from actalog_bus.publisher import Publisher, TooLarge
@@ -28,7 +28,8 @@ class KafkaBus:
     """`Bus` on Apache Kafka or the embedded broker. Topics must exist (`provision`)."""
 
     def __init__(self, settings: KafkaSettings) -> None:
-        mend()
+        connections.mend()
+        header_names.mend()
         self.settings = settings
         self._listens: list[Listen] = []
         self._running: list[Subscription] = []

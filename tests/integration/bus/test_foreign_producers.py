@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.producer import message_accumulator
+from aiokafka.producer import producer as producer_module
+from aiokafka.record import default_records
 
 from actalog_bus.kafka import KafkaBus
 from actalog_bus.ports import Delivery, Record
@@ -59,6 +62,39 @@ async def test_records_are_heard_however_they_are_compressed(kafka: Site):
     assert [(one or b"").decode().rstrip("x ") for one in ear.heard] == [
         f"{codec} {number}" for codec in CODECS for number in range(3)
     ]
+
+
+class Latin(str):
+    """A name as a producer in another language may write it: not in UTF-8."""
+
+    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
+        return super().encode("latin-1")
+
+
+@pytest.mark.parametrize("codec", [None, "lz4"])
+async def test_a_header_whose_name_is_no_utf_8_holds_up_nothing(
+    kafka: Site, codec: str | None, monkeypatch: pytest.MonkeyPatch
+):
+    plain: Any = getattr(default_records, "_DefaultRecordBatchBuilderPy")  # noqa: B009
+    for module in (producer_module, message_accumulator):  # the faster one takes no other text
+        monkeypatch.setattr(module, "DefaultRecordBatchBuilder", plain)
+    heard: list[Record] = []
+
+    async def hear(delivery: Delivery) -> None:
+        heard.append(delivery.record)
+
+    await kafka.bus(hear)
+    async with producing(kafka, compression_type=codec, linger_ms=20) as producer:
+        for number in range(6):
+            named = [(Latin("caf\xe9"), b"\xff")] if number % 3 else []
+            headers = [("plain", b"1"), *named, ("na\xefve", b"2")]
+            said = b"caf\xe9 %d" % number  # the value is not touched
+            await producer.send(kafka.topic, said, key=b"k", headers=headers, partition=0)
+        await producer.send_and_wait(kafka.topic, b"behind", key=b"k", partition=0)
+    await until(lambda: len(heard) >= 7)
+    assert [one.value for one in heard] == [*[b"caf\xe9 %d" % n for n in range(6)], b"behind"]
+    names = [[name for name, _ in one.headers] for one in heard[:3]]
+    assert names == [["plain", "naïve"], *[["plain", "caf?", "naïve"]] * 2]
 
 
 async def test_on_tasks_the_broker_says_when_a_record_came(
