@@ -13,6 +13,7 @@ from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaError
 
 from actalog_bus.dispatch import Bury, Dispatcher, Partition
 from actalog_bus.doubts import Doubts
+from actalog_bus.growth import Growth
 from actalog_bus.lag import Lag
 from actalog_bus.marks import OffsetMarks
 from actalog_bus.ports import Listen, Record
@@ -64,6 +65,7 @@ class Subscription(ConsumerRebalanceListener):
         self._settled.set()
         self._joined = False
         self._assigned: set[TopicPartition] = set()  # and not looked at yet
+        self._growth: Growth | None = None
         self._polled_at = self._busy_at = time.monotonic()
 
     async def start(self, consumers: Consumers, counts: Mapping[str, int]) -> None:
@@ -76,6 +78,7 @@ class Subscription(ConsumerRebalanceListener):
             self._consumer = await consumers.open(self._settings, group=group, partitions=takes)
             self._assigned = set(takes)
             self._joined = True
+            self._growth = Growth(self._consumer, self.listen.topics)
             if self.listen.broadcast:
                 await self._consumer.seek_to_end()
         else:
@@ -170,6 +173,8 @@ class Subscription(ConsumerRebalanceListener):
         taken = 0
         while True:
             try:
+                if self._growth is not None:
+                    self._assigned |= await self._growth.taken()
                 if self._assigned:
                     await self._resume(doubts)
                 await self._at_leisure(behind=taken >= MOST_RECORDS)

@@ -152,6 +152,12 @@ def unknown(consumer: Any, topics: Sequence[str]) -> bool:
     return any(cluster.partitions_for_topic(topic) is None for topic in topics)
 
 
+def told_partitions(consumer: Any, topics: Sequence[str]) -> set[TopicPartition]:
+    """All that the broker has told of."""
+    found = consumer._client.cluster.partitions_for_topic
+    return {TopicPartition(topic, at) for topic in topics for at in found(topic) or ()}
+
+
 async def refresh_metadata(consumer: Any) -> None:
     """Ask the broker for its topics now."""
     await consumer._client.force_metadata_update()
