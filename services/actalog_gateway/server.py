@@ -32,8 +32,9 @@ class _Server(uvicorn.Server):
                 async with asyncio.timeout(TICK_S):
                     await self.stopping.wait()
             now = asyncio.get_running_loop().time()
-            for stream in self.streams():
-                stream.tick(now)
+            for one in list(self.server_state.connections):
+                if isinstance(one, OpenStream | HttpProtocol):
+                    one.tick(now)
 
     def streams(self) -> list[OpenStream]:
         """The clients that follow a stream now."""

@@ -14,16 +14,54 @@ from actalog_core import metrics
 HAND_OVER = "actalog.stream"  # the ASGI extension: takes the frames that follow the headers
 HEARTBEAT_S = 10.0  # proxies close what is silent for 15 to 30 s
 SEND_TIMEOUT_S = 20.0  # a client that takes nothing for so long is gone
+HEAD_MOST = 65_536  # bytes of a request's line and headers
+HEAD_S = 30.0  # from its first byte, or the connection, to the end of its headers
 ENDING_S = 1.0  # what makes frames has no more than this to end
 HEARTBEAT = b": heartbeat\n\n"
+HEAD_TOO_LARGE = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+    b"content-length: 0\r\nconnection: close\r\n\r\n"
+)
 
 log = structlog.get_logger()
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """uvicorn's, with the extension."""
+    """uvicorn's, with the extension, and with an end to what comes before a request's body: its
+    parser takes headers of any length, each piece slower than the one before."""
 
     answering: RequestResponseCycle | None = None  # `cycle` may be of a request that waits behind
+    heads = 0  # that were complete
+    head_bytes = 0  # of the one that is not
+    since: float | None = None  # when its first byte came, or the connection
+    within_head = True
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.since = asyncio.get_running_loop().time()
+
+    def data_received(self, data: bytes) -> None:
+        heads, within = self.heads, self.within_head
+        super().data_received(data)
+        if within and self.within_head and heads == self.heads:
+            self.head_bytes += len(data)
+            if self.head_bytes > HEAD_MOST and not self.transport.is_closing():
+                self.transport.write(HEAD_TOO_LARGE)
+                self.transport.close()
+
+    def on_headers_complete(self) -> None:
+        self.within_head, self.since, self.head_bytes = False, None, 0
+        self.heads += 1
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self.within_head = True
+        super().on_message_complete()
+
+    def tick(self, now: float) -> None:
+        """About once a second: whoever says half a request is not waited for without end."""
+        if self.within_head and self.since is not None and now - self.since > HEAD_S:
+            self.transport.close()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self.answering = cycle
@@ -31,6 +69,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self.since = self.since or asyncio.get_running_loop().time()
         self.scope["extensions"] = {HAND_OVER: self.hand_over}  # pyright: ignore[reportGeneralTypeIssues]
 
     def hand_over(self, frames: AsyncGenerator[bytes, None]) -> None:

@@ -28,6 +28,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "TICK_S", 0.02)
     monkeypatch.setattr(streaming, "HEARTBEAT_S", 0.1)
     monkeypatch.setattr(streaming, "SEND_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(streaming, "HEAD_S", 0.3)
 
 
 @asynccontextmanager
@@ -212,3 +213,46 @@ async def test_who_comes_late_is_told_of_the_newest_attempt_alone(world: World):
     for frame in parse(told):
         last.take(frame)
     assert (last.restarts, last.texts) == (0, {"r:m1": "right"})
+
+
+LIVE = b"GET /health/live HTTP/1.1\r\nHost: x\r\n"
+BIG = b"POST /v1/blobs HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n" + b"x" * 200_000
+
+
+async def test_headers_have_an_end_and_harm_nobody_until_then(world: World):
+    """The parser copies a header at each of its pieces: a minute for a hundred megabytes."""
+    async with world.gateway() as (http, service):
+        for endless in (b"X: " + b"a" * 50_000, b"X: a\r\n" * 10_000):
+            async with connection(service, LIVE) as (reader, writer):
+                with contextlib.suppress(ConnectionError):
+                    for _ in range(200):
+                        writer.write(endless)
+                        await writer.drain()
+                assert (await http.get("/health/live")).elapsed.total_seconds() < 1
+                with contextlib.suppress(ConnectionError):
+                    assert (await reader.read()).startswith(b"HTTP/1.1 431 ")
+
+
+async def test_bodies_and_requests_behind_them_are_no_headers(world: World):
+    async with (
+        world.gateway() as (_, service),
+        connection(service, BIG + BIG + LIVE[:9]) as (reader, writer),
+    ):
+        told = b""
+        writer.write(LIVE[9:] + b"Connection: close\r\n\r\n")
+        told = await asyncio.wait_for(reader.read(), 5)
+    assert (told.count(b"HTTP/1.1 201 "), told.count(b"HTTP/1.1 200 ")) == (2, 1)
+
+
+@pytest.mark.usefixtures("quick")
+async def test_half_a_request_is_not_waited_for_without_end(world: World):
+    async with world.gateway() as (_, service):
+        for half in (b"", LIVE, LIVE + b"\r\n" + LIVE):
+            async with connection(service, half) as (reader, writer):
+                writer.write(b"X")
+                await asyncio.wait_for(reader.read(), 2)
+        async with connection(service, LIVE + b"\r\n") as (reader, writer):
+            await reader.readuntil(b'"gateway"}')
+            await asyncio.sleep(0.5)  # between two requests it may rest
+            writer.write(LIVE + b"\r\n")
+            await asyncio.wait_for(reader.readuntil(b'"gateway"}'), 2)
