@@ -80,6 +80,15 @@ BYTES = {
 }
 
 
+_STREAM: dict[str, Any] = {"text/event-stream": {"schema": _TEXT}}
+STREAM: dict[int | str, dict[str, Any]] = {200: {"content": _STREAM}}
+EVENTS = STREAM | {204: {"description": "There is nothing more."}}
+RAW: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}
+}
+METRICS: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {"schema": _TEXT}}}}
+
+
 def _form(*required: str, **fields: dict[str, Any]) -> dict[str, Any]:
     schema = {"type": "object", "properties": fields, "required": list(required)}
     return {

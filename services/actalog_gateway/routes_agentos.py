@@ -86,7 +86,9 @@ async def agent(agent_id: PathId, gate: Gate) -> dict[str, Any]:
     return shapes.agent(await definition_of(gate, agent_id))
 
 
-@router.post("/agents/{agent_id}/runs", openapi_extra=described.RUN_FORM)
+@router.post(
+    "/agents/{agent_id}/runs", openapi_extra=described.RUN_FORM, responses=described.STREAM
+)
 async def run(
     agent_id: PathId, request: Request, gate: Gate,
     idempotency_key: Annotated[str | None, Header()] = None,
@@ -151,7 +153,10 @@ async def cancel(agent_id: PathId, run_id: RunId, gate: Gate) -> dict[str, Any]:
     return {}
 
 
-@router.post("/agents/{agent_id}/runs/{run_id}/continue", openapi_extra=described.CONTINUE_FORM)
+@router.post(
+    "/agents/{agent_id}/runs/{run_id}/continue", openapi_extra=described.CONTINUE_FORM,
+    responses=described.STREAM,
+)  # fmt: skip
 async def go_on(agent_id: PathId, run_id: RunId, request: Request, gate: Gate) -> Response:
     """Go on with a paused run: `tools` come back with `confirmed` true or false."""
     definition = await definition_of(gate, agent_id)

@@ -37,7 +37,7 @@ async def keep(gate: Gateway, tenant: str, data: bytes, media_type: str) -> str:
     return blob_id
 
 
-@router.get("/{blob_id}")
+@router.get("/{blob_id}", response_class=Response, responses=described.RAW)
 async def get(blob_id: PathId, gate: Gate, tenant: Tenant = "default") -> Response:
     """The bytes, never shown in the page: they may be somebody's HTML."""
     found = await gate.log.get_blob(tenant, blob_id)

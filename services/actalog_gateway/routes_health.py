@@ -5,6 +5,7 @@ from fastapi.responses import JSONResponse
 
 from actalog_core import metrics
 from actalog_core.clock import rfc3339
+from actalog_gateway import described
 from actalog_gateway.gateway import Gate
 
 router = APIRouter(tags=["health"])
@@ -36,7 +37,7 @@ async def ready(gate: Gate) -> JSONResponse:
     return JSONResponse(told, 503 if lacks else 200)
 
 
-@router.get("/metrics")
+@router.get("/metrics", response_class=Response, responses=described.METRICS)
 async def exposition() -> Response:
     """Prometheus' text format."""
     return Response(metrics.exposition(), media_type=metrics.CONTENT_TYPE)

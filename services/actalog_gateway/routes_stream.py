@@ -9,6 +9,7 @@ from fastapi import APIRouter, Header, Query, Response
 
 from actalog_contracts.tasks import RefusalError
 from actalog_core import crashpoints, metrics
+from actalog_gateway import described
 from actalog_gateway.feeds import Dropped, Feed
 from actalog_gateway.follow import Hub, Refused
 from actalog_gateway.gateway import Gate, RunId, Tenant
@@ -28,7 +29,8 @@ OVERLAP = 256
 
 @router.get(
     "/runs/{run_id}/events",
-    responses={200: {"content": {"text/event-stream": {}}}, 204: {"description": "ended"}},
+    response_class=Response,
+    responses=described.EVENTS,
 )
 async def events(
     run_id: RunId, gate: Gate, tenant: Tenant = "default", deltas: bool = True,

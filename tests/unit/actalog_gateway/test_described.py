@@ -43,6 +43,20 @@ def test_every_reference_leads_somewhere():
             assert kind in DOCUMENT["components"]["schemas"], reference
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "kinds"),
+    [
+        ("get", "/metrics", ["text/plain"]),
+        ("get", "/v1/blobs/{blob_id}", ["*/*"]),
+        ("get", "/v1/runs/{run_id}/events", ["text/event-stream"]),
+        ("post", "/agents/{agent_id}/runs", ["application/json", "text/event-stream"]),
+        ("get", "/agents", ["application/json"]),
+    ],
+)
+def test_what_is_answered_is_of_the_kind_that_is_told(method: str, path: str, kinds: list[str]):
+    assert sorted(DOCUMENT["paths"][path][method]["responses"]["200"]["content"]) == kinds
+
+
 def test_ids_of_the_path_are_no_fields_of_the_body():
     path = "/v1/runs/{run_id}/requirements/{requirement_id}"
     schema = POSTS[path]["requestBody"]["content"]["application/json"]["schema"]
