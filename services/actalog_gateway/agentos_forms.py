@@ -100,7 +100,8 @@ def _json(name: str, value: str) -> Any:
     try:
         return parse_any(value.encode())
     except BadInput as error:
-        field = f"{name}.{error.field}" if error.field else name
+        inside = error.field or ""
+        field = f"{name}.{inside}" if inside and inside[0] != "[" else f"{name}{inside}"
         raise BadInput(f"{name}: {error.message}", code=error.code, field=field) from error
 
 

@@ -223,19 +223,10 @@ def _answers(story: Story, tools: str | None, by: str | None) -> list[Requiremen
             shown = shapes.tool(story.tools[call.id])["tool_args"]
             changed = tool.get("tool_args", shown)
             told["arguments"] = None if changed == shown else changed
-        answers.append(_answer_of(without_none(told)))
+        answer = decode(orjson.dumps(without_none(told)), {}).message
+        assert isinstance(answer, RequirementResolve)
+        answers.append(answer)
     return answers
-
-
-def _answer_of(told: Mapping[str, Any]) -> RequirementResolve:
-    """Read as strictly as from the bus."""
-    try:
-        answer = decode(orjson.dumps(told), {}).message
-    except BadInput as error:
-        field = "user_id" if error.field == "by" else "tools"
-        raise BadInput(f"{field}: {error.message}", code=error.code, field=field) from error
-    assert isinstance(answer, RequirementResolve)
-    return answer
 
 
 @router.get("/info")

@@ -353,7 +353,7 @@ async def test_agentos_is_refused_what_cannot_be_taken(desk: Desk):
     wrong: list[tuple[dict[str, Any], str]] = [
         ({"confirmed": None}, "tools"), ({"confirmed": "yes"}, "tools"),
         ({"confirmed": True, "confirmation_note": 7}, "note"),
-        ({"confirmed": True, "confirmation_note": "a\x00"}, "note"),
+        ({"confirmed": True, "confirmation_note": "a\x00"}, "tools[0].confirmation_note"),
     ]  # fmt: skip
     for said, name in wrong:
         refused = await go_on(desk, **said)

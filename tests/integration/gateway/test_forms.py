@@ -131,8 +131,8 @@ async def test_a_cancelled_runs_end_has_what_was_written(world: World):
     ("tool", "field"),
     [
         ({"tool_call_id": []}, "tools"),
-        ({"confirmation_note": [1]}, "tools"),
-        ({"tool_args": [1]}, "tools"),
+        ({"confirmation_note": [1]}, "note"),
+        ({"tool_args": [1]}, "arguments"),
         ({"tool_args": json.loads(DEEP)}, "tools"),
     ],
 )
