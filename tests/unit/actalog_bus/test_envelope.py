@@ -11,7 +11,7 @@ from actalog_bus.ready import PRIORITY
 from actalog_contracts.calls import CallModel, RunTool, answer
 from actalog_contracts.runs import ToolReturned
 from actalog_contracts.streams import Delta, Progress
-from actalog_core.homes import home
+from actalog_core.homes import elsewhere, home
 
 IDS: dict[str, Any] = {"tenant_id": "t", "run_id": "r", "session_id": "s", "call_id": "r:t1"}
 
@@ -74,12 +74,13 @@ async def test_a_command_lies_where_its_lane_is_and_is_the_same_message_however_
     # Not where a dead worker's partitions wait for the end of its session.
     await post.command_elsewhere(said)
     (moved,) = bus.records(topic)
-    assert moved.partition != first.partition
+    assert moved.partition == elsewhere(key, bus.partitions(topic)) != first.partition
     assert (moved.key, moved.value, moved.header(AGAIN)) == (first.key, first.value, b"1")
 
 
 def test_an_answer_goes_to_its_sessions_home_and_names_what_it_answers():
-    post, bus = postman()
+    bus = MemoryBus(broker=MemoryBroker())
+    post = Postman(bus, prefix="actalog", service="tools")
     said = answer(command(RunTool), ToolReturned(call_id="r:t1", content="done"))
     headers = (("ce_id", b"asked"), ("traceparent", b"00-1"))
     heard = Record("actalog.tools.commands", 0, 0, 0, b"r:t1", b"{}", headers)
@@ -89,6 +90,6 @@ def test_an_answer_goes_to_its_sessions_home_and_names_what_it_answers():
     told = dict(sent.headers)
     assert (told["ce_type"], told["ce_subject"]) == (b"call.answered.v1", b"r")
     assert (told["ce_causationid"], told["traceparent"]) == (b"asked", b"00-1")
-    assert told["ce_source"] == b"/actalog/t/conductor"
+    assert told["ce_source"] == b"/actalog/t/tools"
     assert told["ce_id"] != dict(post.answer(said, causation=heard).headers)["ce_id"]
     assert "ce_causationid" not in dict(post.answer(said).headers)

@@ -96,15 +96,17 @@ async def test_who_leaves_in_order_commits_nothing_where_it_has_done_so_or_is_no
 
 
 async def test_what_waits_its_turn_in_a_partition_that_went_to_another_is_left_to_it():
-    worker = Worker(stood={AT: (0, 1)}, upto=-1)
+    worker = Worker(stood={AT: (0, 1), OTHER: (10, 1)}, upto=-1)
     await worker.admit(0, 1, 2)
-    assert list(worker.suspicion.wary) == [AT]
-    worker.keep()
+    await worker.admit(10, 11, at=OTHER)
+    assert set(worker.suspicion.wary) == {AT, OTHER}
+    worker.keep(OTHER)
     worker.upto = 100
-    for _ in range(20):
+    for _ in range(50):
         await asyncio.sleep(0)
-    assert worker.heard == [0]
-    assert list(worker.suspicion.wary) == []
+    assert sorted(worker.heard) == [0, 10, 11]
+    assert worker.written[2:] == [{OTHER: (11, 1)}]
+    assert list(worker.suspicion.wary) == [OTHER]
 
 
 async def test_a_death_at_a_record_that_is_gone_makes_nobody_wary():
