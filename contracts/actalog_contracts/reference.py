@@ -58,7 +58,7 @@ def _topic(topic: Topic) -> list[str]:
 
 def _message(entry: Entry, schema: Schema) -> list[str]:
     if entry.in_envelope:
-        schema = schema["properties"]["payload"]
+        schema = schema["properties"]["payload"]["anyOf"][0]
         said = " ".join((entry.model.__doc__ or "").split())
         told = [said, ""] if said and said != "A fact about a run." else []
     else:

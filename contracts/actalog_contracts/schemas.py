@@ -8,6 +8,11 @@ from actalog_contracts.base import FromOutside
 from actalog_contracts.catalogue import Entry
 from actalog_contracts.tasks import PublishedEvent
 
+ELSEWHERE = {
+    "description": "Beside a `payload_ref`: the payload is above the message limit.",
+    "type": "object",
+    "maxProperties": 0,
+}
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -36,8 +41,11 @@ def _enveloped(entry: Entry, payload: dict[str, Any]) -> dict[str, Any]:
     body = _body(PublishedEvent)
     shared = {**payload.pop("$defs", {}), **body.pop("$defs", {})}
     del payload["properties"]["type"]  # the envelope has it
-    body["properties"] |= {"type": {"const": entry.type, "type": "string"}, "payload": payload}
     body["description"] = f"{body.get('description', '')} {payload.pop('description', '')}".strip()
+    body["properties"] |= {
+        "type": {"const": entry.type, "type": "string"},
+        "payload": {"anyOf": [payload, ELSEWHERE]},
+    }
     return {**body, "$defs": shared} if shared else body
 
 

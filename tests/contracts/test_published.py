@@ -69,6 +69,14 @@ def test_what_the_platform_writes_may_grow_fields(name: str):
     jsonschema.validate(grown, schema(ENTRIES[type_of(name)]))
 
 
+@pytest.mark.parametrize("name", EVENTS)
+def test_an_event_may_have_its_payload_elsewhere(name: str):
+    ref = {"digest": "d", "bytes": 1_000_000, "url": "/v1/runs/r/log?after=0&limit=1"}
+    jsonschema.validate(
+        {**EXAMPLES[name], "payload": {}, "payload_ref": ref}, schema(ENTRIES[type_of(name)])
+    )
+
+
 @pytest.mark.parametrize("name", OTHERS)
 def test_messages_are_read_and_written_as_they_stand(name: str):
     model = ENTRIES[type_of(name)].model
