@@ -259,3 +259,23 @@ async def test_who_could_take_a_call_over_asks_no_more_while_another_is_at_it():
     await other.hear()
     assert list(other.claims.waiting) == [KEY]
     running.cancel()
+
+
+async def test_6_5_what_another_holds_is_not_surely_ours_however_well_we_reach_the_database():
+    world = World()
+    process = await holding(world)
+    assert process.claims.surely_ours(KEY)
+    world.log.calls.rows[KEY].holder = "another"
+    await process.claims.beat()
+    assert not process.claims.surely_ours(KEY)
+
+
+async def test_6_4_who_has_just_started_takes_over_what_a_supervisor_asked_for_again():
+    """It had reached the database for a lease, and knows that the holder did not renew."""
+    world = World()
+    await (await world.process()).begin()
+    world.time.pass_(LEASE_MS + 1_000)
+    started = await world.process("next", steady=False)
+    assert [key for key, _ in await world.log.expired_calls(10)] == [KEY]
+    await started.hear(again=True)
+    assert [claim.state for claim in world.ran] == ["claimed", "expired"]

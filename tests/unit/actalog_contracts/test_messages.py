@@ -10,6 +10,8 @@ def test_usage_adds_up_and_names_each_model_once():
     assert (both.input_tokens, both.model_calls, both.tool_calls) == (5, 1, 1)
     assert both.models == ("a", "b")
     assert both.estimated
+    assert other.plus(one).estimated
+    assert not one.plus(one).estimated
     assert Usage().plus(one) == one
 
 

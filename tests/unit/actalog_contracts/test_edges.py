@@ -1,0 +1,47 @@
+"""What is just within the limits of what comes from outside, and what is just beyond."""
+
+import json
+from typing import Any
+
+import pytest
+
+from actalog_contracts.base import MAX_ID
+from actalog_contracts.border import MAX_BYTES, BadInput, decode
+from actalog_contracts.tasks import TaskSubmit
+
+TASK: dict[str, Any] = {"target": "agent:a", "input": "hello"}
+
+
+def read(value: bytes) -> TaskSubmit:
+    message = decode(value, {}).message
+    assert isinstance(message, TaskSubmit)
+    return message
+
+
+def test_a_message_of_exactly_the_limit_is_taken():
+    value = json.dumps(TASK).encode()
+    assert read(value + b" " * (MAX_BYTES - len(value))).input == "hello"
+    with pytest.raises(BadInput) as refused:
+        read(value + b" " * (MAX_BYTES - len(value) + 1))
+    assert refused.value.code == "too_large"
+
+
+def test_numbers_are_carried_as_they_are():
+    numbers = {"half": 0.5, "large": 1e300, "whole": 2**53 - 1, "less": -(2**53 - 1)}
+    assert read(json.dumps({**TASK, "metadata": numbers}).encode()).metadata == numbers
+
+
+@pytest.mark.parametrize(("over", "told"), [(0, True), (1, False)])
+def test_a_refusal_names_no_run_whose_id_is_longer_than_ids_are(over: int, told: bool):
+    run_id = "r" * (MAX_ID + over)
+    with pytest.raises(BadInput) as refused:
+        read(json.dumps({"target": 7, "input": "hello", "run_id": run_id}).encode())
+    assert ("run_id" in refused.value.readable) is told
+
+
+def test_a_field_behind_a_schema_registrys_frame_is_named_as_any_other():
+    framed = b"\x00\x00\x00\x00\x07" + json.dumps({**TASK, "metadata": {"n": 2**60}}).encode()
+    with pytest.raises(BadInput) as refused:
+        read(framed)
+    assert refused.value.field == "metadata.n"
+    assert "schema registry" in refused.value.message
