@@ -27,7 +27,10 @@ NOTHING_KEPT = (
     "(`actalog up`): running in this process, nothing is kept."
 )
 
-NO_KEY = "No model key is set (OPENAI_API_KEY, ANTHROPIC_API_KEY, ...): a scripted model answers."
+NO_KEY = (
+    "No model key is set (OPENAI_API_KEY, ANTHROPIC_API_KEY, ...): "
+    "a scripted model answers for OpenAI's and Anthropic's."
+)
 
 
 class LocalApp:

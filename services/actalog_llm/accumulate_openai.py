@@ -197,6 +197,8 @@ def usage_of(value: object) -> Usage | None:
     cached = tokens(mapping(told.get("prompt_tokens_details")).get("cached_tokens"))
     thought = tokens(mapping(told.get("completion_tokens_details")).get("reasoning_tokens"))
     total = tokens(told.get("total_tokens"))
+    if thought and total == read + written + thought:
+        written += thought  # xAI counts thoughts beside what was written
     return Usage(
         input_tokens=read, output_tokens=written, cached_tokens=cached or 0,
         reasoning_tokens=thought or 0,

@@ -1,6 +1,6 @@
 """From a command to an answer: pure. The same command gives the same answer."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -18,7 +18,8 @@ from actalog_contracts.runs import (
 from actalog_core.canonical import clean_text
 from actalog_memory import reading, recipes
 
-MOST_OPERATIONS = 20
+MOST_OPERATIONS = 20  # of those that add or change; who wants all forgotten is not cut short
+MOST_DELETED = 100  # as many as are shown
 MOST_TEXT = 1_000  # code points of a memory
 MOST_SUMMARY = 4_000
 ATTEMPTS = 2
@@ -95,9 +96,18 @@ def _read(command: Remember, before: Continuation, reply: str) -> MemoryUpdated 
             call_id=command.call_id, summary=clean_text(told.summary).strip()[:MOST_SUMMARY],
             topics=reading.topics(told.topics),
         )  # fmt: skip
-    wanted = reading.operations(reply)[:MOST_OPERATIONS]
+    wanted = list(_few(reading.operations(reply)))
     ops = [_op(command, at, one, before.ids) for at, one in enumerate(wanted)]
     return MemoryUpdated(call_id=command.call_id, ops=tuple(op for op in ops if op))
+
+
+def _few(told: Sequence[reading.Operation]) -> Iterator[reading.Operation]:
+    left = {True: MOST_DELETED, False: MOST_OPERATIONS}
+    for one in told:
+        deletes = one.op == "delete"
+        left[deletes] -= 1
+        if left[deletes] >= 0:
+            yield one
 
 
 def _op(command: Remember, at: int, one: reading.Operation, ids: Sequence[str]) -> MemoryOp | None:

@@ -166,6 +166,15 @@ def test_the_last_usage_counts_with_its_details():
     assert counts == (5, 3, 4, 2)
 
 
+@pytest.mark.parametrize(("total", "written"), [(18, 13), (8, 3), (9, 3)])
+def test_thoughts_that_are_counted_apart_are_written_all_the_same(total: int, written: int):
+    usage = {"prompt_tokens": 5, "completion_tokens": 3, "total_tokens": total,
+             "completion_tokens_details": {"reasoning_tokens": 10}}  # fmt: skip
+    told = whole(chunk({"content": "x"}, "stop", usage=usage)).usage
+    assert told is not None
+    assert (told.output_tokens, told.reasoning_tokens, told.total_tokens) == (written, 10, total)
+
+
 @pytest.mark.parametrize(
     ("chunks", "kind"),
     [

@@ -122,6 +122,16 @@ def test_operations_and_texts_have_an_end():
     assert {len(op.text) for op in outcome.ops} == {core.MOST_TEXT}
 
 
+def test_who_wants_all_forgotten_is_not_cut_short():
+    notes = [MemoryNote(id=f"a.{at}", text=f"fact {at}") for at in range(100)]
+    deletes = [{"op": "delete", "id": str(at)} for at in range(1, 101)]
+    adds = [{"op": "add", "text": "x"}] * 30
+    outcome = told(operations(*adds, *deletes, *deletes), notes=notes)
+    assert isinstance(outcome, MemoryUpdated)
+    assert {op.id for op in outcome.ops if op.op == "delete"} == {one.id for one in notes}
+    assert len(outcome.ops) == core.MOST_OPERATIONS + core.MOST_DELETED
+
+
 def test_what_a_model_writes_can_be_stored():
     outcome = told(
         '{"operations": [{"op": "add", "text": "a\\u0000b\\ud800", "topics": ["\\u0000"]}]}'
