@@ -6,6 +6,7 @@ from typing import Any
 
 from actalog_contracts.base import Usage
 from actalog_core.canonical import clean_text
+from actalog_llm import reasoning_details
 from actalog_llm.whole import (
     Broken,
     CallText,
@@ -182,7 +183,7 @@ class OpenAIAccumulator:
         if any(call.extra for call in self.calls):
             back["calls"] = [call.extra or None for call in self.calls]
         if self.details:
-            back["reasoning_details"] = self.details
+            back["reasoning_details"] = reasoning_details.merged(self.details)
         if self.thought:
             back["reasoning_content"] = self.reasoning.whole()
         return as_json({"openai": back}) if back else "{}"

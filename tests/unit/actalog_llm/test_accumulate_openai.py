@@ -232,6 +232,42 @@ def test_thoughts_that_some_servers_want_back_are_kept_for_that():
     assert whole(chunk({"reasoning": "hm"}), chunk({}, "stop")).extra == "{}"
 
 
+@pytest.mark.parametrize("index", [{"index": 0}, {}])
+def test_a_thought_that_comes_in_pieces_goes_back_whole(index: dict[str, int]):
+    """Of Claude over OpenRouter: its signature is that of the whole text."""
+    kind = {"type": "reasoning.text", "format": "anthropic-claude-v1", **index}
+    told = whole(
+        chunk({"reasoning_details": [{**kind, "text": "Let", "signature": None}]}),
+        chunk({"reasoning_details": [{**kind, "text": " me", "id": None}]}),
+        chunk({"reasoning_details": [{**kind, "signature": "sig"}]}),
+        chunk({"reasoning_details": [{**kind, "text": "Next"}, "x", {}]}),
+        chunk({}, "stop"),
+    )
+    assert json.loads(told.extra)["openai"]["reasoning_details"] == [
+        {**kind, "text": "Let me", "signature": "sig"},
+        {**kind, "text": "Next"},
+    ]
+
+
+def test_thoughts_of_other_kinds_and_places_stay_apart():
+    """Gemini's are encrypted, and each is whole."""
+    pieces = [
+        {"type": "reasoning.encrypted", "data": "a", "index": 0},
+        {"type": "reasoning.encrypted", "data": "b", "index": 0},
+        {"type": "reasoning.summary", "summary": "x", "index": 0},
+        {"type": "reasoning.text", "text": "y", "index": 1},
+    ]
+    told = whole(*(chunk({"reasoning_details": [one]}) for one in pieces), chunk({}, "stop"))
+    assert json.loads(told.extra)["openai"]["reasoning_details"] == pieces
+    more = [
+        {"type": "reasoning.summary", "summary": "x"},
+        {"type": "reasoning.summary", "summary": "z"},
+    ]
+    told = whole(*(chunk({"reasoning_details": [one]}) for one in more), chunk({}, "stop"))
+    (one,) = json.loads(told.extra)["openai"]["reasoning_details"]
+    assert one["summary"] == "xz"
+
+
 def test_what_else_goes_back_is_not_left_out_with_the_thoughts():
     signed = {**call("f", "{}", id="a"), "extra_content": {"s": 1}}
     told = whole(chunk({"reasoning_content": "hm", "tool_calls": [signed]}), chunk({}, "stop"))
