@@ -101,9 +101,15 @@ class _Answering:
         if claim.deaths >= DEATHS:
             raise KilledItsWorkers(self.key)
 
+    @property
+    def after(self) -> int:
+        """The epoch up to which a person has said that nothing has acted."""
+        return getattr(self.command, "after_epoch", None) or 0
+
     async def _claim(self) -> Claim:
-        after = getattr(self.command, "after_epoch", None) or 0
-        return await self.claims.claim(self.key, run_no=self.command.run_no, after_epoch=after)
+        return await self.claims.claim(
+            self.key, run_no=self.command.run_no, after_epoch=self.after
+        )  # fmt: skip
 
     async def _run(self, claim: Claim) -> Outcome:
         """What two workers have died with runs alone; three, and it runs no more."""
@@ -130,7 +136,7 @@ class _Answering:
         work: asyncio.Future[Outcome] | None = None
         again = self.heard_before or self.delivery.record.header(AGAIN) is not None
         if not claiming.done() and not again:  # else somebody may be at it
-            work = asyncio.ensure_future(self._run(Claim(self.key, "claimed", 1)))
+            work = asyncio.ensure_future(self._run(Claim(self.key, "claimed", self.after + 1)))
         try:
             claim = await claiming
             if work is not None and claim.state != "claimed":

@@ -22,19 +22,19 @@ _CLAIM = """
             as a(call_id, run_no, holder, lease_ms, take_over, after_epoch, on_notice)
         /* few: limit cardinality($1) */
     ), mine as (
-        insert into calls as c (call_id, run_no, holder, lease_until)
-        select call_id, run_no, holder, clock_timestamp() + lease_ms * interval '1 millisecond'
+        insert into calls as c (call_id, run_no, epoch, holder, lease_until)
+        select call_id, run_no, after_epoch + 1, holder, clock_timestamp() + lease_ms * interval '1 millisecond'
         from asked order by call_id
         on conflict (call_id) do update
-            set epoch = c.epoch + (c.settled or c.holder <> excluded.holder)::int,
+            set epoch = case when c.settled then excluded.epoch
+                    else c.epoch + (c.holder <> excluded.holder)::int end,
                 deaths = case when c.settled then 0
                     else c.deaths + (c.holder <> excluded.holder and (c.deaths < 2 or c.alone))::int
                     end,
                 alone = c.alone and c.holder = excluded.holder and not c.settled,
                 settled = false, outcome = null, holder = excluded.holder,
                 lease_until = excluded.lease_until, claimed_at = clock_timestamp()
-            where (c.settled and c.epoch <=
-                    (select after_epoch from asked a where a.call_id = excluded.call_id))
+            where (c.settled and c.epoch < excluded.epoch)
                 or (not c.settled and (c.holder = excluded.holder or (
                     c.lease_until < clock_timestamp()
                     and (select take_over or (on_notice and coalesce(
@@ -43,7 +43,8 @@ _CLAIM = """
         returning c.call_id, c.epoch, c.deaths
     )
     select a.call_id, coalesce(m.epoch, c.epoch) as epoch, c.outcome, m.deaths,
-           case when m.epoch = 1 or (m.epoch > 1 and c.settled) then 'claimed'
+           case when m.epoch = 1 or (m.epoch > 1 and c.settled)
+                    or (m.epoch = a.after_epoch + 1 and c.call_id is null) then 'claimed'
                 when m.epoch > 1 then 'expired'
                 when c.settled then 'answered' when c.call_id is not null then 'busy' end as state,
            o.standing = 'ended' or (o.run_no is null and m.call_id is not null

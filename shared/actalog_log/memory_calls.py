@@ -43,11 +43,11 @@ class MemoryCalls:
         until = now + timedelta(milliseconds=lease_ms)
         row = self.rows.get(call_id)
         if row is None:
-            self.rows[call_id] = _Call(run_no, holder, until)
-            return Claim(call_id, "claimed", 1, ended=self._ended(run_no))
+            self.rows[call_id] = _Call(run_no, holder, until, epoch=after_epoch + 1)
+            return Claim(call_id, "claimed", after_epoch + 1, ended=self._ended(run_no))
         if row.settled and row.epoch <= after_epoch:
-            self.rows[call_id] = _Call(run_no, holder, until, epoch=row.epoch + 1)
-            return Claim(call_id, "claimed", row.epoch + 1, ended=self._ended(run_no))
+            self.rows[call_id] = _Call(run_no, holder, until, epoch=after_epoch + 1)
+            return Claim(call_id, "claimed", after_epoch + 1, ended=self._ended(run_no))
         if row.settled:
             return Claim(call_id, "answered", row.epoch, row.outcome)
         if row.holder == holder:

@@ -75,6 +75,15 @@ async def test_what_a_person_voided_is_claimed_anew_once(calls: Calls):
     assert (told.state, told.epoch, told.outcome) == ("answered", 2, b"done")
 
 
+async def test_what_was_voided_before_anybody_had_claimed_it_has_the_next_epoch(calls: Calls):
+    """Its command died unheard; of outcomes up to the voided epoch nobody wants to know."""
+    claim = await calls.claim("c", run_no=1, holder="a", lease_ms=LONG, after_epoch=1)
+    assert (claim.state, claim.epoch) == ("claimed", 2)
+    assert await calls.settle("c", epoch=2, outcome=b"done")
+    claim = await calls.claim("c", run_no=1, holder="b", lease_ms=LONG, after_epoch=3)
+    assert (claim.state, claim.epoch) == ("claimed", 4)
+
+
 async def test_deaths_are_counted_and_the_third_only_where_it_ran_alone(calls: Calls):
     async def taken_over(holder: str) -> int:
         claim = await calls.claim("c", run_no=1, holder=holder, lease_ms=1)

@@ -249,6 +249,25 @@ async def test_what_a_person_says_was_not_done_runs_although_its_outcome_is_know
     assert len(world.replies()) == 3
 
 
+@pytest.mark.parametrize("beside", [True, False])
+async def test_what_died_unheard_and_a_person_lets_run_has_an_epoch_that_counts(beside: bool):
+    """Also where the work begins beside its claim."""
+    world = World()
+    process = await world.process()
+    told = COMMAND.model_copy(update={"after_epoch": 1})
+    record = Record("actalog.tools.commands", 0, 1, 0, None, body(told), ())
+    process.calls.slow = asyncio.Event()
+    asyncio.get_running_loop().call_later(0.05, process.calls.slow.set)
+    await answer_claimed(
+        Heard(record), told, claims=process.claims, postman=process.postman, run=process.work,
+        beside=beside,
+    )  # fmt: skip
+    assert [(one.state, one.epoch) for one in world.ran] == [("claimed", 2)]
+    (reply,) = world.replies()
+    assert isinstance(reply.outcome, ToolReturned)
+    assert reply.outcome.epoch == 2
+
+
 async def test_who_could_take_a_call_over_asks_no_more_while_another_is_at_it():
     world = World()
     one, other = await world.process(), await world.process()
