@@ -5,11 +5,14 @@ import asyncio
 import pytest
 from pydantic import ValidationError
 
+from actalog_bus.envelope import body
+from actalog_bus.ports import Record
+from actalog_calls.answering import answer_claimed
 from actalog_contracts.calls import CallAnswered, CallStored
 from actalog_contracts.runs import ToolReturned
 from actalog_core.errors import Transient
 from actalog_log.call_ports import Claim
-from tests.unit.actalog_calls.world import COMMAND, KEY, LEASE_MS, World, open_run
+from tests.unit.actalog_calls.world import COMMAND, KEY, LEASE_MS, Heard, World, open_run
 
 BOTH = pytest.mark.parametrize("beside", [False, True])
 
@@ -25,6 +28,22 @@ async def test_a_command_is_run_once_and_its_outcome_is_kept_and_told(beside: bo
     assert (reply.run_no, reply.outcome.content) == (7, "done")
     assert CallAnswered.model_validate_json(world.outcome() or b"") == reply
     assert process.claims.mine == {}
+
+
+@BOTH
+async def test_an_answer_names_the_command_that_it_answers_and_goes_on_with_its_trace(beside: bool):
+    world = World()
+    process = await world.process()
+    told = (("ce_id", b"asked"), ("traceparent", b"00-1"))
+    heard = Heard(Record("actalog.tools.commands", 0, 0, 0, None, body(COMMAND), told))
+    await answer_claimed(
+        heard, COMMAND, claims=process.claims, postman=process.postman, run=process.work,
+        beside=beside,
+    )  # fmt: skip
+    await process.put_off()
+    (record,) = world.bus.records("actalog.replies")
+    assert record.header("ce_causationid") == b"asked"
+    assert record.header("traceparent") == b"00-1"
 
 
 @BOTH
