@@ -98,7 +98,7 @@ def _as_sent(error: BadInput, listed: Sequence[str]) -> BadInput:
 
 def _json(name: str, value: str) -> Any:
     try:
-        return parse_any(value.encode())
+        return parse_any(value.encode("utf-8", "surrogatepass"))
     except BadInput as error:
         inside = error.field or ""
         field = f"{name}.{inside}" if inside and inside[0] != "[" else f"{name}{inside}"
