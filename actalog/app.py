@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from actalog.errors import BadDefinition, NotSupported
+from actalog.given import listed
 from actalog.parameters import refuse, warn_moved
 from actalog.unsupported import APP_NOT_YET
 
@@ -39,23 +40,23 @@ class App:
         tracing: object = None,
     ) -> None:
         self.id, self.name, self.description = id, name, description
-        self.agents = tuple(agents)
+        self.agents = tuple(listed(type(self).__name__, "agents", agents))
         given = {"db": db, "telemetry": telemetry, "tracing": tracing}
         if moved := [name for name, value in given.items() if value is not None]:
             warn_moved(type(self).__name__, moved)
-        self._check_ids()
-        self.definitions()
+        self._check()
 
-    def _check_ids(self) -> None:
+    def _check(self) -> None:
         seen: set[str] = set()
         for agent in self.agents:
-            if not hasattr(agent, "definition"):
+            if isinstance(agent, type) or not hasattr(agent, "definition"):
                 raise BadDefinition(f"{agent!r} is no agent.")
-            if agent.id in seen:
+            id = agent.definition().id
+            if id in seen:
                 raise BadDefinition(
-                    f"two agents are called {agent.id!r}; give one of them another name or id."
+                    f"two agents are called {id!r}; give one of them another name or id."
                 )
-            seen.add(agent.id)
+            seen.add(id)
 
     def definitions(self) -> "Sequence[AgentDefinition]":
         """What is registered, and pinned by each run."""

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from actalog.errors import BadDefinition, NotSupported
+from actalog.given import flag, listed, milliseconds, positive, text
 from actalog.guardrails.checks import Guardrail
 from actalog.models.base import choice
 from actalog.schemas import json_schema
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
     from actalog.tools.function import Function
 
 DEFAULT_HISTORY_RUNS = 3  # Agno's
+FLAGS = (
+    "add_history_to_context", "add_memories_to_context", "add_session_state_to_context",
+    "add_session_summary_to_context", "enable_session_summaries", "markdown", "overlap",
+    "update_memory_on_run",
+)  # fmt: skip
 MARKDOWN = "Use markdown to format your answers."
 
 
@@ -51,20 +57,22 @@ def agent_definition(agent: "Agent") -> AgentDefinition:
     Raises:
         BadDefinition, NotSupported: see `Agent.definition`.
     """
-    who = f"agent {agent.id!r}"
+    id = _id(agent)
+    who = f"agent {id!r}"
+    _check_flags(who, agent)
     try:
         made = AgentDefinition(
-            id=agent.id, name=agent.name or agent.id,
-            model=choice(agent.model, retries=agent.retries), instructions=_instructions(who, agent),
+            id=id, name=agent.name or id,
+            model=choice(agent.model, retries=agent.retries, who=who), instructions=_instructions(who, agent),
             description=_text(who, "description", agent.description),
             expected_output=_text(who, "expected_output", agent.expected_output),
             tools=tuple(tool_definition(one, owner=who) for one in _tools(agent)),
-            input_checks=_checks(who, "input", agent.pre_hooks, agent.input_checks),
-            output_checks=_checks(who, "output", agent.post_hooks, agent.output_checks),
+            input_checks=_checks(who, "input", agent),
+            output_checks=_checks(who, "output", agent),
             history_runs=_history_runs(who, agent), memories=_memories(agent),
             learn=agent.update_memory_on_run, summary=_summary(who, agent),
             show_state=agent.add_session_state_to_context,
-            session_state=_json(who, "session_state", agent.session_state or {}),
+            session_state=_state(who, agent.session_state),
             output_schema=_schema(who, agent.output_schema), limits=_limits(who, agent),
             overlap=agent.overlap,
         )  # fmt: skip
@@ -87,36 +95,55 @@ def _with_declarations(function: "Function[..., Any]") -> Callable[..., Any]:
     return function if needed else function.entrypoint
 
 
+def _id(agent: "Agent") -> str:
+    for name, given in (("id", agent._id), ("name", agent.name)):
+        if given is not None:
+            text("an agent", name, given)
+    id = agent.id
+    if not id.strip() or not id.isprintable():
+        raise BadDefinition(f"an agent cannot be called {id!r}; give it another name or id.")
+    return id
+
+
 def _tools(agent: "Agent") -> Sequence[Named]:
-    return named_tools(agent.tools, path=f"agent:{agent.id}/tools", owner=f"agent {agent.id!r}")
+    id = _id(agent)
+    return named_tools(agent.tools, path=f"agent:{id}/tools", owner=f"agent {id!r}")
+
+
+def _check_flags(who: str, agent: "Agent") -> None:
+    for name in FLAGS:
+        given = getattr(agent, name)
+        if given is not None:
+            flag(who, name, given)
 
 
 def _instructions(who: str, agent: "Agent") -> tuple[str, ...]:
     given: Any = agent.instructions
     if callable(given):
         raise NotSupported(f"{who}: instructions as a function; give text, or a list of texts.")
-    lines = [given] if isinstance(given, str) else list(given or ())
-    for line in lines:
-        _text(who, "instructions", line)
-    return (*lines, MARKDOWN) if agent.markdown else tuple(lines)
+    lines = [given] if isinstance(given, str) else listed(who, "instructions", given)
+    told = tuple(text(who, "instructions", line) for line in lines)
+    return (*told, MARKDOWN) if agent.markdown else told
 
 
 def _text(who: str, name: str, given: Any) -> str:
-    if given is not None and not isinstance(given, str):
-        raise BadDefinition(f"{who}: {name} must be text, not {type(given).__name__}.")
-    return given or ""
+    return "" if given is None else text(who, name, given)
 
 
-def _checks(who: str, stage: str, *given: Any) -> tuple[Check, ...]:
-    return tuple(_check(who, stage, one) for some in given for one in some or ())
+def _checks(who: str, stage: str, agent: "Agent") -> tuple[Check, ...]:
+    hook = "pre_hooks" if stage == "input" else "post_hooks"
+    return tuple(
+        _check(who, hook, one)
+        for name in (hook, f"{stage}_checks")
+        for one in listed(who, name, getattr(agent, name))
+    )
 
 
-def _check(who: str, stage: str, given: Any) -> Check:
+def _check(who: str, hook: str, given: Any) -> Check:
     if isinstance(given, Guardrail):
         return given.to_check()
     if getattr(given, "type", None) in ("pii", "prompt_injection", "length", "format"):
         return given
-    hook = "pre_hooks" if stage == "input" else "post_hooks"
     raise NotSupported(
         f"{who}: {given!r} among its {hook}; give guardrails of actalog.guardrails, "
         "not functions or guardrails of your own."
@@ -126,7 +153,7 @@ def _check(who: str, stage: str, given: Any) -> Check:
 def _history_runs(who: str, agent: "Agent") -> int:
     if not agent.add_history_to_context:
         return 0
-    return _positive(who, "num_history_runs", agent.num_history_runs, DEFAULT_HISTORY_RUNS)
+    return positive(who, "num_history_runs", agent.num_history_runs, DEFAULT_HISTORY_RUNS)
 
 
 def _memories(agent: "Agent") -> bool:
@@ -158,19 +185,16 @@ def _json(who: str, name: str, given: Any) -> str:
         raise BadDefinition(f"{who}: {name} is not JSON: {error}.") from error
 
 
+def _state(who: str, given: Any) -> str:
+    if given is not None and not isinstance(given, Mapping):
+        raise BadDefinition(f"{who}: session_state must be a dict, not {given!r}.")
+    return _json(who, "session_state", dict(given or {}))  # pyright: ignore[reportUnknownArgumentType]
+
+
 def _limits(who: str, agent: "Agent") -> Limits:
     usual = Limits()
-    deadline_ms = usual.deadline_ms if agent.timeout is None else round(agent.timeout * 1000)
     return Limits(
-        turns=_positive(who, "turn_limit", agent.turn_limit, usual.turns),
-        tool_calls=_positive(who, "tool_call_limit", agent.tool_call_limit, usual.tool_calls),
-        deadline_ms=_positive(who, "timeout", deadline_ms, usual.deadline_ms),
+        turns=positive(who, "turn_limit", agent.turn_limit, usual.turns),
+        tool_calls=positive(who, "tool_call_limit", agent.tool_call_limit, usual.tool_calls),
+        deadline_ms=milliseconds(who, "timeout", agent.timeout, usual.deadline_ms),
     )
-
-
-def _positive(who: str, name: str, given: Any, usual: int) -> int:
-    if given is None:
-        return usual
-    if not isinstance(given, int) or isinstance(given, bool) or given <= 0:
-        raise BadDefinition(f"{who}: {name}={given!r}; give a positive number.")
-    return given

@@ -1,16 +1,21 @@
 """A tool as a value: its schema from the signature, its effect from what the author declared."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from actalog.errors import BadDefinition, NotSupported
+from actalog.given import flag, listed, milliseconds, positive, text
 from actalog.tools.function import Function, as_function
 from actalog.tools.toolkit import Toolkit
 from actalog_contracts.definitions import ToolDefinition
 
 if TYPE_CHECKING:
     from actalog_tools.functions import FunctionSpec
+
+
+NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")  # what every provider takes; OpenAI's is the narrowest
 
 
 class Named(NamedTuple):
@@ -31,10 +36,13 @@ def named_tools(given: Any, *, path: str, owner: str) -> Sequence[Named]:
     if callable(given):
         raise NotSupported(f"{owner}: tools as a function; give a list.")
     found: dict[str, Named] = {}
-    for function in _opened(given or (), owner):
+    for function in _opened(listed(owner, "tools", given), owner):
         name = function.name or getattr(function.entrypoint, "__name__", "")
-        if not name.isidentifier():
-            raise BadDefinition(f"{owner}: a tool cannot be called {name!r}; give it a name=.")
+        if not NAME.fullmatch(text(f"{owner}, a tool", "name", name)):
+            raise BadDefinition(
+                f"{owner}: a tool cannot be called {name!r}; give it a name= of at most 64 letters "
+                "from a to z, digits, _ and -."
+            )
         if name in found:
             raise BadDefinition(f"{owner} has two tools called {name!r}; give one of them a name=.")
         found[name] = Named(name, f"{path}/{name}", function)
@@ -60,19 +68,19 @@ def tool_definition(tool: Named, *, owner: str) -> ToolDefinition:
         BadDefinition: a parameter has no annotation, or one without a JSON Schema; the message
             names tool and parameter.
     """
-    function = tool.function
+    function, who = tool.function, f"{owner}, tool {tool.name!r}"
     try:
         spec = _described(function.entrypoint)
     except (TypeError, ValueError) as error:
-        raise BadDefinition(f"{owner}, tool {tool.name!r}: {error}.") from error
+        raise BadDefinition(f"{who}: {error}.") from error
     usual = ToolDefinition.model_fields
-    timeout, limit = function.timeout, function.output_limit
     return ToolDefinition(
-        name=tool.name, description=function.description or spec.description,
+        name=tool.name, description=text(who, "description", function.description or spec.description),
         parameters=spec.parameters, path=tool.path, fingerprint=spec.fingerprint,
-        effect=function.effect, requires_confirmation=function.requires_confirmation,
-        timeout_ms=usual["timeout_ms"].default if timeout is None else round(timeout * 1000),
-        output_limit=usual["output_limit"].default if limit is None else limit,
+        effect=function.effect,
+        requires_confirmation=flag(who, "requires_confirmation", function.requires_confirmation),
+        timeout_ms=milliseconds(who, "timeout", function.timeout, usual["timeout_ms"].default),
+        output_limit=positive(who, "output_limit", function.output_limit, usual["output_limit"].default),
         wants_key=spec.wants_key,
     )  # fmt: skip
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from actalog.errors import BadDefinition, NotSupported
+from actalog.given import listed, positive, text
 from actalog.schemas import json_schema
 from actalog_contracts.definitions import (
     Check,
@@ -60,7 +61,13 @@ class PromptInjectionGuardrail(Guardrail):
     """Texts that try to take the model over. `injection_patterns` are looked for as well."""
 
     def __init__(self, *, injection_patterns: Sequence[str] = ()) -> None:
-        self.injection_patterns = tuple(injection_patterns)
+        who = "PromptInjectionGuardrail"
+        given = listed(who, "injection_patterns", injection_patterns)
+        self.injection_patterns = tuple(text(who, "injection_patterns", one) for one in given)
+        if not all(one.strip() for one in self.injection_patterns):
+            raise BadDefinition(
+                f"{who}: one of its injection_patterns is empty: all texts have it."
+            )
 
     def to_check(self) -> InjectionCheck:
         return InjectionCheck(extra_patterns=self.injection_patterns)
@@ -70,9 +77,7 @@ class LengthGuardrail(Guardrail):
     """At most that many characters (code points)."""
 
     def __init__(self, max_chars: int) -> None:
-        if max_chars <= 0:
-            raise BadDefinition(f"LengthGuardrail(max_chars={max_chars}): it must be positive.")
-        self.max_chars = max_chars
+        self.max_chars = positive("LengthGuardrail", "max_chars", max_chars)
 
     def to_check(self) -> LengthCheck:
         return LengthCheck(max_chars=self.max_chars)

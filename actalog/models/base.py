@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 from actalog.errors import BadDefinition
+from actalog.given import milliseconds, text, times
 from actalog.models.providers import known_providers, provider_named
 from actalog.parameters import refuse
 from actalog.unsupported import MODEL_NOT_YET
@@ -70,12 +71,18 @@ class Model:
         self.base_url = base_url or host or self.default_base_url
         named = {self.names.get(name, name): value for name, value in given.items()}
         self.params = {name: value for name, value in named.items() if value is not None}
-        self.params |= {**(request_params or {}), **(extra_body or {})}
+        self.params |= self._more("request_params", request_params)
+        self.params |= self._more("extra_body", extra_body)
         self.timeout = timeout
         self.retries = retries
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(id={self.id!r})"
+
+    def _more(self, name: str, given: Any) -> Mapping[str, Any]:
+        if given is not None and not isinstance(given, Mapping):
+            raise BadDefinition(f"{type(self).__name__}: {name} must be a dict, not {given!r}.")
+        return cast("Mapping[str, Any]", given or {})
 
     def choice(self) -> ModelChoice:
         """The model as a value.
@@ -83,15 +90,18 @@ class Model:
         Raises:
             BadDefinition: no id, or a parameter that is not JSON.
         """
+        who = type(self).__name__
         if not self.id:
-            raise BadDefinition(f"{type(self).__name__} needs an id: which model?")
+            raise BadDefinition(f"{who} needs an id: which model?")
         try:
             params = json.dumps(self.params, sort_keys=True, allow_nan=False, ensure_ascii=False)
         except (TypeError, ValueError) as error:
             raise BadDefinition(f"{self!r}: a parameter is not JSON: {error}") from error
         return ModelChoice(
-            provider=self.provider, id=self.id, base_url=self.base_url, params=params,
-            **_timing(self.timeout, self.retries, slow=_slow(self.provider, self.params)),
+            provider=self.provider, id=text(who, "id", self.id),
+            base_url=None if self.base_url is None else text(who, "base_url", self.base_url),
+            params=params,
+            **_timing(who, self.timeout, self.retries, slow=_slow(self.provider, self.params)),
         )  # fmt: skip
 
 
@@ -118,16 +128,21 @@ def _slow(provider: str, params: Mapping[str, Any]) -> bool:
     return False
 
 
-def _timing(timeout: float | None, retries: int | None, *, slow: bool = False) -> dict[str, Any]:
+def _timing(
+    who: str, timeout: float | None, retries: int | None, *, slow: bool = False
+) -> dict[str, Any]:
     told: dict[str, Any] = {"first_token_timeout_ms": SLOW_MS} if slow else {}
     if timeout is not None:
-        told["first_token_timeout_ms"] = told["between_tokens_timeout_ms"] = round(timeout * 1000)
+        wait_ms = milliseconds(who, "timeout", timeout, 0)
+        told["first_token_timeout_ms"] = told["between_tokens_timeout_ms"] = wait_ms
     if retries is not None:
-        told["max_attempts"] = retries + 1
+        told["max_attempts"] = times(who, "retries", retries) + 1
     return told
 
 
-def choice(model: "Model | str | None", *, retries: int | None = None) -> ModelChoice:
+def choice(
+    model: "Model | str | None", *, retries: int | None = None, who: str = "model"
+) -> ModelChoice:
     """The choice that `"provider:model"`, an object, or nothing means.
 
     Raises:
@@ -142,7 +157,7 @@ def choice(model: "Model | str | None", *, retries: int | None = None) -> ModelC
             made = model.choice()
         case _:  # pyright: ignore[reportUnnecessaryComparison]  # an author may not check types
             raise BadDefinition(f"model={model!r}: give 'provider:model' or a model object.")
-    return made if retries is None else made.model_copy(update=_timing(None, retries))
+    return made if retries is None else made.model_copy(update=_timing(who, None, retries))
 
 
 def parse(text: str) -> ModelChoice:
@@ -159,5 +174,5 @@ def parse(text: str) -> ModelChoice:
         raise BadDefinition(
             f"model={text!r}: unknown provider {provider!r}; known are {known_providers()}."
         )
-    timing = _timing(None, None, slow=_slow(named, {}))
+    timing = _timing("model", None, None, slow=_slow(named, {}))
     return ModelChoice(provider=named, id=id.strip(), **timing)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 from actalog.errors import BadDefinition
+from actalog.given import listed
 from actalog.parameters import refuse
 from actalog.tools.function import Function, as_function
 from actalog.unsupported import TOOLKIT_NOT_YET
@@ -35,7 +36,7 @@ class Toolkit:
         self.requires_confirmation_tools = requires_confirmation_tools
         self.timeout = timeout
         self._tools: list[Function[..., Any]] = []
-        for one in tools:
+        for one in listed(f"toolkit {name!r}", "tools", tools):
             self.register(one)
 
     def register(self, function: AnyTool, name: str | None = None) -> None:
@@ -47,8 +48,10 @@ class Toolkit:
         """The tools that were not excluded, with what the toolkit declares for them.
 
         Raises:
-            BadDefinition: a list names a tool that the toolkit does not have.
+            BadDefinition: a list names a tool that the toolkit does not have, or it was not made.
         """
+        if not hasattr(self, "_tools"):
+            raise BadDefinition(f"{type(self).__name__}.__init__ must call super().__init__(...).")
         named = {_name(one): one for one in self._tools}
         if len(named) != len(self._tools):
             raise BadDefinition(f"toolkit {self.name!r} has two tools of one name.")
