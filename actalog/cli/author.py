@@ -11,6 +11,7 @@ from actalog_core.errors import Permanent, SettingMissing
 if TYPE_CHECKING:
     from actalog.app import App
 
+OURS = Path(__file__).parent.parent  # what is raised here was asked for elsewhere
 EXAMPLE = "actalog.examples.support_desk.app:app"
 
 
@@ -53,14 +54,18 @@ def _module(name: str, named: str) -> object:
                 f"--app or ACTALOG_APP is {named!r}: there is no module {error.name}."
             ) from error
         raise AppBroken(_where(error)) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a program, which nobody meant to import, may exit
         raise AppBroken(_where(error)) from error
 
 
-def _where(error: Exception) -> str:
+def _where(error: BaseException) -> str:
     """`file.py:12: NameError: ...`, of the last line that is the author's."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno}: {type(error).__name__}: {error.msg}"
     frames = [
-        one for one in traceback.extract_tb(error.__traceback__) if "importlib" not in one.filename
+        one
+        for one in traceback.extract_tb(error.__traceback__)
+        if "importlib" not in one.filename and OURS not in Path(one.filename).parents
     ]
     at = f"{frames[-1].filename}:{frames[-1].lineno}: " if frames else ""
     return f"{at}{type(error).__name__}: {error}"

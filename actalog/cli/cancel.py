@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from actalog.cli.common import FINE, WRONG, Json, Tenant, carry_out, complain
+from actalog.cli.common import FINE, USAGE, WRONG, Json, Tenant, carry_out, complain
 
 if TYPE_CHECKING:
     from actalog.cli.reach import Reach
@@ -18,6 +18,8 @@ def cancel(
     json: Json = False,
 ) -> None:
     """Cancel a run. One that is not known yet is cancelled when it comes, within a day."""
+    if not run:
+        raise typer.Exit(complain("RUN is empty", USAGE))
     carry_out(_cancel(run, reason, by, tenant, json))
 
 

@@ -31,11 +31,12 @@ def carry_out(command: Coroutine[Any, Any, int | None]) -> NoReturn:
 
 
 def _status(command: Coroutine[Any, Any, int | None]) -> int:
-    from actalog_core import crashpoints
     from actalog_core.errors import ActalogError
-    from actalog_core.settings import setting
 
     try:
+        from actalog_core import crashpoints
+        from actalog_core.settings import setting
+
         crashpoints.arm(setting(os.environ, "ACTALOG_CRASHPOINT"))
         return _loop(command) or FINE
     except KeyboardInterrupt:
@@ -45,6 +46,10 @@ def _status(command: Coroutine[Any, Any, int | None]) -> int:
         return FINE
     except ActalogError as error:
         return _told(error)
+    except UnicodeEncodeError:
+        if not any(_broken(one) for one in sys.argv):
+            raise
+        return complain("what you typed is not UTF-8")
     except BaseExceptionGroup as group:
         first = _first(group)
         if isinstance(first, ActalogError):
@@ -52,6 +57,11 @@ def _status(command: Coroutine[Any, Any, int | None]) -> int:
         raise
     finally:
         command.close()  # it may not have begun
+
+
+def _broken(argument: str) -> bool:
+    """Whether it has bytes that are no text: Python has them as lone surrogates."""
+    return any("\ud800" <= letter <= "\udfff" for letter in argument)
 
 
 def _told(error: "ActalogError") -> int:

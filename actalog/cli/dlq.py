@@ -40,6 +40,7 @@ def list_(
     json: Json = False,
 ) -> None:  # fmt: skip
     """What was given up, and why."""
+    _check(reason)
     carry_out(_list(topic, reason, run, every, json))
 
 
@@ -58,6 +59,7 @@ def redrive(
     run: Run = None, by: By = None, note: Note = None, dry_run: DryRun = False, json: Json = False,
 ) -> None:  # fmt: skip
     """Send letters to their topics again, each once. Mend what killed them first."""
+    _check(reason)
     carry_out(_deal("redriven", names, every, topic, reason, run, by, note, dry_run, json))
 
 
@@ -67,7 +69,19 @@ def discard(
     run: Run = None, by: By = None, note: Note = None, dry_run: DryRun = False, json: Json = False,
 ) -> None:  # fmt: skip
     """Put letters aside: they are listed and redriven no more."""
+    _check(reason)
     carry_out(_deal("discarded", names, every, topic, reason, run, by, note, dry_run, json))
+
+
+def _check(reason: str | None) -> None:
+    """A reason that no letter can have selects nothing, which would look like good news."""
+    from typing import get_args
+
+    from actalog_bus.ports import Reason
+
+    known = get_args(Reason)
+    if reason is not None and reason not in known:
+        raise typer.Exit(complain(f"--reason {reason}: there are {', '.join(known)}", USAGE))
 
 
 async def _list(

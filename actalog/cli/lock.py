@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from actalog.embedded.home import made
 from actalog_core.errors import SettingMissing
 
 
@@ -14,13 +15,17 @@ class HomeLock:
         self._file: int | None = None
 
     def take(self) -> None:
-        """Take it.
+        """Take it; the home is made where there is none.
 
         Raises:
-            SettingMissing: another platform runs in this home.
+            SettingMissing: another platform runs in this home, or nothing can be kept there.
         """
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            made(self._path.parent)
+            file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            home = self._path.parent.absolute()
+            raise SettingMissing(f"ACTALOG_HOME {home}: {error.strerror}.") from error
         try:
             import fcntl
 

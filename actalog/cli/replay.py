@@ -46,7 +46,10 @@ async def _replay(
                 if (differs := await _difference(log, found)) is not None:
                     told.append({**differs, "today_rules_version": RULES_VERSION})
         if save is not None:
-            await write(log, seen, save)
+            try:
+                await write(log, seen, save)
+            except OSError as error:
+                return complain(f"--save {save}: {error.strerror}", USAGE)
     if json:
         write_json({"replayed": len(seen), "differ": told})
     else:

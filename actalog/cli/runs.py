@@ -15,7 +15,7 @@ def runs(
                                         "minute (or --older-than).")] = False,
     older_than: Annotated[str | None, typer.Option(help="Nothing happened since: 10m, 2h, 1d, or a "
                                                    "time.", metavar="T")] = None,
-    limit: Annotated[int, typer.Option(help="At most that many.", min=1)] = 50,
+    limit: Annotated[int, typer.Option(help="At most that many.", metavar="N", min=1)] = 50,
     tenant: Tenant = "default",
     json: Json = False,
 ) -> None:  # fmt: skip

@@ -2,17 +2,13 @@
 
 import asyncio
 import contextlib
-import errno
-import socket
 from pathlib import Path
 
 from actalog.cli.waiting import migrated
 from actalog.embedded.broker import EmbeddedBroker
 from actalog.embedded.postgres import EmbeddedPostgres
-from actalog_bus.processes import free_port
 from actalog_bus.provision import plan, provision
 from actalog_bus.settings import KafkaSettings
-from actalog_core.errors import SettingMissing
 from actalog_core.settings import Settings
 
 
@@ -68,22 +64,3 @@ class Servers:
     async def _start_broker(self) -> str:
         assert self._broker is not None
         return await self._broker.start()
-
-
-def usable_port(host: str, port: int, *, wanted: str | None) -> int:
-    """`port`, or a free one where it is taken and nobody asked for it.
-
-    Raises:
-        SettingMissing: it is taken, and `wanted` names the setting that asks for it.
-    """
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE or wanted is None:
-                if error.errno != errno.EADDRINUSE:
-                    raise SettingMissing(f"ACTALOG_HOST {host}: {error.strerror}.") from error
-                return free_port()
-            raise SettingMissing(f"{wanted}: port {port} is taken.") from error
-    return port

@@ -9,7 +9,7 @@ from actalog.cli.common import Json, Tenant, carry_out
 
 def sessions(
     user: Annotated[str | None, typer.Option(help="Only this user's.")] = None,
-    limit: Annotated[int, typer.Option(help="At most that many.", min=1)] = 50,
+    limit: Annotated[int, typer.Option(help="At most that many.", metavar="N", min=1)] = 50,
     tenant: Tenant = "default",
     json: Json = False,
 ) -> None:

@@ -89,17 +89,19 @@ async def find(log: RunLog, tenant: str, run_id: str) -> FoundRun:
 
 
 def moment(text: str, now: datetime) -> datetime:
-    """`10m`, `2h`, `1d` ago, or an RFC 3339 time.
+    """`10m`, `2h`, `1d` ago, or an RFC 3339 time, as --older-than has it.
 
     Raises:
         SettingMissing: it is neither.
     """
-    if text[:-1].isdecimal() and text[-1] in UNITS:
-        return now - timedelta(**{UNITS[text[-1]]: int(text[:-1])})
     try:
+        if text[:-1].isdecimal() and text[-1] in UNITS:
+            return now - timedelta(**{UNITS[text[-1]]: int(text[:-1])})
         return parse_time(text)
-    except ValueError as error:
-        raise SettingMissing(f"{text!r}: write 30s, 10m, 2h, 1d or an RFC 3339 time.") from error
+    except (ValueError, OverflowError) as error:
+        raise SettingMissing(
+            f"--older-than {text!r}: write 30s, 10m, 2h, 1d or an RFC 3339 time."
+        ) from error
 
 
 async def every(

@@ -5,9 +5,11 @@ from typing import Annotated
 
 import typer
 
-from actalog.cli.common import AppOption, Json, carry_out
+from actalog.cli.common import USAGE, AppOption, Json, carry_out, complain
 
-Port = Annotated[int | None, typer.Option(help="The gateway's; else ACTALOG_PORT.", min=1)]
+MOST_PORT = 65_535
+Port = Annotated[int | None, typer.Option(help="The gateway's; else ACTALOG_PORT.", metavar="N",
+                                          min=1, max=MOST_PORT)]  # fmt: skip
 
 
 def up(
@@ -17,12 +19,15 @@ def up(
     exit: Annotated[bool, typer.Option("--exit", help="End with the last result; status 1 if one "
                                        "failed.")] = False,
     port: Port = None,
-    kafka_port: Annotated[int | None, typer.Option(help="The embedded broker's.", min=1)] = None,
+    kafka_port: Annotated[int | None, typer.Option(help="The embedded broker's.", metavar="N",
+                                                     min=1, max=MOST_PORT)] = None,
     reload: Annotated[bool, typer.Option("--reload", help="Start again when the App's code "
                                          "changes.")] = False,
     json: Json = False,
 ) -> None:  # fmt: skip
     """Run the whole platform in one process."""
+    if exit and tasks is None:
+        raise typer.Exit(complain("--exit waits for the results of --tasks: give both", USAGE))
     carry_out(_up(app, tasks, exit, port, kafka_port, reload, json))
 
 

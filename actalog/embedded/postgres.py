@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 import asyncpg
 
+from actalog.embedded.home import made
 from actalog.embedded.process import alive, dies_with_parent, free_port
 from actalog_core.errors import SettingMissing, Transient
 from actalog_log.database import connect
@@ -76,8 +77,7 @@ class EmbeddedPostgres:
 
     def __init__(self, home: Path) -> None:
         self.owner = _owner()
-        home = home.absolute()
-        home.mkdir(parents=True, exist_ok=True)
+        home = made(home.absolute())
         if self.owner and not _reachable(home / "postgres"):
             name = hashlib.sha256(str(home).encode()).hexdigest()[:12]
             home = Path(tempfile.gettempdir()) / f"actalog-{name}"

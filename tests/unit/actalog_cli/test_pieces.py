@@ -21,9 +21,9 @@ from actalog.cli.common import complain
 from actalog.cli.greeting import without_password
 from actalog.cli.lock import HomeLock
 from actalog.cli.output import plain, shorten
-from actalog.cli.servers import usable_port
 from actalog.cli.summaries import moment
 from actalog.cli.tasks import failed, summary
+from actalog.embedded.ports import usable_port
 from actalog.scripted_models import scripted_unless_named
 from actalog_bus.processes import free_port
 from actalog_core.errors import SettingMissing

