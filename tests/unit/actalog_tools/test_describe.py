@@ -208,6 +208,56 @@ def test_reST_fields_describe_parameters_too():
     assert schema(find)["properties"]["order_id"]["description"] == "The number, as printed."
 
 
+def numpy_style(order_id: str, a: int, b: int, *, note: str = "") -> str:
+    """Look an order up.
+
+    It may take a moment.
+
+    Parameters
+    ----------
+    order_id : str
+        The number: as it stands
+        on the invoice.
+    a, b : int, optional
+        Where to look.
+
+    Other Parameters
+    ----------------
+    note
+        Kept beside it.
+
+    Returns
+    -------
+    str
+        Where it is.
+    """
+    return order_id
+
+
+def test_numpys_style_describes_parameters_too():
+    spec = describe(numpy_style)
+    assert spec.description == "Look an order up.\n\nIt may take a moment."
+    assert {name: one.get("description") for name, one in schema(numpy_style)["properties"].items()} == {
+        "order_id": "The number: as it stands on the invoice.", "a": "Where to look.",
+        "b": "Where to look.", "note": "Kept beside it.",
+    }  # fmt: skip
+
+
+def test_a_type_with_brackets_in_brackets_is_no_part_of_the_description():
+    def look(where: str, near: tuple[int, int]) -> str:
+        """Look.
+
+        Args:
+            where (str): Anywhere.
+            near (tuple(int, int), optional): A place.
+        """
+        return where
+
+    assert [one["description"] for one in schema(look)["properties"].values()] == [
+        "Anywhere.", "A place.",
+    ]  # fmt: skip
+
+
 def test_a_parameter_entry_may_hold_colons_and_other_sections_do_not_count():
     def find(when: str) -> None:
         """Find it.
