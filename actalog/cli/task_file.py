@@ -1,11 +1,11 @@
 """Tasks from a file: one JSON object a line, as another system would publish them."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from actalog_contracts.strict_json import BadInput, parse
 from actalog_core.errors import SettingMissing
 
 
@@ -13,7 +13,7 @@ def read(path: Path) -> list[dict[str, Any]]:
     """The tasks of a file. A task without `run_id` gets one, to know its result by.
 
     Raises:
-        SettingMissing: the file cannot be read, or a line is no JSON object.
+        SettingMissing: the file cannot be read, or a line is no JSON object that can be carried.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -34,9 +34,7 @@ def named(task: Mapping[str, Any]) -> dict[str, Any]:
 
 def _parsed(line: str, where: str) -> dict[str, Any]:
     try:
-        task = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise SettingMissing(f"{where}: {error}.") from error
-    if not isinstance(task, dict):
-        raise SettingMissing(f"{where}: a JSON object is wanted.")
-    return task  # pyright: ignore[reportUnknownVariableType]
+        return parse(line.encode())
+    except BadInput as error:  # it would be refused, and whose result is waited for not be read
+        at = f" ({error.field})" if error.field else ""
+        raise SettingMissing(f"{where}: {error.message}{at}.") from error

@@ -10,7 +10,7 @@ from typing import TypeAlias, TypeVar
 import structlog
 from pydantic import TypeAdapter, ValidationError
 
-from actalog.client.transport import Refused, Told
+from actalog.client.transport import Refused, Told, written
 from actalog_bus.envelope import headers
 from actalog_bus.ports import Bus, Delivery, Listen, Record
 from actalog_contracts import topics
@@ -43,7 +43,7 @@ class BusTransport:
         self.bus, self.prefix = bus, prefix
         self._boxes: dict[str, set[Box]] = defaultdict(set)
         self._mine: OrderedDict[str, RunResult | MessageRefused | None] = OrderedDict()
-        self._sent: OrderedDict[str, None] = OrderedDict()
+        self._sent: OrderedDict[str, str | None] = OrderedDict()  # message -> its run
         self._floors: OrderedDict[str, int] = OrderedDict()
         self._topics = {
             topics.full_name(topic, prefix): topic
@@ -74,10 +74,10 @@ class BusTransport:
             _keep(self._mine, message.run_id or "", None)
         elif not isinstance(message, KnowledgeIngest):
             self._expect_another(message.run_id)
-        _keep(self._sent, id, None)
         run_id = None if isinstance(message, KnowledgeIngest) else message.run_id
+        _keep(self._sent, id, run_id)
         await self.bus.publish(
-            topic, value=message.model_dump_json(exclude_none=True).encode(),
+            topic, value=written(message),
             key=session.encode() if session else None,
             partition=homes.home(session, self.bus.partitions(topic)) if session else None,
             headers=headers(
@@ -138,11 +138,14 @@ class BusTransport:
 
     async def _hear(self, delivery: Delivery) -> None:
         heard = self._read(delivery.record)
-        if heard is None or heard.run_id is None or self._stale(heard):
+        run_id = None if heard is None else heard.run_id
+        if isinstance(heard, MessageRefused):  # its run may be what could not be read
+            run_id = run_id or self._sent.get(heard.message_id or "")
+        if heard is None or run_id is None or self._stale(heard):
             return
-        if isinstance(heard, RunResult | MessageRefused) and heard.run_id in self._mine:
-            self._mine[heard.run_id] = _later(self._mine[heard.run_id], heard)
-        for box in self._boxes.get(heard.run_id, ()):
+        if isinstance(heard, RunResult | MessageRefused) and run_id in self._mine:
+            self._mine[run_id] = _later(self._mine[run_id], heard)
+        for box in self._boxes.get(run_id, ()):
             box.put_nowait(heard)
 
     def _read(self, record: Record) -> Heard | None:

@@ -7,10 +7,9 @@ from typing import Any, cast, get_args
 from urllib.parse import quote
 
 import orjson
-from pydantic import BaseModel
 
 from actalog.client.results import result_of
-from actalog.client.transport import Refused, Told
+from actalog.client.transport import Refused, Told, written
 from actalog.client.wire import NoGateway, Response, request
 from actalog.errors import NotSupported
 from actalog_contracts.streams import Delta
@@ -110,12 +109,8 @@ class HttpTransport:
         tenant = f"?tenant_id={quote(self.tenant_id, safe='')}" if self.tenant_id else ""
         return f"/v1/runs/{path}{tenant}"
 
-    async def _post(self, path: str, body: BaseModel | Mapping[str, Any]) -> None:
-        said = (
-            body.model_dump_json(exclude_none=True).encode()
-            if isinstance(body, BaseModel)
-            else orjson.dumps(body)
-        )
+    async def _post(self, path: str, body: Inbound | Mapping[str, Any]) -> None:
+        said = orjson.dumps(body) if isinstance(body, Mapping) else written(body)
         headers = self.headers | JSON
         async with request(self.base, "POST", path, body=said, headers=headers) as response:
             await _check(response)

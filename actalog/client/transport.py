@@ -4,6 +4,9 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol, TypeAlias
 
+from pydantic_core import PydanticSerializationError
+
+from actalog.errors import BadDefinition
 from actalog_contracts.streams import Delta
 from actalog_contracts.tasks import (
     Inbound,
@@ -23,6 +26,18 @@ class Refused(Permanent):
     def __init__(self, error: RefusalError, refusal: MessageRefused | None = None) -> None:
         self.error, self.refusal = error, refusal
         super().__init__(f"{error.code}: {error.message}")
+
+
+def written(message: Inbound) -> bytes:
+    """The message as JSON.
+
+    Raises:
+        BadDefinition: it has text that no JSON can carry.
+    """
+    try:
+        return message.model_dump_json(exclude_none=True).encode()
+    except PydanticSerializationError as error:
+        raise BadDefinition(f"a {message.type}: {error}.") from error
 
 
 class Transport(Protocol):

@@ -15,16 +15,20 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from actalog_contracts.base import MAX_ID
-from actalog_contracts.strict_json import MAX_DEPTH, MAX_INTEGER, BadInput, as_object, parse
+from actalog_contracts.strict_json import (
+    MAX_DEPTH,
+    MAX_INTEGER,
+    BadInput,
+    as_object,
+    parse,
+    readable,
+)
 from actalog_contracts.tasks import Inbound, TaskSubmit
 
 __all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_INTEGER", "BadInput", "Decoded", "decode", "parse"]
 
 MAX_BYTES = 1_048_576
 MAX_METADATA = 262_144  # bytes of JSON: it comes back with each result, which is one record
-READABLE = (
-    "type", "run_id", "tenant_id", "session_id", "correlation_id", "requirement_id", "reply_to",
-)  # fmt: skip
 STRUCTURED = "application/cloudevents+json"
 
 
@@ -86,7 +90,7 @@ def _unframed(value: bytes) -> dict[str, Any]:
         return parse(value[5:])
     except BadInput as error:
         said = f"behind the frame of a schema registry, where only JSON is read: {error.message}"
-        raise BadInput(said, code=error.code, field=error.field) from error
+        raise BadInput(said, code=error.code, field=error.field, readable=error.readable) from error
 
 
 def _bytes(text: object) -> bytes:
@@ -98,16 +102,16 @@ def _bytes(text: object) -> bytes:
 
 def _message(content: dict[str, Any], said: Mapping[str, str]) -> Inbound:
     content.setdefault("type", said.get("ce_type") or "task.submit.v1")
-    readable = {n: v for n in READABLE if isinstance(v := content.get(n), str)}
     try:
         message = _inbound().validate_python(content)
     except ValidationError as error:
-        raise _told(error, content, readable) from error
+        raise _told(error, content) from error
     if isinstance(message, TaskSubmit) and message.metadata:
         size = len(json.dumps(message.metadata, ensure_ascii=False).encode())
         if size > MAX_METADATA:
             text = f"metadata: {size} bytes; at most {MAX_METADATA} are taken"
-            raise BadInput(text, code="too_large", field="metadata", readable=readable)
+            told = readable(content)
+            raise BadInput(text, code="too_large", field="metadata", readable=told)
     return message
 
 
@@ -116,9 +120,7 @@ def _inbound() -> TypeAdapter[Inbound]:
     return TypeAdapter(Inbound)
 
 
-def _told(
-    error: ValidationError, content: Mapping[str, Any], readable: Mapping[str, str]
-) -> BadInput:
+def _told(error: ValidationError, content: Mapping[str, Any]) -> BadInput:
     """The first field that is wrong, with all that is said about it."""
     errors = error.errors(include_url=False, include_context=False, include_input=False)
     name = _name(errors[0], content)
@@ -126,7 +128,9 @@ def _told(
     message = "; or: ".join([*said][:3])
     if errors[0]["type"].startswith("union"):
         name = "type"
-    return BadInput(f"{name}: {message}" if name else message, field=name, readable=readable)
+    return BadInput(
+        f"{name}: {message}" if name else message, field=name, readable=readable(content)
+    )
 
 
 def _name(error: ErrorDetails, content: Any) -> str | None:

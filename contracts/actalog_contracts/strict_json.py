@@ -13,6 +13,9 @@ from actalog_contracts.tasks import RefusalCode
 
 MAX_DEPTH = 100  # far below what the parser's recursion bears
 MOST_SAID = 400  # characters of a refusal, whatever it repeats of what was sent
+READABLE = (
+    "type", "run_id", "tenant_id", "session_id", "correlation_id", "requirement_id", "reply_to",
+)  # fmt: skip
 MAX_INTEGER = 2**53 - 1  # beyond it, readers of JSON disagree (protocol 11.1)
 UNCARRIED = re.compile("[\x00\ud800-\udfff]")
 STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL)
@@ -36,8 +39,7 @@ class BadInput(Exception):
         super().__init__(short(message, MOST_SAID))
         self.code: RefusalCode = code
         self.message, self.field = short(message, MOST_SAID), field and short(field, MAX_ID)
-        # What is longer is no id of ours, and whoever sent it is not told a megabyte again.
-        self.readable = {n: v for n, v in (readable or {}).items() if len(v) <= MAX_ID}
+        self.readable = dict(readable or {})
 
 
 def short(text: str, most: int) -> str:
@@ -71,10 +73,29 @@ def parse_any(value: bytes) -> Any:
         parsed = _decoded(text, _quick_decoder())
     except _OutOfRange:
         parsed = _decoded(text, _decoder())
-        _check(parsed, "")  # finds the number again, and its name
+        _check_whole(parsed)  # finds the number again, and its name
     if "\\u" in text:  # UTF-8 has no lone surrogates and JSON no raw NUL: only escapes do
-        _check(parsed, "")
+        _check_whole(parsed)
     return parsed
+
+
+def readable(content: Mapping[str, Any]) -> dict[str, str]:
+    """What names a message, of an object whose other fields may be anything. What is longer than
+    an id is none of ours, and whoever sent it is not told a megabyte again."""
+    found = {name: content.get(name) for name in READABLE}
+    return {
+        name: told for name, told in found.items()
+        if isinstance(told, str) and len(told) <= MAX_ID and not UNCARRIED.search(told)
+    }  # fmt: skip
+
+
+def _check_whole(parsed: object) -> None:
+    try:
+        _check(parsed, "")
+    except BadInput as error:
+        if isinstance(parsed, dict):
+            error.readable = readable(parsed)  # pyright: ignore[reportUnknownArgumentType]
+        raise
 
 
 class _OutOfRange(Exception):

@@ -16,7 +16,7 @@ from actalog.services import Ground
 from actalog_bus.memory import MemoryBus
 from actalog_bus.processes import free_port
 from actalog_contracts.streams import Delta
-from actalog_contracts.tasks import PublishedEvent
+from actalog_contracts.tasks import MessageRefused, PublishedEvent, RefusalError
 from actalog_core.settings import Settings
 from actalog_log.memories import MemoryMemories
 from actalog_log.memory import MemoryLog
@@ -192,6 +192,31 @@ async def _submit_and_watch(client: Client, run_id: str, input: str) -> None:
 async def test_a_wrong_field_is_told_before_anything_is_sent(client: Client):
     with pytest.raises(BadDefinition, match="colour"):
         await client.submit("agent:a", "one", colour="red")
+
+
+async def test_an_input_that_cannot_be_carried_is_refused_and_not_waited_for(client: Client):
+    with pytest.raises(Refused, match="NUL and lone surrogates cannot be carried"):
+        await client.result(await client.submit("agent:a", "a\0b"))
+    with pytest.raises(BadDefinition, match="surrogates not allowed"):
+        await client.submit("agent:a", "a\ud800b")
+
+
+async def test_a_refusal_that_names_no_run_is_that_of_the_message_it_names(platform: Platform):
+    async with Client(platform=platform) as client, asyncio.timeout(10):
+        transport = client.transport
+        assert isinstance(transport, BusTransport)
+        run_id = await client.submit("agent:a", "refund please")
+        await client.result(run_id)
+        (id,) = transport._sent
+        transport._expect_another(run_id)
+        refusal = MessageRefused(
+            id="x", message_id=id, error=RefusalError(code="too_large", message="no")
+        )
+        await platform.on.bus.publish(
+            "actalog.results", value=refusal.model_dump_json(exclude_none=True).encode()
+        )
+        with pytest.raises(Refused, match="too_large"):
+            await client.result(run_id)
 
 
 async def test_nobody_at_the_address_is_told_with_the_address():

@@ -142,7 +142,10 @@ def test_a_task_gets_ids_only_where_it_has_none(tmp_path: Path):
     assert task_file.read(file)[0]["run_id"] != first["run_id"]
 
 
-@pytest.mark.parametrize("line", ["{", "[]", "null"])
+@pytest.mark.parametrize(
+    "line",
+    ["{", "[]", "null", '{"input": NaN}', '{"input": "a\\u0000"}', '{"a": ' + "[" * 10_000],
+)
 def test_a_line_that_is_no_task_is_named(tmp_path: Path, line: str):
     file = tmp_path / "tasks.jsonl"
     file.write_text('{"target": "a", "input": "x"}\n' + line)

@@ -5,6 +5,7 @@ import builtins
 import io
 import socket
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -109,8 +110,14 @@ def test_a_terminal_that_cannot_show_a_letter_ends_no_command(monkeypatch: pytes
 # The home
 
 
-@pytest.mark.parametrize("use", [lambda home: HomeLock(str(home)).take(), EmbeddedPostgres])
-def test_a_home_that_cannot_be_made_names_its_setting(tmp_path: Path, use: Any):
+def locked(home: Path) -> object:
+    return HomeLock(str(home)).take()
+
+
+@pytest.mark.parametrize("use", [locked, EmbeddedPostgres])
+def test_a_home_that_cannot_be_made_names_its_setting(
+    tmp_path: Path, use: Callable[[Path], object]
+):
     (tmp_path / "file").write_text("")
     with pytest.raises(SettingMissing, match=r"ACTALOG_HOME .*file/home: Not a directory"):
         use(tmp_path / "file" / "home")

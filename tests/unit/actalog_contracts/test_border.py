@@ -135,6 +135,19 @@ def test_a_wrong_field_is_named_and_the_ids_are_read_all_the_same(
     assert told.readable["correlation_id"] == "c"
 
 
+@pytest.mark.parametrize("input", ["a\0b", "a\ud800b", 10**400, 2**60])
+def test_what_cannot_be_carried_is_told_with_the_ids_that_can(input: Any):
+    told = refused(json.dumps({**TASK, "input": input, "run_id": "r", "user_id": 3}).encode())
+    assert told.field == "input"
+    assert dict(told.readable) == {"run_id": "r"}
+
+
+def test_an_id_that_cannot_be_carried_or_is_none_of_ours_is_not_told():
+    told = refused(json.dumps({**TASK, "run_id": "a\0", "correlation_id": "x" * 201}).encode())
+    assert (told.field, dict(told.readable)) == ("run_id", {})
+    assert not refused(b"[1180591620717411303424]").readable
+
+
 def test_a_field_that_is_missing_is_named():
     assert refused(b'{"input":"x"}').field == "target"
 
