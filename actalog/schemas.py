@@ -10,10 +10,25 @@ def json_schema(given: Any, *, name: str) -> dict[str, Any]:
     """The JSON Schema.
 
     Raises:
-        BadDefinition: it is neither.
+        BadDefinition: it is neither, or the JSON Schema is none.
     """
     if isinstance(given, type) and hasattr(cast("Any", given), "model_json_schema"):
         return cast("Any", given).model_json_schema()
     if isinstance(given, Mapping):
-        return dict(cast("Mapping[str, Any]", given))
+        return _checked(dict(cast("Mapping[str, Any]", given)), name)
     raise BadDefinition(f"{name} must be a pydantic class or a JSON Schema, not {given!r}.")
+
+
+def _checked(schema: dict[str, Any], name: str) -> dict[str, Any]:
+    """As it is. Where the library is not installed, whoever uses the schema looks at it."""
+    try:
+        from jsonschema import Draft202012Validator
+        from jsonschema.exceptions import SchemaError
+    except ImportError:
+        return schema
+    try:
+        Draft202012Validator.check_schema(schema)
+    except (SchemaError, RecursionError) as error:
+        said = error.message if isinstance(error, SchemaError) else "it is nested too deeply"
+        raise BadDefinition(f"{name} is no JSON Schema: {said}.") from error
+    return schema

@@ -21,7 +21,7 @@ from actalog_llm.deltas import Deltas, tell_retry
 from actalog_llm.failures import failure
 from actalog_llm.ports import Adapter, Failure
 from actalog_llm.prompt.parts import Prompt
-from actalog_llm.providers import Endpoint
+from actalog_llm.providers import Endpoint, whereabouts
 from actalog_llm.whole import Broken
 
 FIRST_DELAY_S, MOST_DELAY_S = 0.5, 8.0  # as the SDKs themselves do
@@ -128,7 +128,8 @@ class ModelCall:
                 _tell(span, answered)
         except Exception as error:  # noqa: BLE001, whatever an SDK raises is an outcome
             self.deltas.drop()
-            told = failure(error, secret=self.endpoint.api_key)
+            where = whereabouts(self.choice, self.endpoint)
+            told = failure(error, secret=self.endpoint.api_key, where=where)
             if isinstance(error, Broken) and error.usage is not None:
                 self.spent = self.spent.plus(error.usage)
             self._record(began, told)

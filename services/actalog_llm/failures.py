@@ -38,10 +38,13 @@ BY_PHRASE: tuple[tuple[str, Kind], ...] = (
 MOST = 2_000  # code points of a message
 
 
-def failure(error: BaseException, *, secret: str = "") -> Failure:
+def failure(error: BaseException, *, secret: str = "", where: str = "") -> Failure:
     """Told by the exception's names, so that no SDK has to be imported for it. `secret` is struck
-    out of the message: a provider may repeat the key that it refuses."""
+    out of the message: a provider may repeat the key that it refuses. `where` is told of a server
+    that is not there."""
     kind, message = _told(error)
+    if kind == "connection" and where:
+        message = f"{message} ({where})"
     if secret:
         message = message.replace(secret, "***")
     retry = kind in RETRIED and not _no_credit(error)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
+from urllib.parse import urlsplit
 
 from actalog_contracts.definitions import ModelChoice
 from actalog_core.settings import Settings
@@ -108,6 +109,14 @@ def endpoint(choice: ModelChoice, settings: Settings) -> Endpoint:
         raise NotConfigured("auth", f"{said} where the llm service runs.")
     headers = ((known.key_header, key),) if known.key_header and key else ()
     return Endpoint(known.dialect, base_url, key or NO_KEY, headers)
+
+
+def whereabouts(choice: ModelChoice, endpoint: Endpoint) -> str:
+    """Which server that is, and what says so. Passwords and queries of its address are not shown."""
+    url = urlsplit(endpoint.base_url)
+    setting = f"{choice.provider.upper()}_BASE_URL or " if choice.provider in PROVIDERS else ""
+    host = url.netloc.rpartition("@")[2]
+    return f"{choice.provider} at {url.scheme}://{host}{url.path}: {setting}base_url says where"
 
 
 def _key(name: str, settings: Settings) -> str | None:

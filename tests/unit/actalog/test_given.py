@@ -1,5 +1,6 @@
 """What an author gives in a wrong kind is told with the name it was given under."""
 
+import sys
 from typing import Any, cast
 
 import pytest
@@ -7,7 +8,12 @@ import pytest
 from actalog.agent import Agent
 from actalog.app import App
 from actalog.errors import BadDefinition
-from actalog.guardrails import LengthGuardrail, PIIDetectionGuardrail, PromptInjectionGuardrail
+from actalog.guardrails import (
+    FormatGuardrail,
+    LengthGuardrail,
+    PIIDetectionGuardrail,
+    PromptInjectionGuardrail,
+)
 from actalog.models.openai import OpenAIChat
 from actalog.tools import Toolkit, tool
 
@@ -15,7 +21,9 @@ from actalog.tools import Toolkit, tool
 agent, app, declared, chat, kit = (
     cast("Any", one) for one in (Agent, App, tool, OpenAIChat, Toolkit)
 )
-length, injection = (cast("Any", one) for one in (LengthGuardrail, PromptInjectionGuardrail))
+length, injection, form = (
+    cast("Any", one) for one in (LengthGuardrail, PromptInjectionGuardrail, FormatGuardrail)
+)
 
 
 def look_up(order_id: str) -> str:
@@ -57,6 +65,7 @@ class Unmade(Toolkit):
         ({"session_state": [1]}, r"agent 'a': session_state must be a dict, not \[1\]"),
         ({"update_memory_on_run": "yes"}, "agent 'a': update_memory_on_run='yes'; give True or"),
         ({"overlap": 1}, "overlap=1; give True or False"),
+        ({"output_schema": {"type": "nonsense"}}, "agent 'a': output_schema is no JSON Schema"),
     ],
 )  # fmt: skip
 def test_an_agent_names_the_parameter_that_is_of_a_wrong_kind(given: dict[str, Any], told: str):
@@ -112,6 +121,7 @@ def test_a_model_names_the_parameter_that_is_of_a_wrong_kind(given: dict[str, An
         (lambda: injection(injection_patterns="abc"), "injection_patterns must be a list"),
         (lambda: injection(injection_patterns=[3]), "injection_patterns must be text, not int"),
         (lambda: injection(injection_patterns=["x", " "]), "injection_patterns is empty"),
+        (lambda: form({"required": 3}).to_check(), "schema=...\\) is no JSON Schema: 3 is not of"),
         (lambda: kit(tools=look_up), "toolkit 'toolkit': tools must be a list"),
         (lambda: app(agents=Agent(name="a")), "App: agents must be a list, not Agent"),
         (lambda: app(agents=[Agent]), "is no agent"),
@@ -121,3 +131,10 @@ def test_a_model_names_the_parameter_that_is_of_a_wrong_kind(given: dict[str, An
 def test_guardrails_toolkits_and_apps_do_so_too(make: Any, told: str):
     with pytest.raises(BadDefinition, match=told):
         make()
+
+
+def test_a_schema_is_looked_at_later_where_its_library_is_not_installed(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setitem(sys.modules, "jsonschema", None)
+    assert agent(name="a", output_schema={"type": "nonsense"}).definition().output_schema

@@ -7,8 +7,10 @@ import httpx2
 import openai
 import pytest
 
+from actalog_contracts.definitions import ModelChoice
+from actalog_core.settings import Settings
 from actalog_llm.failures import failure
-from actalog_llm.providers import Dialect
+from actalog_llm.providers import Dialect, endpoint, whereabouts
 
 KEY = "sk-the-key-of-somebody"
 URL = "http://model.test/v1/chat/completions"
@@ -111,3 +113,17 @@ def test_gemini_s_delay_is_in_the_body():
 def test_an_error_within_a_stream_is_told_by_the_status_it_quotes(body: object, kind: str):
     error = openai.APIError("no", request=httpx2.Request("POST", URL), body=body)
     assert failure(error).kind == kind
+
+
+def test_a_server_that_is_not_there_is_named_with_the_setting_that_says_where():
+    choice = ModelChoice(provider="ollama", id="llama", base_url="http://me:pw@box:11434/v1?key=k")
+    where = whereabouts(choice, endpoint(choice, Settings()))
+    told = failure(ConnectionRefusedError("nobody"), where=where)
+    assert told.message.endswith(
+        "(ollama at http://box:11434/v1: OLLAMA_BASE_URL or base_url says where)"
+    )
+    other = ModelChoice(provider="mine", id="m", base_url="http://box/v1")
+    assert whereabouts(other, endpoint(other, Settings())) == (
+        "mine at http://box/v1: base_url says where"
+    )
+    assert where not in failure(RuntimeError("something else"), where=where).message
