@@ -216,6 +216,10 @@ def test_a_changed_word_is_found():
     text = records[0].parts[1].model_copy(update={"text": "Be cruel."})
     parts = (records[0].parts[0], text, *records[0].parts[2:])
     assert not verify(records[0].model_copy(update={"parts": parts}))
+    # Each part is as it says, and together they are another prompt (protocol 11.3).
+    assert not verify(records[0].model_copy(update={"parts": records[0].parts[1:]}))
+    assert not verify(records[0].model_copy(update={"parts": records[0].parts[::-1]}))
+    assert not verify(records[0].model_copy(update={"digest": records[1].digest}))
     with pytest.raises(NotAsRecorded, match="not there"):
         shown(records[2], {})
 
