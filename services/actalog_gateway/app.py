@@ -25,6 +25,7 @@ from actalog_gateway.acceptance import INBOX_LIMIT, Acceptance
 from actalog_gateway.follow import Hub
 from actalog_gateway.gateway import Gateway
 from actalog_gateway.middleware import BodyLimit, Faults, Patience, SafeHeaders, Traced
+from actalog_gateway.origins import Origins, listed
 from actalog_gateway.paths import Paths
 from actalog_gateway.reader import Reader
 from actalog_gateway.server import HttpServer
@@ -82,8 +83,9 @@ def build_http(gateway: Gateway) -> FastAPI:
     app = routed()
     app.state.gateway = gateway
     problems.install(app)
-    origins = [one.strip() for one in gateway.settings.cors_origins.split(",") if one.strip()]
+    origins = listed(gateway.settings.cors_origins)
     app.add_middleware(Faults)
+    app.add_middleware(Origins, origins=origins)
     app.add_middleware(BodyLimit)
     app.add_middleware(Patience)
     if origins:

@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import Sequence
 from functools import partial
 
-from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError, UnknownError
 
 from actalog_bus import connections, header_names
 from actalog_bus.burial import bury_over
@@ -123,8 +123,11 @@ class KafkaBus:
             await consumers.stop()
 
     def _away(self, error: Exception) -> str:
-        said = "" if isinstance(error, OSError | KafkaConnectionError) else f" ({error!r})"
-        return f"bus: no broker at {self.settings.servers}{said}"
+        if isinstance(error, OSError | KafkaConnectionError):
+            return f"bus: no broker at {self.settings.servers}"
+        # What an embedded broker says to a producer that numbers what it sends.
+        hint = "; the embedded broker serves `actalog up` alone" * isinstance(error, UnknownError)
+        return f"bus: the broker at {self.settings.servers} refuses: {error!r}{hint}"
 
     async def _connected(self) -> None:
         """Protocol 16.2: a broker that is not there is waited for."""

@@ -1,9 +1,11 @@
 """Settings, read once at the door (interface.md, section 4). Nothing below sees the environment."""
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -23,6 +25,7 @@ SHORT = {
     "ACTALOG_KAFKA_REPLICATION": "ACTALOG_REPLICATION",
 }
 OF_KAFKA = ("partitions", "replication")
+BROKER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(:(\d{1,5}))?")
 
 
 def setting(env: Mapping[str, str], name: str, default: str | None = None) -> str | None:
@@ -51,7 +54,7 @@ class Settings(BaseModel):
     """The author's App, as `module:name`. Only the tools service and `actalog deploy` load it."""
     kafka: str | None = None
     """Bootstrap servers, one or several with commas between them. None: the embedded broker (only `actalog up`)."""
-    topic_prefix: str = "actalog"
+    topic_prefix: str = Field(default="actalog", pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,199}$")
     """Every topic and consumer group begins with it. One prefix is one App."""
     partitions: int = Field(default=6, ge=1)
     """Partitions of each topic; dead-letter topics have one."""
@@ -82,7 +85,7 @@ class Settings(BaseModel):
     health_port: int = Field(default=9777, ge=0, le=65_535)
     """Where a service alone answers `/health/live`, `/health/ready` and `/metrics`. 0: a free one."""
     cors_origins: str = ""
-    """Origins of browser clients, with commas between; empty: none."""
+    """Origins of browser clients, with commas between; empty: none but our own. What a page of another one posts is refused."""
     reply_topics: str = ""
     """Patterns (as of a shell) of topics that a task's `reply_to` may name, with commas between."""
     echo_headers: str = ""
@@ -120,6 +123,25 @@ class Settings(BaseModel):
     def _known_point(cls, told: str | None) -> str | None:
         if told:
             crashpoints.parsed(told)
+        return told
+
+    @field_validator("kafka")
+    @classmethod
+    def _brokers(cls, told: str | None) -> str | None:
+        if told is None:
+            return told
+        found = [BROKER.fullmatch(one.strip()) for one in told.split(",") if one.strip()]
+        if found and all(one and 0 < int(one[3] or 9_092) < 65_536 for one in found):
+            return told
+        raise ValueError("addresses of brokers are wanted, as host:port, with commas between")
+
+    @field_validator("database_url")
+    @classmethod
+    def _dsn(cls, told: str | None) -> str | None:
+        if told and urlsplit(told).scheme not in ("postgresql", "postgres"):
+            raise ValueError(
+                "an address is wanted, as postgresql://user:password@host:port/database"
+            )
         return told
 
     @classmethod
@@ -162,4 +184,5 @@ def _told(error: ValidationError) -> str:
     """`ACTALOG_PORT: Input should be a valid integer`, one after the other. Values are left out:
     they may be secrets."""
     told = error.errors(include_url=False, include_input=False)
-    return "; ".join(f"{variable(str(one['loc'][0]))}: {one['msg']}" for one in told)
+    said = (f"{variable(str(one['loc'][0]))}: {one['msg']}" for one in told)
+    return "; ".join(one.replace(": Value error, ", ": ") for one in said)

@@ -82,6 +82,22 @@ async def test_16_2_a_bus_waits_for_its_broker_and_says_so_and_16_3_outlives_its
 
 
 @pytest.mark.kafka
+async def test_a_service_by_itself_on_the_embedded_broker_says_why_it_waits(tmp_path: Path) -> None:
+    broker = EmbeddedBroker(tmp_path, port := free_port())
+    await broker.start()
+    bus = KafkaBus(KafkaSettings(bootstrap=f"127.0.0.1:{port}"))
+    starting = asyncio.create_task(bus.start())
+    async with asyncio.timeout(20):
+        while "`actalog up`" not in (bus.ready() or ""):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    assert (bus.ready() or "").startswith(f"bus: the broker at 127.0.0.1:{port} refuses: ")
+    starting.cancel()
+    await asyncio.wait([starting])
+    await bus.stop(0)
+    await broker.stop()
+
+
+@pytest.mark.kafka
 async def test_16_2_a_broker_that_goes_away_while_a_bus_begins_is_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -157,7 +157,7 @@ async def test_who_is_not_let_in_waits_and_is_not_ready(
     bus = KafkaBus(settings)
     starting = asyncio.create_task(bus.start())
     await asyncio.sleep(1)
-    assert (bus.ready() or "").startswith(f"bus: no broker at {settings.bootstrap}")
+    assert f"broker at {settings.bootstrap}" in (bus.ready() or "")
     starting.cancel()
     await asyncio.wait([starting])
     await bus.stop(0)

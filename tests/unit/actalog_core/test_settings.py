@@ -60,3 +60,32 @@ def test_partitions_are_kafkas_and_the_short_name_is_read_as_well():
     assert Settings.from_env({"ACTALOG_KAFKA_REPLICATION": "3"}).replication == 3
     with pytest.raises(SettingMissing, match="ACTALOG_KAFKA_PARTITIONS"):
         Settings.from_env({"ACTALOG_KAFKA_PARTITIONS": "many"})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ACTALOG_TOPIC_PREFIX", "my app"), ("ACTALOG_TOPIC_PREFIX", "ü"),
+        ("ACTALOG_TOPIC_PREFIX", "a/b"), ("ACTALOG_TOPIC_PREFIX", "."),
+        ("ACTALOG_KAFKA", ","), ("ACTALOG_KAFKA", "a:99999"), ("ACTALOG_KAFKA", "a:0"),
+        ("ACTALOG_KAFKA", "kafka://a:9092"), ("ACTALOG_KAFKA", "a b:9092"),
+        ("ACTALOG_DATABASE_URL", "host=db dbname=actalog password=secret"),
+        ("ACTALOG_DATABASE_URL", "mysql://u:secret@h/d"),
+    ],
+)  # fmt: skip
+def test_what_no_server_could_understand_is_told_at_once(name: str, value: str):
+    with pytest.raises(SettingMissing, match=name) as refused:
+        Settings.from_env({name: value})
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "told", ["b1:9092,b2:9092", "b1:9092, b2:9092,", "[::1]:9092", "broker", "my_kafka:1"]
+)
+def test_addresses_of_brokers_as_people_write_them(told: str):
+    assert Settings.from_env({"ACTALOG_KAFKA": told}).kafka == told
+
+
+def test_a_database_may_be_named_by_a_socket_or_several_hosts():
+    for dsn in ("postgresql:///actalog?host=/run/postgresql", "postgres://u:p@h1:1,h2:2/d"):
+        assert Settings.from_env({"ACTALOG_DATABASE_URL": dsn}).database_url == dsn
