@@ -22,7 +22,8 @@ from actalog_contracts.border import Decoded
 from actalog_contracts.definitions import AgentDefinition
 from actalog_contracts.tasks import TaskSubmit
 from actalog_core.errors import DataRefused, RunExists, SequenceTaken, TurnTaken
-from actalog_log.ports import FoundRun, Held, Opening, RunLog, RunRow
+from actalog_log.beside_ports import Held
+from actalog_log.ports import FoundRun, Opening, RunLog, RunRow
 
 FRESH = Opening(turn=0, busy=False, known=False)
 

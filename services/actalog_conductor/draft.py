@@ -28,8 +28,9 @@ from actalog_core.decider import Due
 from actalog_core.errors import DataRefused
 from actalog_core.events import RULES_VERSION, encode
 from actalog_log import chain
+from actalog_log.beside_ports import Held
 from actalog_log.call_ports import ledger_key
-from actalog_log.ports import Append, Decision, Head, Held, NewEvent, RunRow, SessionOp, StoredEvent
+from actalog_log.ports import Append, Decision, Head, NewEvent, RunRow, SessionOp, StoredEvent
 
 # The net below lost messages: leases and take-over are faster (protocol 5).
 WAKE_AFTER = timedelta(seconds=30)

@@ -36,7 +36,8 @@ from actalog_contracts.tasks import RequirementResolve, RunCancel, TaskSubmit
 from actalog_core import events, metrics
 from actalog_core.canonical import clean_text
 from actalog_core.clock import rfc3339
-from actalog_log.ports import FoundRun, InboxRow, RunLog, Tombstone
+from actalog_log.beside_ports import InboxRow, Tombstone
+from actalog_log.ports import FoundRun, RunLog
 
 NO_PARTITION = -1  # of a row that is heard as a record
 INBOX = "actalog-inbox-id"  # names the row that waits for this message (protocol 2.1)

@@ -5,7 +5,7 @@ from collections.abc import Coroutine, Iterable, Sequence
 
 import orjson
 
-from actalog_log.ports import InboxRow
+from actalog_log.beside_ports import InboxRow
 
 
 def lanes(rows: Iterable[InboxRow]) -> list[list[InboxRow]]:

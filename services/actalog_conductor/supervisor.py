@@ -19,7 +19,8 @@ from actalog_conductor.sure_clock import SureClock
 from actalog_conductor.waking import Waking
 from actalog_core import crashpoints
 from actalog_core.errors import Permanent, Transient
-from actalog_log.ports import Decision, InboxRow, Looming, RunLog
+from actalog_log.beside_ports import InboxRow
+from actalog_log.ports import Decision, Looming, RunLog
 
 log = structlog.get_logger()
 

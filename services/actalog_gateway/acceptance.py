@@ -24,7 +24,8 @@ from actalog_gateway.admission import admit
 from actalog_gateway.deployed import Deployed
 from actalog_gateway.problems import Problem
 from actalog_gateway.reader import Reader
-from actalog_log.ports import FoundRun, InboxRow, RunLog
+from actalog_log.beside_ports import InboxRow
+from actalog_log.ports import FoundRun, RunLog
 
 INBOX_ID = "actalog-inbox-id"
 INBOX_LIMIT = 100_000  # rows; about a gigabyte of waiting tasks, minutes of work

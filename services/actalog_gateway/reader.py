@@ -12,7 +12,8 @@ from actalog_core import session_state
 from actalog_core.clock import rfc3339
 from actalog_core.events import decode
 from actalog_gateway.problems import Problem
-from actalog_log.ports import FoundRun, InboxRow, RunLog, RunRow, StoredEvent
+from actalog_log.beside_ports import InboxRow
+from actalog_log.ports import FoundRun, RunLog, RunRow, StoredEvent
 
 Decoded = tuple[StoredEvent, RunEvent]
 

@@ -29,7 +29,8 @@ from actalog_gateway.routes_blobs import keep
 from actalog_gateway.routes_tasks import send_answer, send_cancel
 from actalog_gateway.sse import Stream
 from actalog_gateway.story import Story, tell
-from actalog_log.ports import FoundRun, InboxRow
+from actalog_log.beside_ports import InboxRow
+from actalog_log.ports import FoundRun
 
 router = APIRouter(tags=["AgentOS"])
 TENANT = "default"  # AgentOS's wire knows none

@@ -13,7 +13,8 @@ from actalog_gateway.gateway import Gate, Gateway, Limit, PathId, QueryId, RunId
 from actalog_gateway.problems import Problem
 from actalog_gateway.reader import published, unknown_run
 from actalog_gateway.story import Story, loads, tell
-from actalog_log.ports import FoundRun, InboxRow, Standing
+from actalog_log.beside_ports import InboxRow
+from actalog_log.ports import FoundRun, Standing
 
 router = APIRouter(prefix="/v1", tags=["runs"])
 

@@ -17,7 +17,8 @@ from actalog_gateway.problems import Problem
 from actalog_gateway.reader import Where
 from actalog_gateway.sse import Ids, Stream, data_frame
 from actalog_gateway.told import Teller
-from actalog_log.ports import FoundRun, InboxRow, RunRow
+from actalog_log.beside_ports import InboxRow
+from actalog_log.ports import FoundRun, RunRow
 
 router = APIRouter(prefix="/v1", tags=["runs"])
 

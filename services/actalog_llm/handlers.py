@@ -32,8 +32,9 @@ from actalog_llm.ports import Failure
 from actalog_llm.prompt.cache import PromptCache
 from actalog_llm.providers import NotConfigured, endpoint, provider
 from actalog_llm.whole import without_echo, without_thoughts
+from actalog_log.beside_ports import Held
 from actalog_log.call_ports import Claim, ledger_key
-from actalog_log.ports import Held, RunLog
+from actalog_log.ports import RunLog
 
 log = structlog.get_logger()
 MOST_UNPAID = 1_000  # calls

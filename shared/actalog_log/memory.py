@@ -6,6 +6,7 @@ from datetime import datetime
 from actalog_core.clock import Clock, system_clock
 from actalog_core.errors import RunExists, SequenceTaken, TurnTaken
 from actalog_log import chain
+from actalog_log.beside_ports import Held
 from actalog_log.memory_calls import MemoryCalls
 from actalog_log.memory_open import MemoryOpen, Open
 from actalog_log.ports import (
@@ -13,7 +14,6 @@ from actalog_log.ports import (
     Decision,
     FoundRun,
     Head,
-    Held,
     Opening,
     RunRow,
     SessionHead,

@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from actalog_core.clock import Clock
+from actalog_log.beside_ports import Held, InboxRow, Tombstone
 from actalog_log.memory_calls import ASKED_S
-from actalog_log.ports import Held, InboxRow, Tombstone
 
 
 class MemoryBeside:

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 
+from actalog_log.beside_ports import Tombstone
 from actalog_log.database import Pool
-from actalog_log.ports import WAKE_CLAIM, Looming, Opening, Tombstone
+from actalog_log.ports import WAKE_CLAIM, Looming, Opening
 from actalog_log.reaching import reaching
 from actalog_log.together import Together, planned
 

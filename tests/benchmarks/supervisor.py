@@ -9,10 +9,11 @@ from datetime import UTC, datetime, timedelta
 
 from actalog_conductor.supervisor import INBOX_AFTER, NOTHING
 from actalog_log import chain
+from actalog_log.beside_ports import InboxRow
 from actalog_log.calls import PostgresCalls
 from actalog_log.database import Connection, connect
 from actalog_log.migrate import migrate
-from actalog_log.ports import Append, Decision, Head, InboxRow, NewEvent, RunRow
+from actalog_log.ports import Append, Decision, Head, NewEvent, RunRow
 from actalog_log.postgres import PostgresLog
 from tests.benchmarks.rig import database
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from actalog_log.ports import InboxRow
+from actalog_log.beside_ports import InboxRow
 from tests.chaos.cell_http import Reader, post
 from tests.chaos.cell_model import SLOWLY
 from tests.chaos.cell_place import DIES_WITHIN_S, Place

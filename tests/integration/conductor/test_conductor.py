@@ -12,8 +12,9 @@ from actalog_bus.ready import PRIORITY
 from actalog_contracts.calls import CallModel, RunTool, answer
 from actalog_contracts.tasks import PublishedEvent
 from actalog_core.errors import Transient
+from actalog_log.beside_ports import Tombstone
 from actalog_log.call_ports import ledger_key
-from actalog_log.ports import Decision, Head, Tombstone
+from actalog_log.ports import Decision, Head
 from tests.integration.conductor.world import SERVICES, World
 
 

@@ -8,7 +8,7 @@ from actalog_conductor.handlers import ConductorHandlers
 from actalog_contracts import topics
 from actalog_contracts.calls import CallModel, TurnFree
 from actalog_core.errors import Permanent
-from actalog_log.ports import InboxRow
+from actalog_log.beside_ports import InboxRow
 from tests.integration.conductor.world import World
 from tests.unit.actalog_conductor.spec import CHECKED, GATHERS
 

@@ -8,7 +8,7 @@ import pytest
 
 from actalog_conductor.telling import Teller
 from actalog_core.errors import Transient
-from actalog_log.ports import InboxRow
+from actalog_log.beside_ports import InboxRow
 from tests.integration.conductor.world import World
 
 TASK = json.dumps({"target": "agent:a", "input": "hello", "run_id": "r"}).encode()

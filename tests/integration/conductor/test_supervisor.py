@@ -14,9 +14,10 @@ from actalog_conductor.supervisor import WAKES_PER_LOOK
 from actalog_contracts.calls import CallModel, RunTool, answer
 from actalog_contracts.runs import ToolReturned
 from actalog_core.errors import Transient
+from actalog_log.beside_ports import InboxRow
 from actalog_log.call_ports import Calls, ledger_key
 from actalog_log.calls import PostgresCalls
-from actalog_log.ports import InboxRow, OpenRun
+from actalog_log.ports import OpenRun
 from actalog_log.postgres import PostgresLog
 from tests.integration.conductor.world import SERVICES, World
 from tests.unit.actalog_conductor.spec import PLAIN

@@ -15,8 +15,9 @@ from actalog_conductor.supervisor import INBOX_AFTER, Patience
 from actalog_contracts.calls import CallModel, RunTool, answer
 from actalog_contracts.runs import ToolReturned
 from actalog_core.errors import Transient
+from actalog_log.beside_ports import InboxRow
 from actalog_log.call_ports import ledger_key
-from actalog_log.ports import WAKE_CLAIM, InboxRow
+from actalog_log.ports import WAKE_CLAIM
 from tests.integration.conductor.test_supervisor import calls_of, run_no
 from tests.integration.conductor.world import World
 

@@ -46,10 +46,10 @@ from actalog_contracts.runs import (
 )  # fmt: skip
 from actalog_core.clock import system_clock
 from actalog_core.settings import Settings
+from actalog_log.beside_ports import Held
 from actalog_log.call_ports import ledger_key
 from actalog_log.calls import PostgresCalls
 from actalog_log.memory import MemoryLog
-from actalog_log.ports import Held
 from actalog_log.postgres import PostgresLog
 from tests.unit.actalog_conductor.spec import PLAIN
 

@@ -9,7 +9,7 @@ from httpx import Response
 
 from actalog_bus.ready import PRIORITY
 from actalog_core.identity import event_run_id
-from actalog_log.ports import InboxRow
+from actalog_log.beside_ports import InboxRow
 from tests.integration.gateway.world import DeafBus, World, called, paused, reply, until
 
 TASK = {"target": "agent:a", "input": "hello"}

@@ -18,8 +18,9 @@ from actalog_contracts.runs import InputChecked, ModelReplied, OutputReviewed, P
 from actalog_core.events import decode
 from actalog_core.settings import Settings
 from actalog_guardrails import app as guardrails
+from actalog_log.beside_ports import Held
 from actalog_log.memory import MemoryLog
-from actalog_log.ports import Decision, Held
+from actalog_log.ports import Decision
 from tests.unit.actalog_conductor.spec import PLAIN
 
 CARD, EMAIL = "4111 1111 1111 1111", "ann@mail.example"

@@ -3,8 +3,9 @@
 import asyncio
 from datetime import timedelta
 
+from actalog_log.beside_ports import Held
 from actalog_log.call_ports import ledger_key
-from actalog_log.ports import Append, Decision, Head, Held, Looming
+from actalog_log.ports import Append, Decision, Head, Looming
 from tests.integration.log.test_log import NOW, Log, begin, event, log
 from tests.integration.log.test_watching import calls_of
 

@@ -7,10 +7,10 @@ import pytest
 
 from actalog.cli.waiting import missing_migrations
 from actalog_core.errors import Transient
+from actalog_log.beside_ports import InboxRow
 from actalog_log.calls import PostgresCalls
 from actalog_log.database import Connection, connect
 from actalog_log.migrate import WrongEncoding, migrate
-from actalog_log.ports import InboxRow
 from actalog_log.postgres import PostgresLog
 
 pytestmark = pytest.mark.postgres

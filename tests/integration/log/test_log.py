@@ -8,21 +8,19 @@ import pytest
 
 from actalog_core.errors import RunExists, SequenceTaken, TurnTaken
 from actalog_log import chain
+from actalog_log.beside_ports import Held, InboxRow, Tombstone
 from actalog_log.memory import MemoryLog
 from actalog_log.ports import (
     WAKE_CLAIM,
     Append,
     Decision,
     Head,
-    Held,
-    InboxRow,
     NewEvent,
     RunRow,
     SessionHead,
     SessionOp,
     Standing,
-    Tombstone,
-)  # fmt: skip
+)
 from actalog_log.postgres import PostgresLog
 
 NOW = datetime(2026, 11, 24, 16, 0, 0, 123456, tzinfo=UTC)

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from actalog_log.beside_ports import Held, InboxRow, Tombstone
 from actalog_log.memory import MemoryLog
-from actalog_log.ports import Decision, Held, InboxRow, SessionOp, Tombstone
+from actalog_log.ports import Decision, SessionOp
 from actalog_log.postgres import PostgresLog
 from tests.integration.log.test_log import Log, first, row
 

@@ -4,9 +4,10 @@ import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from actalog_log.beside_ports import InboxRow, Tombstone
 from actalog_log.call_ports import Calls, ledger_key
 from actalog_log.calls import PostgresCalls
-from actalog_log.ports import Decision, InboxRow, Looming, Opening, SessionOp, Tombstone
+from actalog_log.ports import Decision, Looming, Opening, SessionOp
 from actalog_log.postgres import PostgresLog
 from tests.integration.log.test_log import NOW, Log, first, log, row
 

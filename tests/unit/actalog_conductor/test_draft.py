@@ -29,8 +29,9 @@ from actalog_contracts.runs import RunEvent, StateOp
 from actalog_core.clock import parse_time
 from actalog_core.errors import DataRefused
 from actalog_core.events import RULES_VERSION
+from actalog_log.beside_ports import Held
 from actalog_log.call_ports import ledger_key
-from actalog_log.ports import Held, RunRow
+from actalog_log.ports import RunRow
 from tests.unit.actalog_conductor.spec import (
     ACCEPTED,
     CHECKED,

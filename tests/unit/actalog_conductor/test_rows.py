@@ -3,7 +3,7 @@
 import orjson
 
 from actalog_conductor.rows import lanes
-from actalog_log.ports import InboxRow
+from actalog_log.beside_ports import InboxRow
 
 
 def row(id: str, said: object, tenant_id: str = "default") -> InboxRow:
