@@ -29,17 +29,18 @@ BROKER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(:(\d{1,5}))?")
 
 
 def setting(env: Mapping[str, str], name: str, default: str | None = None) -> str | None:
-    """The value of `name`, or the content of the file that `NAME_FILE` names, or the default."""
-    if name in env:
-        return env[name]
-    if f"{name}_FILE" in env:
-        path = Path(env[f"{name}_FILE"])
+    """The value of `name`, or the content of the file that `NAME_FILE` names, or the default. An
+    empty one is none: `.env.example` has all names without a value."""
+    if value := env.get(name):
+        return value
+    if file := env.get(f"{name}_FILE"):
         try:
-            return path.read_text().strip()
+            return Path(file).read_text().strip()
         except OSError as error:
-            raise SettingMissing(
-                f"{name}_FILE: {path} cannot be read ({error.strerror})."
-            ) from error
+            said = f"{name}_FILE: {file} cannot be read ({error.strerror})."
+            raise SettingMissing(said) from error
+        except UnicodeDecodeError:
+            raise SettingMissing(f"{name}_FILE: {file} is no text.") from None
     return default
 
 

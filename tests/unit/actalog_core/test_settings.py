@@ -52,6 +52,22 @@ def test_an_empty_value_is_none_at_all():
     assert Settings.from_env({"ACTALOG_KAFKA": "", "ACTALOG_PORT": ""}).kafka is None
 
 
+def test_an_empty_value_hides_no_file(tmp_path: Path):
+    (tmp_path / "key").write_text("k-1\n")
+    env = {"OPENAI_API_KEY": "", "OPENAI_API_KEY_FILE": str(tmp_path / "key")}
+    env |= {"GROQ_API_KEY": "", "GROQ_API_KEY_FILE": str(tmp_path / "key"), "ACTALOG_APP_FILE": ""}
+    settings = Settings.from_env(env)
+    assert (settings.openai_api_key, settings.provider_keys) == ("k-1", {"groq": "k-1"})
+    assert settings.app is None
+
+
+def test_a_file_that_is_no_text_is_named_and_not_shown(tmp_path: Path):
+    (tmp_path / "key").write_bytes(b"\xff\xfesecret")
+    with pytest.raises(SettingMissing, match=r"OPENAI_API_KEY_FILE: .*key is no text") as raised:
+        Settings.from_env({"OPENAI_API_KEY_FILE": str(tmp_path / "key")})
+    assert "secret" not in str(raised.value)
+
+
 def test_partitions_are_kafkas_and_the_short_name_is_read_as_well():
     assert Settings.from_env({"ACTALOG_KAFKA_PARTITIONS": "12"}).partitions == 12
     assert Settings.from_env({"ACTALOG_PARTITIONS": "12"}).partitions == 12
