@@ -89,7 +89,7 @@ class Span(Value):
 
 
 class TextRef(Value):
-    """Text that waits beside the log (protocol 9): its row and its keyed digest."""
+    """Text that waits beside the log: its row and its keyed digest."""
 
     held: str
     digest: Digest
@@ -99,7 +99,7 @@ class ToolCall(Value):
     """A tool call as the model asked for it.
 
     `id` is ours, unique in the run; `provider_id` the model's own, which may repeat.
-    `arguments` is JSON as received (protocol 11.1), never parsed and written again.
+    `arguments` is JSON as received, never parsed and written again.
     """
 
     id: CallId

@@ -133,7 +133,7 @@ class CallStored(Message):
 
 
 class TurnFree(Message):
-    """The session's turn may have come for this run (protocol 3.3)."""
+    """The session's turn may have come for this run."""
 
     type: Literal["turn.free.v1"] = "turn.free.v1"
     tenant_id: str

@@ -47,13 +47,18 @@ def spliced(page: str, generated: str) -> str:
 
 
 def _topic(topic: Topic) -> list[str]:
-    kept = "for ever" if topic.retention_ms < 0 else f"{topic.retention_ms // topics.HOUR_MS} hours"
+    kept = "for ever" if topic.retention_ms < 0 else _hours(topic.retention_ms)
     dead = f"; dead letters on `{topics.dlq_name(topic)}`" if topic.dead_letters else ""
     return [
         f"## {topics.full_name(topic)}", "",
         f"{topic.description} Key: {topic.key}. Kept {kept}{dead}.",
         f"From {', '.join(topic.producers)} to {', '.join(topic.consumers)}.", "",
     ]  # fmt: skip
+
+
+def _hours(retention_ms: int) -> str:
+    hours = retention_ms // topics.HOUR_MS
+    return "an hour" if hours == 1 else f"{hours} hours"
 
 
 def _message(entry: Entry, schema: Schema) -> list[str]:

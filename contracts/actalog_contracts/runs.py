@@ -34,7 +34,7 @@ class HistoryRun(Value):
 
 
 class RunAccepted(Event):
-    """seq 1. `input` is None when the text is held until it was checked (protocol 9)."""
+    """seq 1. `input` is None when the text is held until it was checked."""
 
     type: Literal["run.accepted.v1"] = "run.accepted.v1"
     kind: Literal["agent", "memory"]
@@ -59,13 +59,13 @@ class RunAccepted(Event):
 
 
 class RunStarted(Event):
-    """The session's turn has come (protocol 3.2)."""
+    """The session's turn has come."""
 
     type: Literal["run.started.v1"] = "run.started.v1"
 
 
 class InputChecked(Event):
-    """Carries the text to be used (protocol 9.1)."""
+    """Carries the text to be used."""
 
     type: Literal["input.checked.v1"] = "input.checked.v1"
     call_id: CallId
@@ -108,7 +108,7 @@ class PromptPart(Value):
 
 
 class PromptRecord(Value):
-    """Shows a prompt again (protocol 11.3). `params` is the JSON sent beside the messages."""
+    """Shows a prompt again. `params` is the JSON sent beside the messages."""
 
     digest: Digest
     renderer: str
@@ -191,7 +191,7 @@ class ToolCalled(Event):
 
 
 class StateOp(Value):
-    """One operation on the session's state (protocol 10); `value` is JSON text."""
+    """One operation on the session's state; `value` is JSON text."""
 
     op: Literal["set", "delete", "increment", "append"]
     key: str
@@ -234,7 +234,7 @@ class ToolInDoubt(Event):
 
 
 class CallSettled(Event):
-    """A late outcome, refused and recorded with its cost: may follow a run's end (protocol 6.5)."""
+    """A late outcome, refused and recorded with its cost: may follow a run's end."""
 
     type: Literal["call.settled.v1"] = "call.settled.v1"
     call_id: CallId
