@@ -59,7 +59,7 @@ TOOL_NOT_YET: dict[str, str] = {
     "add_instructions": "", "show_result": "", "stop_after_tool_call": "",
     "requires_user_input": "", "user_input_fields": "", "external_execution": "",
     "external_execution_silent": "", "pre_hook": "", "post_hook": "", "tool_hooks": "",
-    "cache_results": "", "cache_dir": "", "cache_ttl": "", "reconciler": "",
+    "cache_results": "", "cache_dir": "", "cache_ttl": "",
 }  # fmt: skip
 
 TOOLKIT_NOT_YET: dict[str, str] = {
