@@ -22,7 +22,9 @@ ERRORS = """\
 
 The body is `{"error": {"code", "message", "field", "retryable"}, "detail"}`: `error` as in a refusal on the bus, and
 `detail` (the message again) for clients of AgentOS. A parameter of a wrong form gets 422 with `bad_input`. What may be
-tried again has `retryable` true, and `Retry-After` where it is known. 500 with `internal` is a fault of ours."""
+tried again has `retryable` true, and `Retry-After` where it is known; `overloaded` is 429 where one tenant has filled its
+part of the inbox. 500 with `internal` is a fault of ours. A body has at most 1 MiB, a blob and an AgentOS form 32 MiB;
+a request's line and headers have at most 64 KiB (431, without a body)."""
 
 
 def written() -> str:

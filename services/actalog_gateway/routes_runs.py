@@ -30,7 +30,11 @@ async def runs(
     session_id: QueryId = None, older_than: QueryId = None, limit: Limit = 50,
     before: Annotated[int | None, Query(ge=1, le=MAX_INTEGER)] = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Runs, the newest first. `next` is the `before` of the next page, null on the last."""
+    """Runs, the newest first. `next` is the `before` of the next page, null on the last.
+
+    `status`: running, waiting, paused, completed, failed, blocked or cancelled. `older_than`:
+    accepted so long ago (10m, 2h, 1d), or before a time.
+    """
     until = _moment(older_than, gate.clock()) if older_than else None
     standing: Standing | None = STANDING.get(status, "ended") if status else None
     told: list[dict[str, Any]] = []
