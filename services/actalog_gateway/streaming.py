@@ -14,7 +14,7 @@ from actalog_core import metrics
 HAND_OVER = "actalog.stream"  # the ASGI extension: takes the frames that follow the headers
 HEARTBEAT_S = 10.0  # proxies close what is silent for 15 to 30 s
 SEND_TIMEOUT_S = 20.0  # a client that takes nothing for so long is gone
-HEAD_MOST = 65_536  # bytes of a request's line and headers
+HEAD_MOST = 65_536  # bytes in a row that are no body: a request's line and headers, or trailers
 HEAD_S = 30.0  # from its first byte, or the connection, to the end of its headers
 ENDING_S = 1.0  # what makes frames has no more than this to end
 HEARTBEAT = b": heartbeat\n\n"
@@ -27,12 +27,12 @@ log = structlog.get_logger()
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """uvicorn's, with the extension, and with an end to what comes before a request's body: its
-    parser takes headers of any length, each piece slower than the one before."""
+    """uvicorn's, with the extension, and with an end to what comes before and behind a request's
+    body: its parser takes headers of any length, each piece slower than the one before."""
 
     answering: RequestResponseCycle | None = None  # `cycle` may be of a request that waits behind
-    heads = 0  # that were complete
-    head_bytes = 0  # of the one that is not
+    went_on = False  # in what came just now a head, a piece of a body, or a request was complete
+    head_bytes = 0  # since that was so
     since: float | None = None  # when its first byte came, or the connection
     within_head = True
 
@@ -41,21 +41,23 @@ class HttpProtocol(HttpToolsProtocol):
         self.since = asyncio.get_running_loop().time()
 
     def data_received(self, data: bytes) -> None:
-        heads, within = self.heads, self.within_head
+        self.went_on = False
         super().data_received(data)
-        if within and self.within_head and heads == self.heads:
-            self.head_bytes += len(data)
-            if self.head_bytes > HEAD_MOST and not self.transport.is_closing():
-                self.transport.write(HEAD_TOO_LARGE)
-                self.transport.close()
+        self.head_bytes = 0 if self.went_on else self.head_bytes + len(data)
+        if self.head_bytes > HEAD_MOST and not self.transport.is_closing():
+            self.transport.write(HEAD_TOO_LARGE)
+            self.transport.close()
 
     def on_headers_complete(self) -> None:
-        self.within_head, self.since, self.head_bytes = False, None, 0
-        self.heads += 1
+        self.within_head, self.since, self.went_on = False, None, True
         super().on_headers_complete()
 
+    def on_body(self, body: bytes) -> None:
+        self.went_on = True
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
-        self.within_head = True
+        self.within_head = self.went_on = True
         super().on_message_complete()
 
     def tick(self, now: float) -> None:

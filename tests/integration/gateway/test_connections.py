@@ -233,6 +233,20 @@ async def test_headers_have_an_end_and_harm_nobody_until_then(world: World):
                     assert (await reader.read()).startswith(b"HTTP/1.1 431 ")
 
 
+async def test_what_comes_behind_a_body_has_an_end_as_well(world: World):
+    head = b"POST /v1/tasks HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n"
+    async with world.gateway() as (http, service):
+        for endless in (b"0\r\nX: ", b"0\r\nX: a\r\nY: ", b"2;x="):
+            async with connection(service, head + endless) as (reader, writer):
+                with contextlib.suppress(ConnectionError):
+                    for _ in range(200):
+                        writer.write(b"a" * 50_000)
+                        await writer.drain()
+                    assert b"HTTP/1.1 431 " in await reader.read()
+                assert (await http.get("/health/live")).elapsed.total_seconds() < 1
+                assert writer.transport.is_closing()
+
+
 async def test_bodies_and_requests_behind_them_are_no_headers(world: World):
     async with (
         world.gateway() as (_, service),
