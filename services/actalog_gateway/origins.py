@@ -40,4 +40,7 @@ class Origins:
     def _known(self, origin: str, *, host: str) -> bool:
         if "*" in self.origins or origin in self.origins:
             return True
-        return urlsplit(origin).netloc.lower() == host.lower() != ""  # whoever ends TLS before us
+        try:  # the scheme is not compared: somebody may end TLS before us
+            return urlsplit(origin).netloc.lower() == host.lower() != ""
+        except ValueError:  # it is no address at all
+            return False

@@ -9,7 +9,15 @@ PLAIN = {"Content-Type": "text/plain"}  # a browser sends it to anybody, without
 
 
 @pytest.mark.parametrize(
-    "origin", ["https://evil.example", "null", "http://127.0.0.1:1", "http://ui.example.evil", ""]
+    "origin",
+    [
+        "https://evil.example",
+        "null",
+        "http://127.0.0.1:1",
+        "http://ui.example.evil",
+        "",
+        "http://[",
+    ],
 )
 async def test_a_page_of_another_site_begins_nothing(world: World, origin: str):
     await world.deploy()
