@@ -148,7 +148,9 @@ async def poll(agent_id: PathId, run_id: RunId, gate: Gate) -> dict[str, Any]:
 
 @router.post("/agents/{agent_id}/runs/{run_id}/cancel")
 async def cancel(agent_id: PathId, run_id: RunId, gate: Gate) -> dict[str, Any]:
-    """200 always: the wish is kept, also for a run that is not known yet."""
+    """200 also for a run that has ended, or is not known yet: then the wish is kept."""
+    if (found := await gate.log.find_run(TENANT, run_id)) is not None:
+        _own(found, agent_id)
     with suppress(Problem):  # it has ended
         await send_cancel(gate, RunCancel(run_id=run_id), TENANT)
     return {}
@@ -188,14 +190,19 @@ async def go_on(agent_id: PathId, run_id: RunId, request: Request, gate: Gate) -
 
 
 async def _accepted(gate: Gateway, agent_id: str, run_id: str) -> FoundRun | InboxRow:
-    """An agent's run: whoever may use one agent may not have another's."""
     try:
         found = await gate.reader.accepted(TENANT, run_id)
     except Problem as problem:
         raise not_found("Run") from problem
-    if isinstance(found, FoundRun) and found.row.target != f"agent:{agent_id}":
-        raise not_found("Run")
+    if isinstance(found, FoundRun):
+        _own(found, agent_id)
     return found
+
+
+def _own(found: FoundRun, agent_id: str) -> None:
+    """Whoever may use one agent may not have another's runs."""
+    if found.row.target != f"agent:{agent_id}":
+        raise not_found("Run")
 
 
 # That client knows one question: of a call in doubt it asks whether it was made.

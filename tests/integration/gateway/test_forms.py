@@ -161,4 +161,7 @@ async def test_another_agents_run_is_not_found(world: World):
         form = {"session_id": "s", "tools": "[]"}
         assert (await http.post("/agents/b/runs/r/continue", data=form)).status_code == 404
         assert (await http.get("/agents/b/runs/r")).status_code == 404
+        assert (await http.post("/agents/b/runs/r/cancel")).status_code == 404
+        assert (await http.post("/agents/b/runs/later/cancel")).status_code == 200
+        assert list(world.log.inbox) == [("default", "cancel:later")]
         assert (await http.get("/agents/a/runs/r")).status_code == 200
