@@ -142,7 +142,7 @@ class Supervisor:
         if self._all:
             await self.log.wake_all(now)
             self._all = False
-        looming = await self.log.looming(now, now - INBOX_AFTER)
+        looming = await self.log.looming(now, self.clock.theirs() - INBOX_AFTER)
         self.reach.reached()
         self.clock.compare(looming.at)
         if looming != NOTHING:
@@ -205,7 +205,7 @@ class Supervisor:
         as what comes from Kafka. A row whose hearing has brought somebody to an end is heard alone:
         the next death says whether it was this one, and is counted to no other."""
         for _ in range(INBOX_ROUNDS):
-            rows = await self.log.due_inbox(self.clock() - INBOX_AFTER, INBOX_AT_ONCE)
+            rows = await self.log.due_inbox(self.clock.theirs() - INBOX_AFTER, INBOX_AT_ONCE)
             await self._rows([row for row in rows if row.tries])
             await at_once(self._rows(lane) for lane in lanes(row for row in rows if not row.tries))
             if len(rows) < INBOX_AT_ONCE:

@@ -30,6 +30,10 @@ class SureClock:
         """The later one."""
         return self.own() - min(self.ahead, timedelta())
 
+    def theirs(self) -> datetime:
+        """The database's own, for what its clock has dated."""
+        return self.own() - self.ahead
+
     def compare(self, theirs: datetime | None) -> None:
         """The database has told its time just now."""
         ahead = self.own() - theirs if theirs is not None else timedelta()

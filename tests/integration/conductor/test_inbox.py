@@ -37,6 +37,19 @@ async def test_rows_that_nobody_picked_up_are_the_supervisors(world: World):
     assert await world.log.inbox_depth() == 0
 
 
+async def test_a_conductor_whose_clock_is_behind_picks_rows_up_in_time(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("actalog_conductor.supervisor.INBOX_AFTER", timedelta())
+    world.supervisor.clock.apart = timedelta(seconds=5)
+    world.ahead = -timedelta(hours=1)
+    await world.start()
+    await world.look()  # learns what time it is
+    await put(world, "r", TASK)
+    await world.look(ahead_s=1)
+    assert await world.statuses() == {"completed"}
+
+
 async def test_what_waited_out_an_outage_is_decided_in_one_look_and_in_order(world: World):
     await world.start()
     for at in range(170):

@@ -23,6 +23,7 @@ def test_the_earlier_time_has_come_and_the_later_one_is_granted(
     clock = SureClock(lambda: NOW)
     clock.compare(theirs)
     assert (clock(), clock.latest()) == (surely, latest)
+    assert clock.theirs() == (theirs if surely != latest else NOW)
 
 
 def test_a_clock_that_was_set_right_counts_again():
