@@ -268,6 +268,18 @@ def test_thoughts_of_other_kinds_and_places_stay_apart():
     assert one["summary"] == "xz"
 
 
+def test_thoughts_without_a_place_are_one_only_side_by_side():
+    pieces = [
+        {"type": "reasoning.text", "text": "a"},
+        {"type": "reasoning.encrypted", "data": "x"},
+        {"type": "reasoning.text", "text": None},
+        {"type": "reasoning.text", "text": "b"},
+    ]
+    told = whole(*(chunk({"reasoning_details": [one]}) for one in pieces), chunk({}, "stop"))
+    back = json.loads(told.extra)["openai"]["reasoning_details"]
+    assert back == [*pieces[:2], {"type": "reasoning.text", "text": "b"}]
+
+
 def test_what_else_goes_back_is_not_left_out_with_the_thoughts():
     signed = {**call("f", "{}", id="a"), "extra_content": {"s": 1}}
     told = whole(chunk({"reasoning_content": "hm", "tool_calls": [signed]}), chunk({}, "stop"))
