@@ -94,7 +94,7 @@ def endpoint(choice: ModelChoice, settings: Settings) -> Endpoint:
     if base_url is None:
         said = f"{known.name} has no address of its own: set {upper}_BASE_URL or the base_url."
         raise NotConfigured("invalid_request", said)
-    if not base_url.lower().startswith(("http://", "https://")):
+    if not _is_address(base_url):
         said = f"The address of {known.name} is no http:// or https:// URL: {upper}_BASE_URL or base_url."
         raise NotConfigured("invalid_request", said)
     if known.dialect == "anthropic":  # as most write it; the path of a request has its own /v1
@@ -117,6 +117,14 @@ def whereabouts(choice: ModelChoice, endpoint: Endpoint) -> str:
     setting = f"{choice.provider.upper()}_BASE_URL or " if choice.provider in PROVIDERS else ""
     host = url.netloc.rpartition("@")[2]
     return f"{choice.provider} at {url.scheme}://{host}{url.path}: {setting}base_url says where"
+
+
+def _is_address(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+        return url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:  # half an IPv6 address, a port that is none
+        return False
 
 
 def _key(name: str, settings: Settings) -> str | None:

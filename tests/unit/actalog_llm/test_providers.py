@@ -40,8 +40,11 @@ def test_a_key_that_no_header_takes_is_told_by_its_setting(key: str):
     assert key not in told.value.message
 
 
-def test_an_address_without_its_scheme_is_told_by_its_setting():
-    choice = ModelChoice(provider="ollama", id="m", base_url="127.0.0.1:11434/v1")
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1:11434/v1", "http://", "http://[::1/v1", "http://there:port/v1"]
+)
+def test_an_address_that_is_none_is_told_by_its_setting(address: str):
+    choice = ModelChoice(provider="ollama", id="m", base_url=address)
     with pytest.raises(NotConfigured, match="OLLAMA_BASE_URL"):
         endpoint(choice, Settings())
 
