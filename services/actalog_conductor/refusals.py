@@ -12,6 +12,7 @@ from actalog_conductor.addresses import Addresses, correlation
 from actalog_conductor.refused import Refused
 from actalog_contracts import topics
 from actalog_contracts.base import MAX_ID
+from actalog_contracts.strict_json import readable
 from actalog_contracts.tasks import MessageRefused, RefusalError
 from actalog_core.errors import ActalogError
 
@@ -68,7 +69,4 @@ def readable_ids(value: bytes | None) -> dict[str, str]:
         told: Any = orjson.loads(value or b"")
     except orjson.JSONDecodeError:
         return {}
-    found = cast("dict[str, Any]", told) if isinstance(told, dict) else {}
-    names = ("type", "run_id", "tenant_id", "correlation_id")
-    told = {name: found[name] for name in names if isinstance(found.get(name), str)}
-    return {name: text for name, text in told.items() if len(text) <= MAX_ID}
+    return readable(cast("dict[str, Any]", told)) if isinstance(told, dict) else {}
