@@ -109,7 +109,7 @@ class Acceptance:
     async def _begin(self, asked: Asked, opening: Opening) -> Live:
         now, task = self.hearing.clock(), asked.task
         target, digest, definition = await self._target(asked)
-        if opening.turn and opening.user_id != task.user_id:  # protocol 1.1
+        if not opening.belongs_to(task.user_id):
             raise Refused(
                 "not_allowed", "the session is another user's", field="session_id",
                 run_id=asked.run_id,
@@ -185,6 +185,6 @@ class Acceptance:
 
     async def _media_there(self, asked: Asked) -> None:
         for at, media in enumerate(asked.task.media):
-            if media.blob and await self.log.get_blob(asked.tenant_id, media.blob) is None:
+            if media.blob and not await self.log.has_blob(asked.tenant_id, media.blob):
                 field = f"media.{at}.blob"
                 raise Refused("bad_input", "there is no such blob", field=field)

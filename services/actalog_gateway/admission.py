@@ -19,7 +19,7 @@ async def admit(task: TaskSubmit, *, tenant_id: str, log: RunLog, now: datetime)
     _in_time(task, now)
     await _own_session(task, tenant_id, log)
     for at, media in enumerate(task.media):
-        if media.blob and await log.get_blob(tenant_id, media.blob) is None:
+        if media.blob and not await log.has_blob(tenant_id, media.blob):
             raise BadInput("there is no such blob", field=f"media.{at}.blob")
 
 
@@ -35,9 +35,8 @@ def _in_time(task: TaskSubmit, now: datetime) -> None:
 
 
 async def _own_session(task: TaskSubmit, tenant_id: str, log: RunLog) -> None:
-    """A session belongs to its first user (protocol 1.1)."""
     if task.session_id is None or task.session_id == task.run_id:
         return  # a new one
     opening = await log.opening(tenant_id, task.session_id, task.run_id or "")
-    if opening.turn and opening.user_id != task.user_id:
+    if not opening.belongs_to(task.user_id):
         raise Problem("not_allowed", "the session is another user's", field="session_id")

@@ -94,7 +94,13 @@ class BesideLog(Protocol):
         self, tenant_id: str, blob_id: str, media_type: str, data: bytes
     ) -> None: ...
 
-    async def get_blob(self, tenant_id: str, blob_id: str) -> tuple[str, bytes] | None: ...
+    async def get_blob(self, tenant_id: str, blob_id: str) -> tuple[str, bytes] | None:
+        """(media type, bytes)."""
+        ...
+
+    async def has_blob(self, tenant_id: str, blob_id: str) -> bool:
+        """Whether it is there; its bytes may be many."""
+        ...
 
     async def installation_key(self) -> bytes:
         """The installation's key for digests of outside content (protocol 1.3)."""

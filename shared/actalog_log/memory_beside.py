@@ -115,5 +115,8 @@ class MemoryBeside:
     async def get_blob(self, tenant_id: str, blob_id: str) -> tuple[str, bytes] | None:
         return self.blobs.get((tenant_id, blob_id))
 
+    async def has_blob(self, tenant_id: str, blob_id: str) -> bool:
+        return (tenant_id, blob_id) in self.blobs
+
     async def installation_key(self) -> bytes:
         return b"a log in memory is kept by nobody"

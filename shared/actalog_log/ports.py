@@ -141,6 +141,10 @@ class Opening:
     known: bool  # the run id exists
     user_id: str | None = None
 
+    def belongs_to(self, user_id: str | None) -> bool:
+        """A session is its first user's (protocol 1.1)."""
+        return not self.turn or self.user_id == user_id
+
 
 @dataclass(frozen=True, slots=True)
 class Looming:

@@ -153,6 +153,13 @@ class PostgresBeside:
         return (row["media_type"], row["data"]) if row else None
 
     @reaching
+    async def has_blob(self, tenant_id: str, blob_id: str) -> bool:
+        return await self.pool.fetchval(
+            "select exists (select from blobs where tenant_id = $1 and blob_id = $2)",
+            tenant_id, blob_id,
+        )  # fmt: skip
+
+    @reaching
     async def installation_key(self) -> bytes:
         return await self.pool.fetchval("select digest_key from installation")
 

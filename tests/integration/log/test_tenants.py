@@ -56,6 +56,7 @@ async def everything(log: Log, tenant: str) -> dict[str, object]:
         "inbox": await log.get_inbox(tenant, "i"),
         "tombstone": await log.get_tombstone(tenant, "t"),
         "blob": await log.get_blob(tenant, "b"),
+        "whether there is a blob": await log.has_blob(tenant, "b"),
     }
 
 
