@@ -92,7 +92,7 @@ class HttpTransport:
                     await _check(response)
                     async for kind, id, text in _events(response):
                         last_id, failed = id or last_id, 0
-                        one = _told(kind, text, heard)
+                        one = _read(kind, text, heard)
                         if isinstance(one, PublishedEvent):
                             heard = one
                         if one is not None and (isinstance(one, Delta) or one.seq > after):
@@ -160,7 +160,7 @@ async def _events(response: Response) -> AsyncIterator[tuple[str, str | None, st
             kind, id, data = "", None, []
 
 
-def _told(kind: str, text: str, heard: PublishedEvent | None) -> Told | None:
+def _read(kind: str, text: str, heard: PublishedEvent | None) -> Told | None:
     """What an event carries; of kinds that are not known nothing. A delta is of the run that was
     `heard` of.
 

@@ -126,7 +126,8 @@ class KafkaBus:
         if isinstance(error, OSError | KafkaConnectionError):
             return f"bus: no broker at {self.settings.servers}"
         # What an embedded broker says to a producer that numbers what it sends.
-        hint = "; the embedded broker serves `actalog up` alone" * isinstance(error, UnknownError)
+        embedded = isinstance(error, UnknownError)
+        hint = "; the embedded broker serves `actalog up` alone" if embedded else ""
         return f"bus: the broker at {self.settings.servers} refuses: {error!r}{hint}"
 
     async def _connected(self) -> None:

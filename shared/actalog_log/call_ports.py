@@ -48,9 +48,10 @@ class Calls(Protocol):
         """`after_epoch`: an outcome up to this epoch is void, a person has said; the call is
         `claimed` anew, under the next epoch, also where nobody has claimed it before. `take_over`
         False: an expired lease is told as `busy`, because this process has not itself reached the
-        database without a gap for one lease (protocol 6.4); with `on_notice` it is taken over all the same if a supervisor, who had,
-        has been told of it by `expired_calls` since it ran out. What the holder
-        has already is told to it again as its own: the first answer may have been lost."""
+        database without a gap for one lease (protocol 6.4); with `on_notice` it is taken over all
+        the same if a supervisor, who had, has been told of it by `expired_calls` since it ran out.
+        What the holder has already is told to it again as its own: the first answer may have been
+        lost."""
         ...
 
     async def renew(self, holder: str, lease_ms: int, call_ids: Collection[str]) -> Renewed:
