@@ -111,25 +111,6 @@ def test_an_app_that_is_not_there_is_told(named: str, says: str):
         author.load(named)
 
 
-@pytest.mark.parametrize(
-    ("code", "says"),
-    [
-        ("import missing_library", "missing_library"),
-        ("x = 1 +", "SyntaxError"),
-        ("\nraise ValueError('boom')", r"broken_app\.py:2: ValueError: boom"),
-    ],
-)
-def test_an_app_that_raises_names_its_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, says: str
-):
-    (tmp_path / "broken_app.py").write_text(code)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.delitem(sys.modules, "broken_app", raising=False)
-    with pytest.raises(author.AppBroken, match=says):
-        author.load("broken_app:app")
-
-
 # Tasks
 
 

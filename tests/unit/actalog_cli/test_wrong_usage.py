@@ -155,6 +155,8 @@ async def test_what_is_not_installed_is_told_with_its_extra(
 @pytest.mark.parametrize(
     ("code", "says"),
     [
+        ("import missing_library", "missing_library"),
+        ("\nraise ValueError('boom')", r"broken_app\.py:2: ValueError: boom"),
         ("\nimport sys\nsys.exit(4)", r"broken_app\.py:3: SystemExit: 4"),
         ("x = 1\ny = 1 +", r"broken_app\.py:2: SyntaxError: invalid syntax"),
         (
