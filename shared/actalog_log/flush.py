@@ -80,7 +80,7 @@ class Flusher:
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
         self.queue: list[Waiting] = []
-        self.newest: asyncio.Future[tuple[Head, ...]] | None = None
+        self.batch: list[Waiting] = []  # on its way
         self.wake = asyncio.Event()
         self.task = asyncio.create_task(self._run(), name="log flusher")
 
@@ -90,15 +90,14 @@ class Flusher:
         """Commit a decision; see RunLog.append."""
         waiting = Waiting.of(decision, subjects)
         self.queue.append(waiting)
-        self.newest = waiting.done
         self.wake.set()
         # A caller that gives up does not undo the append: it may be on its way already.
         return await asyncio.shield(waiting.done)
 
     async def stop(self) -> None:
         """Finish what is on its way, then stop."""
-        if self.newest is not None:
-            await asyncio.wait([self.newest])
+        if asked := [one.done for one in (*self.batch, *self.queue)]:
+            await asyncio.wait(asked)
         self.task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self.task
@@ -109,7 +108,8 @@ class Flusher:
             await self.wake.wait()
             await gathered(alone=alone)
             alone = len(self.queue) == 1
-            batch, self.queue = self.queue[:MOST_DECISIONS], self.queue[MOST_DECISIONS:]
+            batch = self.batch = self.queue[:MOST_DECISIONS]
+            self.queue = self.queue[MOST_DECISIONS:]
             if not self.queue:
                 self.wake.clear()
             try:
@@ -120,19 +120,18 @@ class Flusher:
 
     async def _flush(self, batch: list[Waiting]) -> None:
         """Commit a batch; what keeps it from standing is taken out, and the rest goes again."""
+        sifted = False
         for _ in range(DEADLOCKS_BEFORE_GIVING_UP):
             try:
                 return await self._commit(batch)
             except TRY_AGAIN:
                 continue
             except asyncpg.UniqueViolationError:
-                batch = await self._without_taken(batch)
+                if sifted:  # a turn is taken, or an operation's version
+                    return await self._one_by_one(batch)
+                batch, sifted = await self._without_taken(batch), True
                 if not batch:
                     return None
-                try:
-                    return await self._commit(batch)
-                except (*OF_THE_DATA, *TRY_AGAIN):
-                    return await self._one_by_one(batch)
             except OF_THE_DATA:
                 return await self._one_by_one(batch)
             except CONNECTION_LOST as error:

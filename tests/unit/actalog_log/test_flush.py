@@ -1,0 +1,148 @@
+"""What becomes of decisions when their statement fails, or its answer is lost (protocol 4.2)."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import asyncpg
+import pytest
+
+from actalog_core.errors import SequenceTaken, Transient
+from actalog_log import chain, flush
+from actalog_log.flush import DEADLOCKS_BEFORE_GIVING_UP, Flusher
+from actalog_log.ports import Append, Decision, Head, NewEvent
+
+BEFORE = Head(1, b"before")
+EVENTS = (NewEvent("run.started.v1", b"{}", datetime(2026, 11, 24, tzinfo=UTC)),)
+STANDS = chain.link(1, BEFORE, EVENTS)[-1].hash
+
+
+class Database:
+    """Fails as it is told to; what it `has` at any place is this hash."""
+
+    def __init__(self) -> None:
+        self.fails: list[BaseException] = []
+        self.has: bytes | None = None
+        self.taken: list[list[int]] = []  # the runs of each statement
+        self.others: set[int] = set()  # runs in which somebody was first
+        self.answered = 0  # statements; the others are when `answers` is set
+        self.answers = asyncio.Event()
+        self.answers.set()
+
+    async def execute(self, sql: str, *columns: list[int]) -> None:
+        self.taken.append(columns[0])
+        if len(self.taken) > self.answered:
+            await self.answers.wait()
+        if self.fails:
+            raise self.fails.pop(0)
+
+    async def fetchval(self, sql: str, *_: object, timeout: float) -> bytes | None:
+        return self.has
+
+    @asynccontextmanager
+    async def acquire(self) -> AsyncGenerator["Database"]:
+        yield self
+
+    async def fetch(self, sql: str, runs: list[int], seqs: list[int]) -> list[dict[str, int]]:
+        """Events that are there already."""
+        there = zip(runs, seqs, strict=True)
+        return [{"run_no": run, "seq": seq} for run, seq in there if run in self.others]
+
+
+@pytest.fixture
+def database() -> Database:
+    return Database()
+
+
+@pytest.fixture
+async def flusher(database: Database) -> AsyncIterator[Flusher]:
+    made = Flusher(cast(Any, database))
+    yield made
+    database.answers.set()
+    await made.stop()
+
+
+async def append(flusher: Flusher, run_no: int = 1) -> Head:
+    decision = Decision((Append(run_no, BEFORE, EVENTS),))
+    async with asyncio.timeout(2):
+        (head,) = await flusher.append(decision, (None,))
+    return head
+
+
+async def test_a_lost_answer_is_settled_by_what_stands(database: Database, flusher: Flusher):
+    database.fails, database.has = [ConnectionResetError()], STANDS
+    assert await append(flusher) == Head(2, STANDS)
+
+
+@pytest.mark.parametrize("has", [None, b"another's"])
+async def test_a_lost_answer_is_no_commit_where_something_else_stands_or_nothing(
+    database: Database, flusher: Flusher, has: bytes | None
+):
+    database.fails, database.has = [ConnectionResetError()], has
+    with pytest.raises(Transient):
+        await append(flusher)
+
+
+async def test_a_lost_answer_behind_a_taken_place_is_settled_by_what_stands(
+    database: Database, flusher: Flusher
+):
+    database.others, database.has = {7}, STANDS
+    database.fails = [asyncpg.UniqueViolationError("taken"), ConnectionResetError()]
+    told = await asyncio.gather(append(flusher), append(flusher, 7), return_exceptions=True)
+    assert told[0] == Head(2, STANDS)
+    assert isinstance(told[1], SequenceTaken)
+
+
+async def test_a_deadlock_is_tried_again_and_not_for_ever(database: Database, flusher: Flusher):
+    database.fails = [asyncpg.DeadlockDetectedError("a"), asyncpg.DeadlockDetectedError("b")]
+    assert await append(flusher) == Head(2, STANDS)
+    assert len(database.taken) == 3
+    database.fails = [asyncpg.DeadlockDetectedError("c")] * (DEADLOCKS_BEFORE_GIVING_UP + 1)
+    with pytest.raises(Transient):
+        await append(flusher)
+
+
+async def test_what_is_too_much_for_one_statement_goes_in_the_next_ones(
+    database: Database, flusher: Flusher, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(flush, "MOST_DECISIONS", 3)
+    await asyncio.gather(*(append(flusher, run_no) for run_no in range(10)))
+    assert [len(one) for one in database.taken] == [3, 3, 3, 1]
+    assert sorted(run_no for one in database.taken for run_no in one) == list(range(10))
+
+
+async def test_a_stop_waits_for_what_is_on_its_way(database: Database, flusher: Flusher):
+    database.answers.clear()
+    appending = asyncio.create_task(append(flusher))
+    await asyncio.sleep(0.01)
+    stopping = asyncio.create_task(flusher.stop())
+    await asyncio.sleep(0.01)
+    assert not stopping.done()
+    database.answers.set()
+    assert await appending == Head(2, STANDS)
+    await stopping
+
+
+async def test_a_stop_waits_for_all_that_is_on_its_way(database: Database, flusher: Flusher):
+    """Also where the newest is told earlier than those before it."""
+    database.others, database.fails = {7}, [asyncpg.UniqueViolationError("taken")]
+    database.answered = 1
+    database.answers.clear()
+    appending, late = [asyncio.create_task(append(flusher, run_no)) for run_no in (1, 7)]
+    with pytest.raises(SequenceTaken):
+        await late
+    stopping = asyncio.create_task(flusher.stop())
+    await asyncio.sleep(0.01)
+    assert not stopping.done()
+    database.answers.set()
+    assert await appending == Head(2, STANDS)
+    await stopping
+
+
+async def test_a_fault_of_ours_leaves_nobody_waiting(database: Database, flusher: Flusher):
+    database.fails = [ZeroDivisionError()]
+    with pytest.raises(Transient, match="ZeroDivisionError"):
+        await append(flusher)
+    assert await append(flusher) == Head(2, STANDS)
