@@ -110,10 +110,14 @@ async def test_an_outcome_is_written_under_its_epoch_only(calls: Calls):
     assert not await calls.settle("c", epoch=raised, outcome=b"twice")
 
 
-async def test_an_epoch_is_raised_by_its_holder_only(calls: Calls):
+async def test_an_epoch_is_raised_by_its_holder_only_and_once(calls: Calls):
     claim = await calls.claim("c", run_no=1, holder="a", lease_ms=LONG)
     assert await calls.raise_epoch("c", epoch=claim.epoch, holder="b") is None
     assert await calls.raise_epoch("none", epoch=1, holder="a") is None
+    assert await calls.raise_epoch("c", epoch=1, holder="a") == 2
+    assert await calls.raise_epoch("c", epoch=1, holder="a") is None
+    await calls.settle("c", epoch=2, outcome=b"done")
+    assert await calls.raise_epoch("c", epoch=2, holder="a") is None
 
 
 async def test_renewing_tells_which_runs_have_ended(calls: Calls):
@@ -121,6 +125,8 @@ async def test_renewing_tells_which_runs_have_ended(calls: Calls):
     assert await calls.renew("a", LONG, ["c"]) == Renewed(ended=frozenset({"c"}))
     assert await calls.renew("b", LONG, ["c"]) == Renewed(lost=frozenset({"c"}))
     assert await calls.renew("a", LONG, []) == Renewed()
+    await calls.settle("c", epoch=1, outcome=b"done")
+    assert await calls.renew("a", LONG, ["c"]) == Renewed(lost=frozenset({"c"}))
 
 
 async def test_a_claim_whose_answer_was_lost_is_told_again_to_its_holder_only(calls: Calls):
@@ -225,9 +231,12 @@ async def test_one_call_that_many_claim_at_once_is_one_s_only(calls: Calls):
     assert sorted(one.state for one in told) == ["busy"] * 19 + ["claimed"]
 
 
-async def test_what_the_log_has_is_answered_without_an_outcome(calls: Calls):
+async def test_what_the_log_has_is_answered_without_an_outcome(
+    calls: Calls, log: MemoryLog | PostgresLog
+):
     claim = await calls.claim("c", run_no=1, holder="a", lease_ms=LONG)
-    await clear(calls, "c")  # before it was settled: the reply was faster than its outcome
+    # Before it was settled: the reply was faster than its outcome.
+    await log.append(Decision(clear_calls=("c",)))
     assert not await calls.settle("c", epoch=claim.epoch, outcome=b"late")
     told = await calls.claim("c", run_no=1, holder="b", lease_ms=LONG)
     assert (told.state, told.outcome) == ("answered", None)
@@ -270,15 +279,6 @@ async def test_processes_that_claim_renew_settle_and_clear_at_once_lose_nothing(
     await asyncio.gather(*(play(at, calls) for at, calls in enumerate(processes)))
     assert len(won) == len(set(won))
     await log.stop()
-
-
-async def clear(calls: Calls, call_id: str) -> None:
-    if isinstance(calls, MemoryCalls):
-        await calls.log.append(Decision(clear_calls=(call_id,)))
-    else:
-        await calls.pool.execute(
-            "update calls set settled = true, outcome = null where call_id = $1", call_id
-        )
 
 
 async def begin(log: MemoryLog | PostgresLog, run_no: int, standing: Standing) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 
 from actalog_log.beside_ports import Held
-from actalog_log.call_ports import ledger_key
+from actalog_log.call_ports import Renewed, ledger_key
 from actalog_log.ports import Append, Decision, Head, Looming
 from tests.integration.log.test_log import NOW, Log, begin, event, log
 from tests.integration.log.test_watching import calls_of
@@ -94,3 +94,33 @@ async def test_every_open_run_can_be_woken_at_once(log: Log):
     assert await log.wake_all(NOW + timedelta(seconds=1)) == 2
     due = await log.due_runs(NOW + timedelta(seconds=1), 10)
     assert sorted(one.row.run_no for one in due) == numbers
+
+
+async def test_a_run_that_goes_on_stays_open_however_far_it_was_published(log: Log):
+    new, head = await begin(log)
+    log.published(new.run_no, head.seq)
+    await asyncio.sleep(0.4)  # marks are written lazily
+    assert await _open(log) == 1
+
+
+async def test_a_run_stays_open_until_its_calls_are_settled(log: Log):
+    calls = calls_of(log)
+    new, head = await begin(log)
+    key = ledger_key(new.run_no, "r:t1.0")
+    await calls.claim(key, run_no=new.run_no, holder="w", lease_ms=60_000)
+    (head,) = await log.append(Decision((Append(new.run_no, head, (event(),), standing="ended"),)))
+    assert await calls.renew("w", 60_000, [key]) == Renewed(ended=frozenset({key}))
+    log.published(new.run_no, head.seq)
+    await asyncio.sleep(0.4)
+    assert await _open(log) == 1
+    await calls.settle(key, epoch=1, outcome=b"{}")
+    log.published(new.run_no, head.seq)
+    await gone(log)
+
+
+async def test_who_claims_a_call_of_a_run_that_has_left_is_told_that_it_has_ended(log: Log):
+    """Its command lay in a topic: nothing needs to be done any more (protocol 6.8)."""
+    run_no, _ = await closed(log)
+    key = ledger_key(run_no, "r:t1.0")
+    claim = await calls_of(log).claim(key, run_no=run_no, holder="w", lease_ms=60_000)
+    assert (claim.state, claim.ended) == ("claimed", True)

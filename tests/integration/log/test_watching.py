@@ -71,6 +71,9 @@ async def test_what_looms_is_one_question(log: Log):
     await log.put_inbox(InboxRow("default", "i", b"{}"))
     await calls_of(log).claim(ledger_key(run_no, "c"), run_no=run_no, holder="h", lease_ms=1)
     await asyncio.sleep(0.01)
+    before = NOW.replace(year=2000)
+    assert not (await log.looming(before, before)).inbox  # its record is on its way
+    assert await log.due_inbox(before, 10) == []
     all_of_it = await log.looming(soon, soon)
     assert all_of_it.runs
     assert all_of_it.calls
@@ -97,6 +100,9 @@ async def test_only_calls_whose_holder_is_gone_are_abandoned(log: Log):
     live, dead = ledger_key(run_no, "live"), ledger_key(run_no, "dead")
     await calls_of(log).claim(live, run_no=run_no, holder="h", lease_ms=60_000)
     await calls_of(log).claim(dead, run_no=run_no, holder="h", lease_ms=1)
+    done = ledger_key(run_no, "done")
+    await calls_of(log).claim(done, run_no=run_no, holder="h", lease_ms=60_000)
+    await calls_of(log).settle(done, epoch=1, outcome=b"{}")
     await asyncio.sleep(0.01)
     assert await log.live_calls(run_no) == {live}
     assert await log.abandon_calls(run_no) == 1

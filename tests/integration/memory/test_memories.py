@@ -111,6 +111,12 @@ async def test_a_memory_belongs_to_its_user(world: World):
     await world.memories.catch_up()
     assert (await world.texts(), await world.texts("v")) == (["likes tea"], ["likes milk"])
     assert await world.memories.memories("other", "u") == []
+    await world.run(updated(("update", "1", "likes coffee")))
+    await world.memories.catch_up()
+    assert (await world.texts(), await world.texts("v")) == (["likes coffee"], ["likes milk"])
+    await world.run(updated(("delete", "1", "")))
+    await world.memories.catch_up()
+    assert (await world.texts(), await world.texts("v")) == ([], ["likes milk"])
 
 
 async def test_an_update_of_a_deleted_memory_is_dropped(world: World):
