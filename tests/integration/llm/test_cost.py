@@ -21,6 +21,7 @@ async def test_a_call_whose_run_has_ended_is_broken_off_with_its_cost(make: Make
     await world.bus.drained()
     told = world.outcome()
     assert isinstance(told, ModelFailed)
+    assert "broken off: its run had ended" in told.message
     assert told.usage.estimated
     assert told.usage.input_tokens > 0
 

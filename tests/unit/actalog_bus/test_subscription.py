@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import IllegalStateError, KafkaConnectionError
 from aiokafka.structs import OffsetAndMetadata
 
 from actalog_bus.dead import Fault
@@ -16,6 +16,7 @@ from actalog_bus.doubts import Doubts
 from actalog_bus.ports import Delivery, Listen, Record
 from actalog_bus.settings import KafkaSettings
 from actalog_bus.subscription import Subscription
+from actalog_bus.wiring import checked
 from actalog_core.errors import Transient
 
 HERE, OTHER, GONE = (TopicPartition("t", n) for n in range(3))
@@ -176,3 +177,33 @@ async def test_what_the_database_does_not_know_is_not_committed():
     told: list[str] = []
     await marked(told, away=True)
     assert told == []
+
+
+class Strict(Committing):
+    """As aiokafka, which commits nothing when one partition is not its own."""
+
+    async def commit(self, offsets: Mapping[TopicPartition, tuple[int, str]]) -> None:
+        if set(offsets) - self.assignment():
+            raise IllegalStateError
+        self.told += [f"{at.partition}: {offset}" for at, (offset, _) in offsets.items()]
+
+
+async def test_what_is_somebody_elses_by_now_keeps_nothing_from_being_committed():
+    made, told = await subscription(heard=3, acknowledged=None), list[str]()
+    made.dispatcher.take(Record("t", 1, 7, 0, None, b"", ()))
+    await asyncio.sleep(0.01)
+    await made.dispatcher.drain(1)
+    made._consumer = cast(Any, Strict(told))
+    await made._commit()
+    assert told == ["0: 3"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"_enable_auto_commit": True}, {"_group_id": None}, {"_isolation_level": "read_uncommitted"}],
+)
+def test_a_consumer_that_would_break_the_promise_is_not_used(wrong: dict[str, Any]):
+    right = {"_enable_auto_commit": False, "_group_id": "g", "_isolation_level": "read_committed"}
+    checked(SimpleNamespace(**right), group="g")
+    with pytest.raises(RuntimeError, match="the consumer of g would"):
+        checked(SimpleNamespace(**right | wrong), group="g")

@@ -125,6 +125,17 @@ def test_arguments_replaced_at_the_approval_are_shown_as_they_were_run():
     assert said(render(events))[1] == ("tool_call:x:look", '{"amount":1}')
 
 
+def test_arguments_that_came_with_a_refusal_were_never_run_and_are_not_shown():
+    rejected = RequirementResolved(
+        requirement_id="r:t1.0:confirm", decision="reject", arguments='{"amount":1}'
+    )
+    failed = ToolFailed(call_id="r:t1.0", kind="rejected", message="not now")
+    events = run(
+        *OPENING, replied("", ("x", '{"amount":9}')), called(0, '{"amount":9}'), rejected, failed
+    )
+    assert said(render(events))[1] == ("tool_call:x:look", '{"amount":9}')
+
+
 def test_a_held_message_is_shown_as_it_was_reviewed():
     masked = ToolCall(id="r:m1.0", provider_id="x", name="look", arguments='{"mail":"****"}')
     reviewed = OutputReviewed(
