@@ -4,6 +4,7 @@ import sys
 from typing import Any
 
 from actalog.cli.following import Follower
+from actalog_core.visible import visible
 
 
 class Answer:
@@ -52,5 +53,5 @@ class Answer:
             self._put(told["text"])
 
     def _put(self, text: str) -> None:
-        sys.stdout.write(text)
+        sys.stdout.write(visible(text))
         sys.stdout.flush()

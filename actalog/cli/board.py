@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from actalog.cli.output import compact, shorten
+from actalog_core.visible import exact, visible
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -75,16 +76,22 @@ class Board:
         mark, colour = MARKS.get(status, ("✗", "red"))
         asked = shorten(writing.asked if writing else "", 90)
         target = told.get("target", "")
-        line = Text.assemble((f"{mark} {status}", colour), "  ", (target, "dim"), "  ", asked)
+        about = (visible(target), "dim"), "  ", visible(asked)
+        line = Text.assemble((f"{mark} {visible(status)}", colour), "  ", *about)
         self._console.print(line)
         said = answer(told) or "(nothing)"
-        self._console.print(Text(textwrap.indent(said, "    ")))
+        self._console.print(Text(visible(textwrap.indent(said, "    "))))
 
     def _now(self) -> "RenderableType":
         from rich.text import Text
 
         lines = [
-            Text.assemble(("… ", "cyan"), (shorten(one.asked, 40), "dim"), "  ", _tail(one.text()))
+            Text.assemble(
+                ("… ", "cyan"),
+                (visible(shorten(one.asked, 40)), "dim"),
+                "  ",
+                visible(_tail(one.text())),
+            )
             for one in list(self._writing.values())[:MOST]
         ]
         left = len(self._writing) - MOST
@@ -110,5 +117,5 @@ def answer(told: dict[str, Any]) -> str:
 def _waits(required: dict[str, Any]) -> str:
     """What it is about, and the command that lets it go on."""
     call: dict[str, Any] = required.get("tool_call") or {}
-    about = f"{call['name']}({compact(call.get('arguments'))}): " if call else ""
+    about = exact(f"{call['name']}({compact(call.get('arguments'))}): ") if call else ""
     return f"{about}actalog resolve {required['run_id']} {required['id']} --approve"

@@ -88,5 +88,7 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 def complain(message: str, status: int = USAGE) -> int:
     """One line on stderr; the exit status."""
-    print(f"actalog: {' '.join(message.split())}", file=sys.stderr)
+    from actalog_core.visible import visible
+
+    print(visible(f"actalog: {' '.join(message.split())}"), file=sys.stderr)
     return status

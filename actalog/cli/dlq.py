@@ -110,6 +110,7 @@ async def _list(
 async def _show(name: str, json: bool) -> int:
     from actalog.cli.dealing import Dealing
     from actalog.cli.output import console, write_json
+    from actalog_core.visible import visible
 
     async with Dealing.open() as dealing:
         letter = await dealing.find(name)
@@ -122,9 +123,9 @@ async def _show(name: str, json: bool) -> int:
     out = console()
     for title, value in told.items():
         if title not in ("headers", "value"):
-            out.print(f"{title:10} {value if value is not None else ''}", markup=False)
+            out.print(visible(f"{title:10} {value if value is not None else ''}"), markup=False)
     for header, value in told["headers"].items():
-        out.print(f"  {header}: {value}", markup=False)
+        out.print(visible(f"  {header}: {value}"), markup=False)
     out.print(told["value"], markup=False)
     return FINE
 

@@ -21,6 +21,7 @@ async def _log(run: str, tenant: str, json: bool) -> None:
     from actalog.cli.reach import Reach, open_log
     from actalog.cli.story import show, steps
     from actalog.cli.summaries import find
+    from actalog_core.visible import visible
 
     async with open_log(Reach.from_env().dsn) as log:
         found = await find(log, tenant, run)
@@ -31,4 +32,4 @@ async def _log(run: str, tenant: str, json: bool) -> None:
         return
     show(console(), found, told)
     for child in children:
-        print(f"child: {child.row.run_id} ({child.row.kind})")
+        print(visible(f"child: {child.row.run_id} ({child.row.kind})"))

@@ -7,6 +7,8 @@ from dataclasses import fields, is_dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from actalog_core.visible import visible
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -70,7 +72,7 @@ def write_json(value: Any) -> None:
     """One JSON document on stdout."""
     import json
 
-    print(json.dumps(plain(value), ensure_ascii=False, indent=2))
+    print(visible(json.dumps(plain(value), ensure_ascii=False, indent=2)))
 
 
 def table(titles: Sequence[str], rows: Iterable[Sequence[object]], *, none: str) -> None:
@@ -82,7 +84,7 @@ def table(titles: Sequence[str], rows: Iterable[Sequence[object]], *, none: str)
     for title in titles:
         made.add_column(title, overflow="fold")
     for row in rows:
-        made.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
+        made.add_row(*(Text("" if cell is None else visible(str(cell))) for cell in row))
     console().print(made if made.row_count else none)
 
 

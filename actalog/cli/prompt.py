@@ -22,6 +22,7 @@ async def _prompt(run: str, call: int, tenant: str, json: bool) -> int:
     from actalog.cli.prompts import calls_of, shown
     from actalog.cli.reach import Reach, open_log
     from actalog.cli.summaries import find
+    from actalog_core.visible import visible
 
     async with open_log(Reach.from_env().dsn) as log:
         found = await find(log, tenant, run)
@@ -32,8 +33,8 @@ async def _prompt(run: str, call: int, tenant: str, json: bool) -> int:
     if json:
         write_json(told)
         return FINE
-    print(f"{told.provider} {told.model}, {told.purpose}, {told.digest}")
-    print(f"parameters: {told.params}")
+    print(visible(f"{told.provider} {told.model}, {told.purpose}, {told.digest}"))
+    print(visible(f"parameters: {told.params}"))
     for part in told.parts:
-        print(f"\n--- {part.role} ({part.source})\n{part.text}")
+        print(visible(f"\n--- {part.role} ({part.source})\n{part.text}"))
     return FINE

@@ -35,6 +35,7 @@ async def _replay(
     from actalog.cli.output import progress, write_json
     from actalog.recording import write
     from actalog_core.events import RULES_VERSION
+    from actalog_core.visible import visible
 
     told: list[dict[str, Any]] = []
     seen: list[FoundRun] = []
@@ -54,9 +55,9 @@ async def _replay(
         write_json({"replayed": len(seen), "differ": told})
     else:
         for one in told:
-            print(f"run {one['run_id']} differs at {one['what']}")
+            print(visible(f"run {one['run_id']} differs at {one['what']}"))
             print(f"decided by rules {one['rules_version']}, today's are {RULES_VERSION}")
-            print("\n".join(one["diff"]), end="\n\n")
+            print(visible("\n".join(one["diff"])), end="\n\n")
         print(f"{len(seen)} replayed, {len(told)} differ")
     return WRONG if told else FINE
 

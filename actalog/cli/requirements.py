@@ -12,6 +12,7 @@ async def _requirements(tenant: str, json: bool) -> None:
     from actalog.cli.open_requirements import every
     from actalog.cli.output import compact, table, write_json
     from actalog.cli.reach import Reach, open_log
+    from actalog_core.visible import exact
 
     async with open_log(Reach.from_env().dsn) as log:
         found = await every(log, tenant)
@@ -19,8 +20,8 @@ async def _requirements(tenant: str, json: bool) -> None:
         write_json(found)
         return
     rows = (
-        (one.run_id, one.id, one.kind, one.tool_call.name if one.tool_call else "",
-         compact(one.tool_call.arguments) if one.tool_call else "")
+        (one.run_id, one.id, one.kind, exact(one.tool_call.name) if one.tool_call else "",
+         exact(compact(one.tool_call.arguments)) if one.tool_call else "")
         for one in found
     )  # fmt: skip
     table(["run", "requirement", "kind", "tool", "arguments"], rows, none="Nobody is waited for.")

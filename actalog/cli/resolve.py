@@ -94,6 +94,7 @@ async def _send(
     from actalog.cli.following import following
     from actalog.cli.output import write_json
     from actalog.cli.sending import send
+    from actalog_core.visible import visible
 
     kafka, prefix = reach.kafka_settings(), reach.settings.topic_prefix
     async with following(kafka, prefix=prefix, streams=False) as follower:
@@ -109,5 +110,5 @@ async def _send(
             return complain(f"somebody was first: {told(event)}", WRONG)
         case _:
             said = told(event)
-    write_json(message) if json else print(f"{message['requirement_id']}: {said}")
+    write_json(message) if json else print(visible(f"{message['requirement_id']}: {said}"))
     return FINE

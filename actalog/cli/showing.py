@@ -10,6 +10,7 @@ from actalog.cli.story import show, steps
 from actalog.cli.telling import tell
 from actalog.rebuilding import Recorded, recorded
 from actalog_contracts.runs import InputChecked, MemoryUpdated, RunEvent, ToolCalled
+from actalog_core.visible import visible
 from actalog_log.ports import FoundRun, RunLog
 
 if TYPE_CHECKING:
@@ -27,11 +28,11 @@ async def show_one(out: "Console", log: RunLog, results: Sequence[dict[str, Any]
         return
     run = max(runs, key=lambda one: _telling(one.events))
     run_id = run.found.row.run_id
-    out.print(f"\nIts log tells everything (actalog log {run_id}):\n")
+    _say(out, f"\nIts log tells everything (actalog log {run_id}):\n")
     show(out, run.found, steps(run.stored))
     for child in await log.children(run.found.row.run_no):
         await _child(out, log, child)
-    out.print(f"\nAnd from the log alone it is rebuilt (actalog rebuild {run_id} --at SEQ):\n")
+    _say(out, f"\nAnd from the log alone it is rebuilt (actalog rebuild {run_id} --at SEQ):\n")
     _states(out, run)
     result = next(one for one in results if one.get("run_id") == run_id)
     _last(out, run, result.get("output"))
@@ -47,7 +48,12 @@ async def _child(out: "Console", log: RunLog, child: FoundRun) -> None:
     run = await recorded(log, child)
     told = [tell(one) for one in run.events if isinstance(one, MemoryUpdated) and one.ops]
     if told:
-        out.print(f"\nIts child remembers (actalog log {child.row.run_id}): {'; '.join(told)}")
+        _say(out, f"\nIts child remembers (actalog log {child.row.run_id}): {'; '.join(told)}")
+
+
+def _say(out: "Console", text: str) -> None:
+    """Ids and memories are of others: brackets in them are no markup."""
+    out.print(visible(text), markup=False)
 
 
 def _states(out: "Console", run: Recorded) -> None:
@@ -64,7 +70,7 @@ def _states(out: "Console", run: Recorded) -> None:
         state = state_of(run, event.seq)
         made.add_row(
             str(event.seq), event.type.rpartition(".v")[0], state["state"],
-            Text(", ".join(filter(None, map(_waits, state["waits_for"])))),
+            Text(visible(", ".join(filter(None, map(_waits, state["waits_for"]))))),
         )  # fmt: skip
     out.print(made)
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from actalog.cli.output import plain
 from actalog.rebuilding import Recorded
+from actalog_core.visible import visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -37,4 +38,6 @@ def show(console: "Console", told: dict[str, Any]) -> None:
     """As indented JSON, coloured on a terminal."""
     from rich.json import JSON
 
-    console.print(JSON(json.dumps(told, ensure_ascii=False)))
+    made = JSON(json.dumps(told, ensure_ascii=False))
+    made.text.plain = visible(made.text.plain)
+    console.print(made)

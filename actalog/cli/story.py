@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from actalog.cli.telling import cost, tell
 from actalog_core.events import decode
+from actalog_core.visible import visible
 from actalog_log.ports import FoundRun, StoredEvent
 
 if TYPE_CHECKING:
@@ -55,7 +56,8 @@ def show(console: "Console", found: FoundRun, told: Sequence[Step]) -> None:
     turn = f", turn {row.turn}" if row.turn is not None else f", of run {row.parent_run_id}"
     user = f", user {row.user_id}" if row.user_id else ""
     console.print(
-        Text(f"run {row.run_id}", style="bold"), Text(f"session {row.session_id}{turn}{user}")
+        Text(visible(f"run {row.run_id}"), style="bold"),
+        Text(visible(f"session {row.session_id}{turn}{user}")),
     )
     made = Table(box=None, header_style="dim", pad_edge=False)
     made.add_column("seq", justify="right")
@@ -67,8 +69,8 @@ def show(console: "Console", found: FoundRun, told: Sequence[Step]) -> None:
     for one in told:
         name = one.type.rpartition(".v")[0]
         made.add_row(
-            str(one.seq), _time(one.after_ms), _time(one.took_ms), name, Text(one.what),
-            Text(one.cost),
+            str(one.seq), _time(one.after_ms), _time(one.took_ms), name,
+            Text(visible(one.what)), Text(one.cost),
         )  # fmt: skip
     console.print(made)
 

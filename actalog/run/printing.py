@@ -11,6 +11,7 @@ from rich.markdown import Markdown
 from rich.panel import Panel
 from rich.text import Text
 
+from actalog.models.response import ToolExecution
 from actalog.run.agent import (
     RunContentEvent,
     RunOutput,
@@ -18,6 +19,7 @@ from actalog.run.agent import (
     ToolCallCompletedEvent,
     ToolCallStartedEvent,
 )  # fmt: skip
+from actalog_core.visible import exact, visible
 
 if TYPE_CHECKING:
     from actalog.run.runnable import Runnable
@@ -39,12 +41,11 @@ class Sheet:
                 self.text += content or ""
                 self.reasoning += reasoning or ""
             case ToolCallStartedEvent(tool=tool):
-                told = ", ".join(f"{name}={value!r}" for name, value in tool.tool_args.items())
-                self.tools.append(f"{tool.tool_name}({told})")
+                self.tools.append(_call(tool))
             case ToolCallCompletedEvent(tool=tool) if tool.tool_call_error:
                 self.tools.append(f"{tool.tool_name} failed: {tool.result}")
             case RunPausedEvent(tools=tools):
-                self.text += "".join(f"\nWaits for a confirmation of {t.tool_name}." for t in tools)
+                self.text += "".join(f"\nWaits for a confirmation of {_call(t)}." for t in tools)
             case RunOutput():
                 self.output = event
                 if not event.is_paused and event.content is not None:
@@ -53,16 +54,26 @@ class Sheet:
                 return
 
     def __rich__(self) -> Group:
-        parts = [Panel(Text(self.input), title="Message", title_align="left")]
+        parts = [Panel(Text(visible(self.input)), title="Message", title_align="left")]
         if self.reasoning:
-            parts.append(Panel(Text(self.reasoning), title="Reasoning", title_align="left"))
+            parts.append(
+                Panel(Text(visible(self.reasoning)), title="Reasoning", title_align="left")
+            )
         if self.tools:
-            parts.append(Panel(Text("\n".join(self.tools)), title="Tool Calls", title_align="left"))
+            tools = Text(visible("\n".join(self.tools)))
+            parts.append(Panel(tools, title="Tool Calls", title_align="left"))
         if self.text:
             seconds = time.monotonic() - self.began
-            said = Markdown(self.text) if self.markdown else Text(self.text)
+            text = visible(self.text)
+            said = Markdown(text) if self.markdown else Text(text)
             parts.append(Panel(said, title=f"Response ({seconds:.1f}s)", title_align="left"))
         return Group(*parts)
+
+
+def _call(tool: ToolExecution) -> str:
+    """`refund(order_id='1042')`: what a person decides upon, character for character."""
+    told = ", ".join(f"{name}={value!r}" for name, value in tool.tool_args.items())
+    return exact(f"{tool.tool_name}({told})")
 
 
 def print_response(

@@ -1,5 +1,6 @@
 """Log lines: structlog, for people or for machines, each with the run it is about."""
 
+import io
 import logging
 import sys
 from collections.abc import Callable, Mapping, MutableMapping
@@ -7,6 +8,8 @@ from contextvars import ContextVar
 from typing import Any, TextIO
 
 import structlog
+
+from actalog_core.visible import visible
 
 About = Callable[[], Mapping[str, str]]
 
@@ -55,6 +58,8 @@ def configure(*, level: str, format: str, service: str, to: TextIO | None = None
     if json:
         traces = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
         shared += [_named(service), structlog.processors.ExceptionRenderer(traces)]
+    else:
+        shared.append(_shown)
     renderer: Any = structlog.processors.JSONRenderer() if json else _console(stream)
     number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
@@ -72,14 +77,33 @@ def plainly() -> None:
     if not structlog.is_configured():
         shared = [structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso")]
         structlog.configure(
-            processors=[structlog.contextvars.merge_contextvars, *shared, _console(sys.stdout)]
+            processors=[
+                structlog.contextvars.merge_contextvars,
+                *shared,
+                _shown,
+                _console(sys.stdout),
+            ]
         )
 
 
 def _console(stream: TextIO) -> structlog.dev.ConsoleRenderer:
-    return structlog.dev.ConsoleRenderer(
-        colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback
-    )
+    return structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=_traceback)
+
+
+def _shown(
+    _logger: object, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Ids and errors are of others: the terminal obeys none of them."""
+    for name, value in event.items():
+        if isinstance(value, str):
+            event[name] = visible(value)
+    return event
+
+
+def _traceback(to: TextIO, error: Any) -> None:
+    told = io.StringIO()
+    structlog.dev.plain_traceback(told, error)
+    to.write(visible(told.getvalue()))
 
 
 def _named(service: str) -> Callable[[object, str, MutableMapping[str, Any]], Any]:

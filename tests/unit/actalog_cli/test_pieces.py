@@ -20,7 +20,7 @@ from actalog.cli.board import Board
 from actalog.cli.common import complain
 from actalog.cli.greeting import without_password
 from actalog.cli.lock import HomeLock
-from actalog.cli.output import plain, shorten
+from actalog.cli.output import plain, shorten, table, write_json
 from actalog.cli.summaries import moment
 from actalog.cli.tasks import failed, summary
 from actalog.embedded.ports import usable_port
@@ -218,6 +218,33 @@ def test_the_board_shows_results_and_why():
     assert "failed" in out.getvalue()
     assert "Where is my order?" in out.getvalue()
     assert "model_failed: no key" in out.getvalue()
+
+
+def test_the_board_obeys_nobody_and_shows_what_is_decided_upon():
+    call = {"name": "refund", "arguments": {"to": "p\u0430ypal\u202e"}}
+    asked = {"id": "q", "run_id": "r", "tool_call": call}
+    out = io.StringIO()
+    with Board(Console(file=out, width=120)) as board:
+        board.asked("r", "\x1b[2Jhello")
+        board.result({"run_id": "r", "status": "paused", "requirements": [asked]})
+    assert "\x1b" not in out.getvalue()
+    assert "\\u001b[2Jhello" in out.getvalue()
+    assert r'refund({"to": "p\u0430ypal\u202e"})' in out.getvalue()
+
+
+async def test_an_answer_is_not_obeyed():
+    assert await written(delta("\x1b[2J", 0), whole="\x1b[2Jx") == "\\u001b[2Jx\n"
+
+
+def test_what_is_told_is_not_obeyed(capsys: pytest.CaptureFixture[str]):
+    table(["run"], [["\x1b]0;x\x07"]], none="")
+    write_json({"said": "\x9b2J\u202e"})
+    complain("no run \x1b[2J")
+    told = capsys.readouterr()
+    assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(told.out + told.err)
+    assert json.loads(told.out.partition("{")[1] + told.out.partition("{")[2]) == {
+        "said": "\x9b2J\u202e"
+    }
 
 
 # Smaller ones

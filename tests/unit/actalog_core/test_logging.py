@@ -98,3 +98,25 @@ def test_what_a_program_has_set_up_stays(lines: io.StringIO):
     logging.plainly()
     structlog.get_logger("test").info("asked")
     assert json.loads(lines.getvalue())["event"] == "asked"
+
+
+def test_a_person_who_watches_the_lines_is_shown_what_others_wrote_and_obeys_none_of_it():
+    root = stdlib.getLogger()
+    before = root.handlers[:], root.level
+    written = io.StringIO()
+    logging.configure(level="info", format="console", service="llm", to=written)
+    try:
+        with logging.about(lambda: {"run_id": "\x9b2J"}):
+            try:
+                raise ValueError("\x1b[2J\u202e")
+            except ValueError:
+                structlog.get_logger("test").exception("broke", error="\x1b[1A")
+            stdlib.getLogger("library").warning("\x1b]0;title\x07")
+    finally:
+        root.handlers[:], root.level = before
+        structlog.reset_defaults()
+        logging.plainly()
+    told = written.getvalue()
+    assert not {"\x1b", "\x9b", "\x07", "\u202e"} & set(told)
+    for shown in ("\\u009b2J", "ValueError: \\u001b[2J\\u202e", "\\u001b[1A", "\\u001b]0;title"):
+        assert shown in told
