@@ -6,7 +6,7 @@ from actalog_contracts.calls import CallAnswered
 from actalog_contracts.runs import ModelFailed, ModelReplied
 from actalog_core.errors import Transient
 from actalog_log.memory import MemoryLog
-from actalog_testing.scripted import Fault, Reply
+from actalog_testing.scripted import Fault, Reply, Tokens
 from tests.integration.llm.world import Make, World
 
 
@@ -24,6 +24,32 @@ async def test_a_call_whose_run_has_ended_is_broken_off_with_its_cost(make: Make
     assert "broken off: its run had ended" in told.message
     assert told.usage.estimated
     assert told.usage.input_tokens > 0
+
+
+async def test_6_7_who_tries_again_has_waited_for_its_claim(world: World):
+    """An epoch that is raised before would be nobody's: the call would be taken for another's."""
+    world.server.follow([Fault(status=500), Reply("second")])
+    await world.start()
+    await world.begin()
+    gate = world.slow_claims()
+    await world.postman.command(world.command())
+    await world.server_has(1)
+    await asyncio.sleep(0.1)
+    gate.set()
+    await world.bus.drained()
+    reply = world.outcome()
+    assert isinstance(reply, ModelReplied)
+    assert (reply.text, reply.epoch) == ("second", 2)
+
+
+async def test_a_message_that_the_provider_refused_costs_what_it_says(world: World):
+    refused = Reply("I cannot", usage=Tokens(70, 30), finish="content_filter")
+    world.server.follow([refused])
+    await world.start()
+    await world.begin()
+    told = await world.ask()
+    assert isinstance(told, ModelFailed)
+    assert (told.kind, told.usage.input_tokens, told.usage.output_tokens) == ("refused", 70, 30)
 
 
 async def test_a_worker_that_died_is_followed_by_another_under_the_next_epoch(make: Make):

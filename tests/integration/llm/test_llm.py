@@ -117,6 +117,8 @@ async def test_a_fault_is_tried_again_under_an_epoch_of_its_own(
     second = [one for one in told if one.get("epoch") == 2 and "text" in one]
     assert "".join(one["text"] for one in second) == "Here it is."
     assert second[0]["offset"] == 0
+    await asyncio.sleep(0.1)  # nobody goes on showing what the first had begun
+    assert [one for one in asyncio.all_tasks() if "_send_all" in str(one.get_coro())] == []
 
 
 async def test_attempts_end_and_all_of_them_are_told(world: World):

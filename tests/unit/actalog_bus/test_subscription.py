@@ -16,6 +16,7 @@ from actalog_bus.doubts import Doubts
 from actalog_bus.ports import Delivery, Listen, Record
 from actalog_bus.settings import KafkaSettings
 from actalog_bus.subscription import Subscription
+from actalog_bus.watermark import Beside
 from actalog_bus.wiring import checked
 from actalog_core.errors import Transient
 
@@ -196,6 +197,38 @@ async def test_what_is_somebody_elses_by_now_keeps_nothing_from_being_committed(
     made._consumer = cast(Any, Strict(told))
     await made._commit()
     assert told == ["0: 3"]
+
+
+class Counting(Committing):
+    """Notes how many are said to have begun, and came no further: one had before us."""
+
+    async def fetch_committed_offsets(
+        self, wanted: Sequence[TopicPartition]
+    ) -> Mapping[TopicPartition, OffsetAndMetadata]:
+        return {at: OffsetAndMetadata(0, str(Beside(None, 1))) for at in wanted}
+
+    async def commit(self, offsets: Mapping[TopicPartition, tuple[int, str]]) -> None:
+        self.told += [str(Beside.of(beside).began) for _, beside in offsets.values()]
+
+
+async def test_who_loses_a_partition_in_order_has_not_died_there():
+    """Else the record of a long call would be buried with the third rebalance."""
+    told = list[str]()
+
+    async def bury(_: Record, __: Fault) -> None: ...
+
+    async def takes_long(_: Delivery) -> None:
+        await asyncio.sleep(3_600)
+
+    listen = Listen(topics=["t"], group="g", hear=takes_long, lane=lambda record: "lane")
+    made = Subscription(listen, settings=KafkaSettings(bootstrap="b"), bury=bury, number=0)
+    made._consumer = made.marks.consumer = cast(Any, Counting(told))
+    assert made.suspicion is not None
+    await made.suspicion.admit({("t", 0): [record(0)]})
+    assert told == ["2"]
+    await made.on_partitions_revoked([HERE])
+    assert told == ["2", "0"]
+    await made.crash()
 
 
 @pytest.mark.parametrize(
