@@ -80,7 +80,8 @@ def decide(state: State, heard: Heard) -> Sequence[RunEvent]:
         case _, Cancel() | Broken() | TimeIs():
             return endings.ended_by(heard, state.facts)
         case Acting(running=running), Buried(call_id=str(call_id)) if call_id in running:
-            epoch = state.facts.voided.get(call_id, 0) + 1
+            # Of all its attempts: else what a person says of it would let none run.
+            epoch = max(heard.epoch, state.facts.voided.get(call_id, 0) + 1)
             doubt = ToolInDoubt(call_id=call_id, epoch=epoch, message=heard.message)
             return acting.acted(state, doubt)
         case _, Buried():

@@ -87,9 +87,7 @@ class ConductorHandlers:
             case TimePassed(now=now):
                 await self.hearing.hear(reply.run_no, TimeIs(now), causation=causation)
             case CallBuried():
-                said = f"{reply.message} (dead letter of {reply.source}, {reply.reason})"
-                buried = Buried(reply.call_id, clean_text(said))
-                await self.hearing.hear(reply.run_no, buried, causation=causation)
+                await self._hear_buried(reply, causation)
 
     async def _hear_stored(self, reply: CallStored, causation: str | None) -> None:
         """Read from the ledger; what is not there any more was heard before."""
@@ -99,6 +97,15 @@ class ConductorHandlers:
         else:
             answered = CallAnswered.model_validate_json(stored)
             await self.hearing.hear(reply.run_no, answered.outcome, causation=causation)
+
+    async def _hear_buried(self, reply: CallBuried, causation: str | None) -> None:
+        """Each of its attempts had an epoch: the last one's stands in the ledger."""
+        epoch = 0
+        if reply.call_id is not None:
+            epoch = await self.log.claimed_epoch(ledger_key(reply.run_no, reply.call_id))
+        said = f"{reply.message} (dead letter of {reply.source}, {reply.reason})"
+        buried = Buried(reply.call_id, clean_text(said), epoch)
+        await self.hearing.hear(reply.run_no, buried, causation=causation)
 
     async def hear_answer(self, stored: bytes) -> None:
         """An answer as the ledger keeps it, which nobody told. It stays there until what follows

@@ -70,10 +70,11 @@ class Late:
 @dataclass(frozen=True, slots=True)
 class Buried:
     """A command of the run, or an answer to one, went to the dead letters. `call_id` is None
-    where the message was about no call."""
+    where the message was about no call; `epoch` that of its last claim, 0 where nobody has any."""
 
     call_id: str | None
     message: str
+    epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True)

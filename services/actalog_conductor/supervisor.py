@@ -20,7 +20,7 @@ from actalog_conductor.waking import Waking
 from actalog_core import crashpoints
 from actalog_core.errors import Permanent, Transient
 from actalog_log.beside_ports import InboxRow
-from actalog_log.ports import Decision, Looming, RunLog
+from actalog_log.ports import Looming, RunLog
 
 log = structlog.get_logger()
 
@@ -198,7 +198,7 @@ class Supervisor:
                     if crashpoints.armed:
                         crashpoints.reach("supervisor.heard")
                     # Heard and told, it is in the log, or it means nothing any more.
-                    await self.log.append(Decision(clear_calls=(key,)))
+                    await self.log.answer_heard(key, answer)
 
     async def _inbox(self) -> None:
         """Round after round while there are many: what waited out an outage is decided about as fast

@@ -35,7 +35,7 @@ class Claims(Leases):
         known = self.mine.get(call_id)
         if known is not None and known.working:
             return Claim(call_id, "busy", known.epoch)
-        if known is not None:
+        if known is not None and known.epoch > after_epoch:  # else a person has said it is void
             return await self._resume(call_id, known)
         mine = self.mine[call_id] = Mine(asyncio.get_running_loop().create_future())
         mine.since = self.reach.clock()  # as old as its asking: we may stand still before we hear

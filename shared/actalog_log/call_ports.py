@@ -1,6 +1,6 @@
 """The effect ledger as services see it. Memory and PostgreSQL satisfy it; one suite runs over both."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -73,4 +73,41 @@ class Calls(Protocol):
 
     async def settle_all(self, outcomes: Mapping[str, tuple[int, bytes]]) -> frozenset[str]:
         """Store many, (epoch, outcome) by call. Those that were not stored before, and are now."""
+        ...
+
+
+class WatchedCalls(Protocol):
+    """A part of `RunLog`: what those who decide ask of the ledger."""
+
+    async def expired_calls(self, limit: int) -> Sequence[tuple[str, int]]:
+        """(call_id, run_no) of calls without outcome whose lease has run out. Told once in about two
+        seconds, to one of several who ask: who asks has reached the database without a gap for one
+        lease, and whoever hears the call may rely on that."""
+        ...
+
+    async def unheard_answers(self, limit: int) -> Sequence[tuple[str, int, bytes]]:
+        """(call_id, run_no, the answer) of calls that were answered about a lease ago, and whose
+        answer the log does not have: whoever gave it died before telling, or told nobody. Told once in about
+        two seconds, to one of several who ask."""
+        ...
+
+    async def outcome(self, call_id: str) -> bytes | None:
+        """What lies in the ledger under this key; None when the log has it already."""
+        ...
+
+    async def live_calls(self, run_no: int) -> frozenset[str]:
+        """Ledger keys of the run's calls that somebody holds now."""
+        ...
+
+    async def abandon_calls(self, run_no: int) -> int:
+        """Settle calls of an ended run whose holder is gone: nobody will answer them."""
+        ...
+
+    async def claimed_epoch(self, call_id: str) -> int:
+        """That of the last claim of a call; 0: nobody has claimed it."""
+        ...
+
+    async def answer_heard(self, call_id: str, answer: bytes) -> None:
+        """The log has this answer, or it means nothing: it goes from the ledger. Of a call that
+        was claimed again meanwhile nothing changes."""
         ...

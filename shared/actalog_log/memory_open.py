@@ -63,6 +63,15 @@ class MemoryOpen(MemoryBeside):
         row = self.calls.rows.get(call_id)
         return row.outcome if row is not None and row.settled else None
 
+    async def claimed_epoch(self, call_id: str) -> int:
+        row = self.calls.rows.get(call_id)
+        return row.epoch if row is not None else 0
+
+    async def answer_heard(self, call_id: str, answer: bytes) -> None:
+        row = self.calls.rows.get(call_id)
+        if row is not None and row.settled and row.outcome == answer:
+            row.outcome = None
+
     async def wake_all(self, at: datetime) -> int:
         later = [one for one in self.open.values() if one.wake_at is None or one.wake_at > at]
         for one in later:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Literal, NamedTuple, Protocol
 
 from actalog_log.beside_ports import BesideLog, Held
+from actalog_log.call_ports import WatchedCalls
 
 Standing = Literal["active", "waiting", "paused", "ended", "lost"]
 # active and waiting runs hold the session's turn; the others do not (protocol 3.2). Lost: what
@@ -157,7 +158,7 @@ class Looming:
     at: datetime | None = field(default=None, compare=False)
 
 
-class RunLog(BesideLog, Protocol):
+class RunLog(BesideLog, WatchedCalls, Protocol):
     """The log. Raises Transient when the database cannot be reached.
 
     `append` is grouped with others as they come (4.2); when it returns the commit stands.
@@ -269,18 +270,6 @@ class RunLog(BesideLog, Protocol):
         so that several supervisors share the work and one that fails or dies holds up nobody."""
         ...
 
-    async def expired_calls(self, limit: int) -> Sequence[tuple[str, int]]:
-        """(call_id, run_no) of calls without outcome whose lease has run out. Told once in about two
-        seconds, to one of several who ask: who asks has reached the database without a gap for one
-        lease, and whoever hears the call may rely on that."""
-        ...
-
-    async def unheard_answers(self, limit: int) -> Sequence[tuple[str, int, bytes]]:
-        """(call_id, run_no, the answer) of calls that were answered about a lease ago, and whose
-        answer the log does not have: whoever gave it died before telling, or told nobody. Told once in about
-        two seconds, to one of several who ask."""
-        ...
-
     async def looming(self, now: datetime, inbox_before: datetime) -> Looming:
         """Whether `due_runs`, `expired_calls`, `unheard_answers` or `due_inbox` have anything to tell."""
         ...
@@ -291,20 +280,8 @@ class RunLog(BesideLog, Protocol):
         A run that changed meanwhile keeps its own."""
         ...
 
-    async def outcome(self, call_id: str) -> bytes | None:
-        """What lies in the ledger under this key; None when the log has it already."""
-        ...
-
     async def wake_all(self, at: datetime) -> int:
         """Look at every open run at that time, or before; how many it was."""
-        ...
-
-    async def live_calls(self, run_no: int) -> frozenset[str]:
-        """Ledger keys of the run's calls that somebody holds now."""
-        ...
-
-    async def abandon_calls(self, run_no: int) -> int:
-        """Settle calls of an ended run whose holder is gone: nobody will answer them."""
         ...
 
     async def keep_ranges_ahead(self) -> int:

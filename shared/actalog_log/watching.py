@@ -151,6 +151,18 @@ class Watching:
 
     @reaching
     async def wake_all(self, at: datetime) -> int:
+    @reaching
+    async def claimed_epoch(self, call_id: str) -> int:
+        epoch = await self.pool.fetchval("select epoch from calls where call_id = $1", call_id)
+        return epoch or 0
+
+    @reaching
+    async def answer_heard(self, call_id: str, answer: bytes) -> None:
+        await self.pool.execute(
+            "update calls set outcome = null where call_id = $1 and settled and outcome = $2",
+            call_id, answer,
+        )  # fmt: skip
+
         # In the order in which all take these rows; what somebody holds just now is waited for,
         # because nobody else would wake it.
         said = await self.pool.execute(

@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
-from actalog_contracts.calls import Command, Outcome, RunTool, answer
+from actalog_contracts.calls import CallBuried, Command, Outcome, RunTool, answer
 from actalog_contracts.runs import RequirementResolved, ToolInDoubt, ToolReturned
 from actalog_core.clock import parse_time
 from actalog_core.events import decode
+from actalog_log.call_ports import ledger_key
+from tests.integration.conductor.test_supervisor import calls_of
 from tests.integration.conductor.world import World
 
 NAME = "r:t1.0:doubt1"
@@ -68,6 +70,32 @@ async def test_who_knows_that_it_has_acted_says_so_and_is_named(
     assert [one.by for one in told if isinstance(one, RequirementResolved)] == ["ann"]
     assert [one.content for one in told if isinstance(one, ToolReturned)] == [content]
     assert world.ran() == ["r:t1.0"]
+
+
+async def test_not_done_lets_a_call_run_again_that_died_in_its_third_attempt(world: World):
+    """Each attempt has raised the epoch in the ledger, and nobody has settled the last."""
+    world.script, world.deaf = {1: ["lookup"]}, {"tools"}
+    await world.start()
+    await world.task()
+    await world.bus.drained()
+    (command,) = [one for one in world.asked if isinstance(one, RunTool)]
+    key, ledger = ledger_key(command.run_no, command.call_id), calls_of(world)
+    await ledger.claim(key, run_no=command.run_no, holder="w", lease_ms=60_000)
+    for epoch in (1, 2):
+        assert await ledger.raise_epoch(key, epoch=epoch, holder="w") == epoch + 1
+    word = CallBuried(
+        tenant_id="default", run_no=command.run_no, run_id="r", session_id="r",
+        call_id=command.call_id, reason="unexpected", message="KeyError", source="x",
+    )  # fmt: skip
+    await world.postman.reply(word)
+    (asked,) = (await world.result())["requirements"]
+    await resolve(world, requirement_id=asked["id"], decision="not_done", by="ann")
+    again = [one for one in world.asked if isinstance(one, RunTool)][-1]
+    claim = await ledger.claim(
+        key, run_no=command.run_no, holder="v", lease_ms=60_000,
+        after_epoch=again.after_epoch or 0,
+    )  # fmt: skip
+    assert (world.count(RunTool), claim.state, claim.epoch) == (2, "claimed", 4)
 
 
 async def test_not_done_runs_it_again_under_the_same_call(world: World):

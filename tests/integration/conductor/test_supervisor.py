@@ -12,7 +12,7 @@ from actalog_bus.ports import Outgoing
 from actalog_calls.reach import Reach
 from actalog_conductor.supervisor import WAKES_PER_LOOK
 from actalog_contracts.calls import CallModel, RunTool, answer
-from actalog_contracts.runs import ToolReturned
+from actalog_contracts.runs import ToolInDoubt, ToolReturned
 from actalog_core.errors import Transient
 from actalog_log.beside_ports import InboxRow
 from actalog_log.call_ports import Calls, ledger_key
@@ -79,6 +79,40 @@ async def test_an_answer_that_its_worker_stored_and_never_told_is_heard(world: W
     assert world.count(RunTool) == 1  # nobody is asked again
     assert await world.statuses() == {"completed"}
     assert await world.log.outcome(key) is None
+
+
+async def test_a_call_that_is_claimed_again_while_its_doubt_is_told_stays_claimed(world: World):
+    """The supervisor stands still between telling a doubt and clearing it, and a person is fast."""
+    world.script, world.deaf = {1: ["lookup"]}, {"tools"}
+    await world.start()
+    await world.task()
+    await world.bus.drained()
+    number, ledger = await run_no(world), calls_of(world)
+    command = next(one for one in world.asked if isinstance(one, RunTool))
+    key = ledger_key(number, command.call_id)
+    await ledger.claim(key, run_no=number, holder="dead", lease_ms=1)
+    doubt = ToolInDoubt(call_id=command.call_id, epoch=1, message="its worker died")
+    assert await ledger.settle(key, epoch=1, outcome=body(answer(command, doubt)))
+    await asyncio.sleep(0.01)
+    tell = world.supervisor.hear_answer
+
+    async def tells_and_stands_still(stored: bytes) -> None:
+        await tell(stored)
+        await world.send(
+            type="requirement.resolve.v1", run_id="r", decision="not_done",
+            requirement_id=f"{command.call_id}:doubt1",
+        )  # fmt: skip
+        await world.bus.drained()
+        claim = await ledger.claim(
+            key, run_no=number, holder="next", lease_ms=60_000, after_epoch=1
+        )
+        assert (claim.state, claim.epoch) == ("claimed", 2)
+
+    world.supervisor.hear_answer = tells_and_stands_still
+    await world.look()
+    assert world.count(RunTool) == 2
+    assert not (await ledger.renew("next", 60_000, [key])).lost
+    assert await ledger.settle(key, epoch=2, outcome=b"2")
 
 
 async def test_a_stored_answer_that_means_nothing_any_more_is_let_go(world: World):

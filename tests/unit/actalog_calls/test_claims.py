@@ -113,6 +113,18 @@ async def test_every_attempt_has_an_epoch_of_its_own_and_the_outcome_the_last_on
     assert world.log.calls.rows[KEY].epoch == 2
 
 
+async def test_what_broke_off_and_has_not_acted_as_a_person_says_is_begun_anew():
+    world = World()
+    process = await world.process()
+    await process.claims.claim(KEY, run_no=7)
+    process.claims.broke_off(KEY)
+    world.log.calls.clear([KEY])  # by the decision that heard of its dead letter
+    claim = await process.claims.claim(KEY, run_no=7, after_epoch=1)
+    assert (claim.state, claim.epoch) == ("claimed", 2)
+    assert process.claims.holds(KEY)
+    assert await process.claims.settle(KEY, epoch=2, outcome=b"done")
+
+
 async def test_a_successor_of_the_same_name_does_not_renew_for_the_dead():
     world = World()
     dead = await world.process("tools-0")

@@ -200,6 +200,17 @@ def test_a_dead_tool_call_is_in_doubt():
     assert list(acting.asked(spec.now)) != [asked]
 
 
+def test_the_doubt_about_a_dead_tool_call_is_about_all_its_attempts():
+    spec = (
+        doubted().when(Buried("r:t1.0", "no colour", epoch=3)).then("tool.in_doubt", "run.paused")
+    )
+    (asked,) = acting.asked(spec.now)
+    assert asked == "r:t1.0:doubt3"
+    spec = spec.when(answered("not_done", asked)).then("requirement.resolved")
+    assert isinstance(spec.now, Acting)
+    assert spec.now.facts.voided == {"r:t1.0": 3}
+
+
 def test_a_dead_model_call_ends_the_run_and_one_that_nobody_waits_for_does_not():
     spec = Spec().given(START)
     spec.when(Buried("r:m1", "no colour")).then("run.failed")
