@@ -134,8 +134,8 @@ class MemoryLog(MemoryOpen):
 
     async def opening(self, tenant_id: str, session_id: str, run_id: str) -> Opening:
         head = await self.session_head(tenant_id, session_id)
-        first = self.turns.get((tenant_id, session_id), {}).get(1)
-        user_id = self.runs[first].user_id if first is not None else None
+        turns = self.turns.get((tenant_id, session_id), {})
+        user_id = self.runs[turns[min(turns)]].user_id if turns else None
         return Opening(head.turn, head.busy, (tenant_id, run_id) in self.ids, user_id)
 
     async def session_head(self, tenant_id: str, session_id: str) -> SessionHead:

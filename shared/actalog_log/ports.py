@@ -135,7 +135,8 @@ class SessionHead:
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """What a new run finds. `user_id` is that of the session's first run."""
+    """What a new run finds. `user_id` is that of the first of the session's runs that
+    the log has: a restored one may have lost those before."""
 
     turn: int  # the last one taken
     busy: bool  # a run of the session is active or waiting

@@ -19,8 +19,10 @@ _OPENING = """
            exists (select from open_runs o
                    where o.tenant_id = k.tenant and o.session_id = k.session
                    and o.turn is not null and o.standing in ('active', 'waiting')) as busy,
-           (select user_id from runs r join subjects using (subject)
-            where r.tenant_id = k.tenant and r.session_id = k.session and turn = 1) as user_id,
+           (select user_id from (
+                select subject from runs r where r.tenant_id = k.tenant
+                and r.session_id = k.session and turn is not null order by turn limit 1
+            ) first join subjects using (subject)) as user_id,
            exists (select from runs r where r.tenant_id = k.tenant and r.run_id = k.run) as known
     from (select * from unnest($1::text[], $2::text[], $3::text[]) with ordinality
           /* few: limit cardinality($1) */) as k(tenant, session, run, at)

@@ -32,6 +32,12 @@ async def test_all_that_accepting_a_task_has_to_know_is_one_question(log: Log):
     assert await log.opening("other", "s", "a") == Opening(0, busy=False, known=False)
 
 
+async def test_a_session_that_a_restore_left_without_its_first_turns_is_still_its_user_s(log: Log):
+    assert await begun(log, run_id="b", turn=2)
+    told = Opening(2, busy=True, known=False, user_id="u@example.com")
+    assert await log.opening("default", "s", "c") == told
+
+
 async def test_many_questions_at_once_each_get_their_own_answer(log: Log):
     for n in range(5):
         await begun(log, session=f"s{n}", run_id=f"r{n}")
