@@ -25,6 +25,7 @@ from actalog_core.errors import DataRefused, RunExists, SequenceTaken, TurnTaken
 from actalog_log.beside_ports import Held
 from actalog_log.ports import FoundRun, Opening, RunLog, RunRow
 
+TARGETS = ("agent", "team", "workflow")
 FRESH = Opening(turn=0, busy=False, known=False)
 
 
@@ -163,14 +164,16 @@ class Acceptance:
     async def _target(self, asked: Asked) -> tuple[str, str, AgentDefinition]:
         """A bare id is an agent's: nothing else can be deployed under one yet."""
         name = asked.task.target
-        kind, _, id = name.rpartition(":")
-        found = await self.hearing.runs.definitions.current(kind or "agent", id)
+        kind, _, id = name.partition(":")
+        if kind not in TARGETS:  # an id may have a colon
+            kind, id = "agent", name
+        found = await self.hearing.runs.definitions.current(kind, id)
         if found is None:
             known = [f"{k}:{i}" for k, i, _, _ in await self.log.current_definitions()]
             said = f"there is no {name[:200]!r}; deployed: {', '.join(known) or 'nothing'}"
             raise Refused("unknown_target", said, field="target", run_id=asked.run_id)
         digest, definition = found
-        return f"{kind or 'agent'}:{id}", digest, definition
+        return f"{kind}:{id}", digest, definition
 
     async def _deadline(self, asked: Asked, definition: AgentDefinition) -> str:
         sure = self.hearing.sure

@@ -13,6 +13,7 @@ from actalog_core.errors import DataRefused, Transient
 from actalog_core.events import decode
 from actalog_log.ports import Decision, FoundRun, Head
 from tests.integration.conductor.world import World
+from tests.unit.actalog_conductor.spec import PLAIN
 
 
 async def found(world: World, run_id: str) -> FoundRun:
@@ -54,6 +55,17 @@ async def test_3_3_whoever_starts_looks_after_its_own_commit_whether_the_turn_is
     await world.task("b", session_id="s")
     assert await world.statuses() == {"cancelled", "completed"}
     assert [(await found(world, one)).row.turn for one in ("a", "b")] == [1, 2]
+
+
+@pytest.mark.parametrize("id", ["a:b", "a/b", "billing: refunds"])
+async def test_an_id_of_an_agent_may_have_what_parts_other_names(world: World, id: str):
+    await world.start()
+    body = PLAIN.model_copy(update={"id": id}).model_dump_json().encode()
+    await world.log.put_definition("sha256:b", "agent", id, body)
+    await world.task("full", target=f"agent:{id}")
+    await world.task("bare", target=id)
+    told = {one["run_id"]: (one["status"], one["target"]) for one in await world.results()}
+    assert told == dict.fromkeys(("full", "bare"), ("completed", f"agent:{id}"))
 
 
 async def test_3_1_a_run_without_a_session_takes_the_next_turn_of_the_one_that_has_its_name(
