@@ -131,13 +131,14 @@ async def test_6_5_what_was_asked_beside_a_claim_that_is_another_s_tells_what_it
 
 
 async def test_what_was_asked_before_its_claim_said_that_it_has_run_before_is_paid_for(make: Make):
-    world = make(settings={"lease_ms": 100})
+    world = make()
     world.server.follow([Fault(stall_after_chunks=3), Reply("second")])
     await world.start()
+    world.reached_the_database_for_long()
     run_no = await world.begin()
     await world.log.calls.claim("1/r:m1", run_no=run_no, holder="the dead", lease_ms=0)
+    await asyncio.sleep(0.01)
     gate = world.slow_claims()
-    await asyncio.sleep(0.3)  # who has just started takes nothing over
     await world.postman.command(world.command())
     await world.server_has(1)
     gate.set()

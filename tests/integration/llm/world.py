@@ -2,13 +2,15 @@
 
 import asyncio
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from actalog_bus.envelope import Postman
 from actalog_bus.memory import MemoryBroker, MemoryBus
+from actalog_calls.claims import Claims
 from actalog_contracts.calls import CallAnswered, CallModel
 from actalog_contracts.definitions import AgentDefinition, ModelChoice
 from actalog_contracts.runs import (
@@ -201,6 +203,12 @@ class World:
             await publish(name, **more)
 
         setattr(self.bus, "publish", refusing)  # noqa: B010
+
+    def reached_the_database_for_long(self) -> None:
+        """Who has just started, or stood still as on a busy machine, takes nothing over."""
+        assert self.service is not None
+        reach = cast(Claims, self.service.parts[1]).reach
+        reach.lease_s, reach.gap_s = 0, math.inf
 
     def slow_claims(self, first: Exception | None = None) -> asyncio.Event:
         """Claims are not answered until the event is set; the first of them then fails so."""
