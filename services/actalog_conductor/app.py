@@ -1,13 +1,13 @@
 """Topic to handler."""
 
 import time
-from functools import partial
 
 from actalog_bus.envelope import Postman
 from actalog_bus.ports import Bus, Listen
 from actalog_conductor.acceptance import Acceptance
 from actalog_conductor.addresses import Addresses
 from actalog_conductor.handlers import ConductorHandlers, lane
+from actalog_conductor.heard_marks import HeardMarks
 from actalog_conductor.hearing import Hearing
 from actalog_conductor.live import Runs
 from actalog_conductor.outside import Outside
@@ -48,11 +48,17 @@ def build_app(
         clock=sure, monotonic=monotonic, lease_s=settings.lease_ms / 1_000,
     )  # fmt: skip
     group = f"{prefix}.conductor"
+    marks = HeardMarks(log, group)
+
+    def began_anew() -> None:
+        marks.broker_began_anew()
+        supervisor.broker_began_anew()
+
     bus.listen(
         Listen(
             topics=[tasks, replies], group=group, hear=handlers.hear, lane=lane,
-            assigned=runs.forget, began_anew=supervisor.broker_began_anew, buried=refusals.buried,
-            marking=partial(log.mark_heard, group),
+            assigned=runs.forget, began_anew=began_anew, buried=refusals.buried,
+            marking=marks.note,
         )
     )  # fmt: skip
     return Service("conductor", [supervisor])

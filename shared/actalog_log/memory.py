@@ -242,9 +242,12 @@ class MemoryLog(MemoryOpen):
             for key in self.held_by.pop(run_no, ()):
                 self.held.pop(key, None)
 
-    async def mark_heard(self, group: str, offsets: Mapping[tuple[str, int], int]) -> None:
+    async def mark_heard(
+        self, group: str, offsets: Mapping[tuple[str, int], int], *, back: bool = False
+    ) -> None:
         for (topic, partition), offset in offsets.items():
-            self.heard[group, topic, partition] = offset
+            known = 0 if back else self.heard.get((group, topic, partition), 0)
+            self.heard[group, topic, partition] = max(known, offset)
 
     async def keep_ranges_ahead(self) -> int:
         return 0

@@ -261,9 +261,12 @@ class RunLog(BesideLog, WatchedCalls, Protocol):
         `open_runs`. Returns at once; written in the background without waiting for fsync."""
         ...
 
-    async def mark_heard(self, group: str, offsets: Mapping[tuple[str, int], int]) -> None:
+    async def mark_heard(
+        self, group: str, offsets: Mapping[tuple[str, int], int], *, back: bool = False
+    ) -> None:
         """Note that a consumer group has heard (topic, partition) up to these offsets, before the
-        broker is told: so a database that is older than the broker's offsets shows (protocol 15)."""
+        broker is told: so a database that is older than the broker's offsets shows (protocol 15).
+        A mark goes back only where that is meant: the broker began anew."""
         ...
 
     async def due_runs(self, now: datetime, limit: int) -> Sequence[OpenRun]:

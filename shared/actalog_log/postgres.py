@@ -263,8 +263,10 @@ class PostgresLog(Watching, PostgresBeside):
         self.marks.raise_to(run_no, seq)
 
     @reaching
-    async def mark_heard(self, group: str, offsets: Mapping[Partition, int]) -> None:
-        await mark(self.pool, group, offsets)
+    async def mark_heard(
+        self, group: str, offsets: Mapping[Partition, int], *, back: bool = False
+    ) -> None:
+        await mark(self.pool, group, offsets, back=back)
 
     @reaching
     async def due_runs(self, now: datetime, limit: int) -> Sequence[OpenRun]:

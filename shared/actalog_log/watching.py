@@ -152,8 +152,6 @@ class Watching:
         )
 
     @reaching
-    async def wake_all(self, at: datetime) -> int:
-    @reaching
     async def claimed_epoch(self, call_id: str) -> int:
         epoch = await self.pool.fetchval("select epoch from calls where call_id = $1", call_id)
         return epoch or 0
@@ -165,6 +163,8 @@ class Watching:
             call_id, answer,
         )  # fmt: skip
 
+    @reaching
+    async def wake_all(self, at: datetime) -> int:
         # In the order in which all take these rows; what somebody holds just now is waited for,
         # because nobody else would wake it.
         said = await self.pool.execute(

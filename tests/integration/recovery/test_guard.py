@@ -139,4 +139,7 @@ async def test_marks_do_not_go_back_by_themselves(fresh_database: str):
     await log.mark_heard("g", {("t", 0): 3})  # a member that lost the partition meanwhile
     rows = await log.pool.fetch("select partition, heard_up_to from heard_marks order by 1")
     assert [tuple(row) for row in rows] == [(0, 5), (1, 1)]
+    await log.mark_heard("g", {("t", 0): 2}, back=True)  # its broker began anew
+    rows = await log.pool.fetch("select partition, heard_up_to from heard_marks order by 1")
+    assert [tuple(row) for row in rows] == [(0, 2), (1, 1)]
     await log.stop()
