@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
-from actalog.parameters import refuse, warn_moved
+from actalog.parameters import missing, refuse, warn_moved
 from actalog.run.runnable import Runnable, new_session
-from actalog.unsupported import AGENT_NOT_YET
+from actalog.unsupported import AGENT_METHODS_NOT_YET, AGENT_NOT_YET
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -95,6 +95,11 @@ class Agent(Runnable):
         if db is not None or telemetry is not None or checkpoint is not None:
             given = {"db": db, "telemetry": telemetry, "checkpoint": checkpoint}
             warn_moved("Agent", [name for name, value in given.items() if value is not None])
+
+    if not TYPE_CHECKING:  # to a type checker every name would be right
+
+        def __getattr__(self, name: str) -> Any:
+            raise missing(self, name, not_yet=AGENT_METHODS_NOT_YET)
 
     @property
     def id(self) -> str:

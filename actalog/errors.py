@@ -7,7 +7,15 @@ class BadDefinition(Permanent, ValueError):
     """This cannot become a definition:"""
 
 
+class BadCall(BadDefinition):
+    """This cannot be done:"""
+
+
 class NotSupported(Permanent, NotImplementedError):
+    """Actalog does not have this yet:"""
+
+
+class NoMethod(NotSupported, AttributeError):
     """Actalog does not have this yet:"""
 
 

@@ -7,7 +7,7 @@ import difflib
 import warnings
 from collections.abc import Collection, Iterable, Mapping
 
-from actalog.errors import MovedParameter, NotSupported, UnknownParameter
+from actalog.errors import MovedParameter, NoMethod, NotSupported, UnknownParameter
 
 MOVED = {
     "db": "the platform keeps everything in its own log; ACTALOG_DATABASE_URL names the database",
@@ -35,6 +35,15 @@ def refuse(
         close = difflib.get_close_matches(name, known, n=1)
         meant = f" Did you mean {close[0]!r}?" if close else ""
         raise UnknownParameter(f"{who} has no parameter {name!r}.{meant}")
+
+
+def missing(owner: object, name: str, *, not_yet: Mapping[str, str]) -> AttributeError:
+    """What to raise for an attribute that is not there: whether Agno has it."""
+    who = type(owner).__name__
+    hint = not_yet.get(name, not_yet.get(name.removeprefix("a")))
+    if hint is None:
+        return AttributeError(f"{who!r} object has no attribute {name!r}", name=name, obj=owner)
+    return NoMethod(f"{who}.{name}()." + (f" {hint}" if hint else ""))
 
 
 def warn_moved(who: str, given: Iterable[str], *, stacklevel: int = 3) -> None:

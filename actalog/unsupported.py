@@ -1,4 +1,4 @@
-"""Parameters that Agno has and Actalog does not have yet: named, so that none is ignored."""
+"""Parameters and methods that Agno has and Actalog does not have yet: named, so that none is ignored."""
 
 _KNOWLEDGE = "Knowledge comes later; give the agent a tool that searches."
 _CONTEXT = "Write it into instructions."
@@ -52,6 +52,26 @@ AGENT_NOT_YET: dict[str, str] = {
     "num_followups": "", "followup_model": "",
     "save_response_to_file": "", "debug_mode": "`actalog log RUN` shows every step.",
     "debug_level": "`actalog log RUN` shows every step.",
+}  # fmt: skip
+
+_SESSIONS = "`actalog rebuild --session S` and GET /v1/sessions/S show one."
+_RUNS = "`actalog rebuild RUN` and GET /v1/runs/RUN show one."
+_NO_STORE = "Definitions are deployed with their App: `actalog deploy`."
+
+# Their awaited forms have an `a` in front.
+AGENT_METHODS_NOT_YET: dict[str, str] = {
+    "get_session": _SESSIONS, "get_chat_history": _SESSIONS, "get_session_messages": _SESSIONS,
+    "get_session_state": _SESSIONS, "update_session_state": "Give it to run(session_state=...).",
+    "get_session_summary": _SESSIONS, "get_session_metrics": "", "get_session_name": "",
+    "set_session_name": "", "rename_session": "", "generate_session_name": "",
+    "fork_session": "", "delete_session": "", "save_session": "Every event is in the log.",
+    "get_tool_call_history": _RUNS, "get_run_output": _RUNS, "get_last_run_output": _RUNS,
+    "get_user_memories": "", "get_culture_knowledge": "",
+    "deep_copy": "Make another Agent: it costs next to nothing.",
+    "cli_app": "Use print_response, or `actalog run`.",
+    "to_dict": "definition() is the agent as a value.", "save": _NO_STORE, "load": _NO_STORE,
+    "delete": _NO_STORE, "as_tool": "", "add_tool": "Give it in tools=[...].",
+    "set_tools": "Give them in tools=[...].",
 }  # fmt: skip
 
 TOOL_NOT_YET: dict[str, str] = {

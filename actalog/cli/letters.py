@@ -17,7 +17,7 @@ from actalog_bus.security import security
 from actalog_bus.settings import MAX_REQUEST_BYTES, KafkaSettings
 from actalog_bus.subscription import heard
 from actalog_contracts import topics
-from actalog_core.errors import SettingMissing
+from actalog_core.errors import OptionWrong
 from actalog_log.letters import Fate, LetterId, Letters
 
 QUIET_S = 0.5  # the embedded broker may tell an end that comes too early
@@ -61,7 +61,7 @@ def dead_topics(prefix: str, only: str | None = None) -> Sequence[str]:
     """Full names of all topics with dead letters, or of the one that `only` names in any form.
 
     Raises:
-        SettingMissing: there is no such topic.
+        OptionWrong: there is no such topic.
     """
     known = [topics.dlq_name(one, prefix) for one in topics.TOPICS if one.dead_letters]
     if only is None:
@@ -73,7 +73,7 @@ def dead_topics(prefix: str, only: str | None = None) -> Sequence[str]:
         ):  # fmt: skip
             return [name]
     shown = ", ".join(name.removeprefix(f"{prefix}.") for name in known)
-    raise SettingMissing(f"there is no topic {only!r} with dead letters; there are {shown}.")
+    raise OptionWrong(f"--topic {only}: no such topic has dead letters; there are {shown}.")
 
 
 class Reader:

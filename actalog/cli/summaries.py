@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from actalog_contracts.runs import ENDINGS
 from actalog_core.clock import parse_time
-from actalog_core.errors import SettingMissing
+from actalog_core.errors import OptionWrong, SettingMissing
 from actalog_log.ports import FoundRun, RunLog, Standing
 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -92,14 +92,14 @@ def moment(text: str, now: datetime) -> datetime:
     """`10m`, `2h`, `1d` ago, or an RFC 3339 time, as --older-than has it.
 
     Raises:
-        SettingMissing: it is neither.
+        OptionWrong: it is neither.
     """
     try:
         if text[:-1].isdecimal() and text[-1] in UNITS:
             return now - timedelta(**{UNITS[text[-1]]: int(text[:-1])})
         return parse_time(text)
     except (ValueError, OverflowError) as error:
-        raise SettingMissing(
+        raise OptionWrong(
             f"--older-than {text!r}: write 30s, 10m, 2h, 1d or an RFC 3339 time."
         ) from error
 

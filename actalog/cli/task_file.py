@@ -6,19 +6,19 @@ from typing import Any
 from uuid import uuid4
 
 from actalog_contracts.strict_json import BadInput, parse
-from actalog_core.errors import SettingMissing
+from actalog_core.errors import OptionWrong
 
 
 def read(path: Path) -> list[dict[str, Any]]:
     """The tasks of a file. A task without `run_id` gets one, to know its result by.
 
     Raises:
-        SettingMissing: the file cannot be read, or a line is no JSON object that can be carried.
+        OptionWrong: the file cannot be read, or a line is no JSON object that can be carried.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingMissing(f"--tasks {path}: {error}") from error
+        raise OptionWrong(f"--tasks {path}: {error}") from error
     return [
         named(_parsed(line, f"--tasks {path}, line {number}"))
         for number, line in enumerate(lines, 1)
@@ -37,4 +37,4 @@ def _parsed(line: str, where: str) -> dict[str, Any]:
         return parse(line.encode())
     except BadInput as error:  # it would be refused, and whose result is waited for not be read
         at = f" ({error.field})" if error.field else ""
-        raise SettingMissing(f"{where}: {error.message}{at}.") from error
+        raise OptionWrong(f"{where}: {error.message}{at}.") from error

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from pydantic import ValidationError
 
 from actalog.client.transport import Told, Transport
-from actalog.errors import BadDefinition
+from actalog.errors import BadCall
 from actalog_contracts.tasks import (
     PublishedEvent,
     RequirementResolve,
@@ -56,7 +56,7 @@ class Client:
         tenant_id: str | None = None,
     ) -> None:
         if sum(one is not None for one in (kafka, http, platform, transport)) > 1:
-            raise BadDefinition("Client: one of kafka, http, platform and transport.")
+            raise BadCall("Client: one of kafka, http, platform and transport.")
         self.tenant_id = tenant_id
         self.transport = transport or _transport(kafka, http, token, tenant_id, platform)
 
@@ -112,7 +112,7 @@ class Client:
         metadata, output_schema, deadline, priority, reply_to, correlation_id, media.
 
         Raises:
-            BadDefinition: a field is unknown or of a wrong type.
+            BadCall: a field is unknown or of a wrong type.
             Refused: the platform refuses it (over the bus: in `result` and `stream`).
         """
         task = self.task(target, input, run_id=run_id, **more)
@@ -136,7 +136,7 @@ class Client:
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             where = ".".join(map(str, first["loc"]))
-            raise BadDefinition(f"a task: {where}: {first['msg']}.") from error
+            raise BadCall(f"a task: {where}: {first['msg']}.") from error
         _may_wait(made)
         return made
 
@@ -193,7 +193,7 @@ def _may_wait(task: TaskSubmit) -> None:
     if calling is None or task.session_id != calling.session_id:
         return
     if (task.tenant_id or "default") == calling.tenant_id:
-        raise BadDefinition(
+        raise BadCall(
             f"session {calling.session_id!r} waits for run {calling.run_id!r}, which waits for this"
             " tool; run it in another session."
         )

@@ -6,7 +6,7 @@ from typing import Protocol, TypeAlias
 
 from pydantic_core import PydanticSerializationError
 
-from actalog.errors import BadDefinition
+from actalog.errors import BadCall
 from actalog_contracts.streams import Delta
 from actalog_contracts.tasks import (
     Inbound,
@@ -32,12 +32,12 @@ def written(message: Inbound) -> bytes:
     """The message as JSON.
 
     Raises:
-        BadDefinition: it has text that no JSON can carry.
+        BadCall: it has text that no JSON can carry.
     """
     try:
         return message.model_dump_json(exclude_none=True).encode()
     except PydanticSerializationError as error:
-        raise BadDefinition(f"a {message.type}: {error}.") from error
+        raise BadCall(f"a {message.type}: {error}.") from error
 
 
 class Transport(Protocol):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from actalog.errors import BadDefinition
+from actalog.errors import BadCall
 from actalog.models.response import ToolExecution
 from actalog.run.agent import RunOutput
 from actalog.run.base import RunStatus
@@ -24,13 +24,13 @@ def resumed(
     begun it.
 
     Raises:
-        BadDefinition: it is not said which run.
+        BadCall: it is not said which run.
     """
     run_id = run_id or (response.run_id if response else None)
     if run_id is None and requirements:
         run_id = requirements[0].run_id
     if run_id is None:
-        raise BadDefinition("continue_run() needs a run_response, a run_id or requirements.")
+        raise BadCall("continue_run() needs a run_response, a run_id or requirements.")
     if known := PAUSED.pop(run_id, None):
         return known
     output = response or RunOutput(
@@ -50,7 +50,7 @@ def decided(
     """Every requirement of the run, with its decision.
 
     Raises:
-        BadDefinition: one is open: half an answer would leave the run as it is.
+        BadCall: one is open: half an answer would leave the run as it is.
     """
     by_id = {one.id: one for one in (*run.output.requirements, *(requirements or ()))}
     by_call = {one.tool_call_id: one for one in tools or ()}
@@ -59,10 +59,10 @@ def decided(
             one.tool_execution.confirmed = updated.confirmed
             one.tool_execution.confirmation_note = updated.confirmation_note
         if not one.is_resolved():
-            raise BadDefinition(
+            raise BadCall(
                 f"requirement {one.id!r} ({one.tool_execution.tool_name}) is not decided; "
                 "confirm() or reject() it first."
             )
     if not by_id:
-        raise BadDefinition(f"run {run.output.run_id!r} waits for nothing that is known here.")
+        raise BadCall(f"run {run.output.run_id!r} waits for nothing that is known here.")
     return list(by_id.values())

@@ -4,7 +4,7 @@ import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from actalog.errors import BadDefinition
+from actalog.errors import BadCall
 
 if TYPE_CHECKING:
     from actalog.agent import Agent
@@ -75,7 +75,7 @@ class Runnable:
         `reject()`, or `confirmed` on a tool): a RunOutput, or what happens. `by` is who decided.
 
         Raises:
-            BadDefinition: a requirement is still open, or it is not said which run.
+            BadCall: a requirement is still open, or it is not said which run.
         """
         from actalog.run.loop import BACKGROUND
 
@@ -138,7 +138,7 @@ def _begin(
     try:
         made = Options(**rest)
     except TypeError as error:
-        raise BadDefinition(f"run(): {str(error).partition('() ')[2]}.") from error
+        raise BadCall(f"run() {str(error).partition('() ')[2]}.") from error
     run = Run.new(agent, made)
     return _tell(run, run.begin(input, made), *chosen)
 
@@ -152,7 +152,7 @@ def _resume(
 
     chosen, rest = _shown(stream, options)
     if unknown := rest.keys() - {"session_id", "user_id"}:  # the run has them
-        raise BadDefinition(f"continue_run() has no option {min(unknown)!r}.")
+        raise BadCall(f"continue_run() has no option {min(unknown)!r}.")
     run = resumed(agent, response, run_id, requirements)
     answers = decided(run, requirements, tools)
     return _tell(run, run.answer(answers, by), *chosen)

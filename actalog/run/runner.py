@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 import orjson
 
 from actalog.client.transport import Told
-from actalog.errors import BadDefinition
+from actalog.errors import BadCall
 from actalog.models.base import choice
 from actalog.run.agent import RunOutput, RunOutputEvent
 from actalog.run.front import FRONTS, keep_paused
@@ -133,9 +133,7 @@ def _input(given: Any) -> Any:
         return given.model_dump(mode="json")
     if isinstance(given, str | Mapping):
         return cast("str | Mapping[str, Any]", given)
-    raise BadDefinition(
-        f"input must be text, a dict or a pydantic object, not {type(given).__name__}."
-    )
+    raise BadCall(f"input must be text, a dict or a pydantic object, not {type(given).__name__}.")
 
 
 def _parser(schema: Any) -> Callable[[str], Any] | None:

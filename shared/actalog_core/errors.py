@@ -61,6 +61,10 @@ class SettingMissing(Permanent):
     """A setting is missing or wrong."""
 
 
+class OptionWrong(SettingMissing):
+    """An option of the command line is wrong."""
+
+
 class Tampered(Permanent):
     """What was recorded is not what stands there now."""
 

@@ -21,7 +21,7 @@ from actalog_bus.ports import Delivery, Listen, Record
 from actalog_bus.provision import plan, provision
 from actalog_bus.settings import KafkaSettings
 from actalog_core import metrics
-from actalog_core.errors import Permanent, SettingMissing
+from actalog_core.errors import OptionWrong, Permanent
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres]
 
@@ -235,5 +235,7 @@ def test_a_topic_may_be_named_in_any_form():
     assert dead_topics("p", "p.llm.commands") == ["p.llm.commands.dlq"]
     assert dead_topics("p", "llm.commands.dlq") == ["p.llm.commands.dlq"]
     assert len(dead_topics("p")) == 7
-    with pytest.raises(SettingMissing, match="there are"):
+    with pytest.raises(
+        OptionWrong, match=r"option of the command line is wrong\. --topic x: no such"
+    ):
         dead_topics("p", "x")

@@ -168,19 +168,30 @@ print("fine")
 
 
 @pytest.mark.parametrize(
-    ("code", "said"),
+    ("code", "kind", "said"),
     [
-        ('support.run("x", colour="red")', "colour"),
-        ("support.run(3)", "input must be text"),
-        ('Agent(name="a", tools=[lambda x: x]).run("x")', "cannot be called '<lambda>'"),
-        ('support.continue_run(run_id="r")', "waits for nothing"),
-        ("support.continue_run()", "needs a run_response"),
+        (
+            'support.run("x", colour="red")',
+            "BadCall",
+            "cannot be done: run() got an unexpected key",
+        ),
+        ("support.run(3)", "BadCall", "cannot be done: input must be text"),
+        ('Agent(name="a", tools=[lambda x: x]).run("x")', "BadDefinition", "called '<lambda>'"),
+        ('support.continue_run(run_id="r")', "BadCall", "waits for nothing"),
+        ("support.continue_run()", "BadCall", "needs a run_response"),
+        (
+            "support.get_session()",
+            "NoMethod",
+            "not have this yet: Agent.get_session(). `actalog re",
+        ),
     ],
 )
-def test_what_a_script_does_wrong_is_told_in_a_line(tmp_path: Path, code: str, said: str):
+def test_what_a_script_does_wrong_is_told_in_a_line(
+    tmp_path: Path, code: str, kind: str, said: str
+):
     wrong = f"{AGENT}\ntry:\n    {code}\nexcept Exception as error:\n    print(type(error).__name__, error)\n"
     out, _ = run(tmp_path, wrong)
-    assert out.startswith("BadDefinition")
+    assert out.startswith(f"{kind} ")
     assert said in out
 
 

@@ -100,6 +100,16 @@ def test_what_agno_has_and_we_do_not_is_named(name: str):
         given(**{name: True})
 
 
+@pytest.mark.parametrize("name", ["get_session", "aget_chat_history", "deep_copy", "cli_app"])
+def test_a_method_that_agno_has_and_we_do_not_is_named(name: str):
+    agent = Agent(name="a")
+    with pytest.raises(NotSupported, match=rf"not have this yet: Agent\.{name}\(\)\."):
+        getattr(agent, name)
+    assert not hasattr(agent, name)
+    with pytest.raises(AttributeError, match=r"^'Agent' object has no attribute 'get_colour'$"):
+        getattr(agent, "get_colour")  # noqa: B009
+
+
 def test_what_moved_is_accepted_with_one_warning_that_names_the_replacement():
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
