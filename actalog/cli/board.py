@@ -118,4 +118,6 @@ def _waits(required: dict[str, Any]) -> str:
     """What it is about, and the command that lets it go on."""
     call: dict[str, Any] = required.get("tool_call") or {}
     about = exact(f"{call['name']}({compact(call.get('arguments'))}): ") if call else ""
-    return f"{about}actalog resolve {required['run_id']} {required['id']} --approve"
+    # Nobody approves what may have been done: somebody looks whether it was, and says so.
+    answered = "--done or --not-done" if required.get("kind") == "in_doubt" else "--approve"
+    return f"{about}actalog resolve {required['run_id']} {required['id']} {answered}"

@@ -331,6 +331,8 @@ def test_a_result_is_told_as_text_json_a_reference_or_what_is_waited_for():
     assert answer({"status": "paused", "requirements": [waits]}).splitlines()[1:] == [
         'refund({"order": "ü"}): actalog resolve r q --approve'
     ]
+    doubt = {"status": "paused", "requirements": [{**waits, "kind": "in_doubt"}]}
+    assert answer(doubt).endswith("actalog resolve r q --done or --not-done")
     assert answer({"status": "completed", "output": {"a": [1]}}) == '{"a": [1]}'
     assert answer({"status": "completed", "output": "said"}) == "said"
     assert answer({"status": "completed", "output": None}) == ""
