@@ -19,10 +19,18 @@ from actalog.run.agent import (
     ToolCallCompletedEvent,
     ToolCallStartedEvent,
 )  # fmt: skip
+from actalog.run.requirement import RunRequirement
 from actalog_core.visible import exact, visible
 
 if TYPE_CHECKING:
     from actalog.run.runnable import Runnable
+
+
+def _waits(asked: RunRequirement) -> str:
+    call = _call(asked.tool_execution)
+    if asked.kind == "in_doubt":
+        return f"Waits for somebody who knows whether {call} has acted."
+    return f"Waits for a confirmation of {call}."
 
 
 class Sheet:
@@ -44,8 +52,8 @@ class Sheet:
                 self.tools.append(_call(tool))
             case ToolCallCompletedEvent(tool=tool) if tool.tool_call_error:
                 self.tools.append(f"{tool.tool_name} failed: {tool.result}")
-            case RunPausedEvent(tools=tools):
-                self.text += "".join(f"\nWaits for a confirmation of {_call(t)}." for t in tools)
+            case RunPausedEvent(requirements=asked):
+                self.text += "".join(f"\n{_waits(one)}" for one in asked)
             case RunOutput():
                 self.output = event
                 if not event.is_paused and event.content is not None:

@@ -168,7 +168,7 @@ class Story:
         if not wanted:
             return  # the answers are on their way
         run.requirements = [
-            RunRequirement(one.id, self.tools[one.call_id], run.run_id)
+            RunRequirement(one.id, self.tools[one.call_id], run.run_id, kind=one.kind)
             for one in wanted if one.call_id in self.tools
         ]  # fmt: skip
         run.status = RunStatus.paused

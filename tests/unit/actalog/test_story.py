@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from actalog.client.transport import Told
+from actalog.errors import BadDefinition
 from actalog.run.agent import (
     RunContentEvent,
     RunEvent,
@@ -166,6 +167,20 @@ PAUSED = published(
     ],
     4,
 )  # fmt: skip
+
+
+def test_a_call_in_doubt_asks_for_no_confirmation():
+    raised = runs.RequirementRaised(id="r:t1.0:doubt1", kind="in_doubt", call_id="r:t1.0")
+    paused = [replied(""), called(0), runs.RunPaused(requirements=(raised,))]
+    told = story()
+    hear(told, [*BEGUN, *published(paused, 4)])
+    (asked,) = told.output.active_requirements
+    assert (asked.kind, asked.needs_confirmation) == ("in_doubt", False)
+    with pytest.raises(BadDefinition, match=r"nobody knows .* r:t1.0:doubt1` with --done"):
+        asked.confirm()
+    assert not asked.is_resolved()
+    asked.reject()
+    assert asked.decision is False
 
 
 def test_a_pause_says_what_it_waits_for_and_an_answer_goes_on():
