@@ -16,6 +16,7 @@ from actalog_core import metrics
 log = structlog.get_logger()
 
 END_S = 10.0  # of a guardian that was told to end; it then kills what it forked
+LOOK_S = 0.01  # between looks whether it has ended
 CODE = """\
 import json, sys
 sys.path[:] = json.loads(sys.argv[2])
@@ -141,14 +142,20 @@ class Guardian:
         workers, self.workers = self.workers, {}
         for worker in workers.values():
             worker.end(None)
-        self.reaping = self.loop.run_in_executor(None, self.process.wait)
+        self.reaping = self.loop.create_task(self._ended())
+
+    async def _ended(self) -> None:
+        # Looked at, not waited for in a thread: at the end of a program none begins any more.
+        while self.process.poll() is None:  # noqa: ASYNC110
+            await asyncio.sleep(LOOK_S)
 
     async def stop(self) -> None:
         """Let it kill everybody and end."""
         if not self.gone:
             self.ending = True  # it must not be disturbed: what it has not killed would live on
             self.control.shutdown(socket.SHUT_WR)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                await asyncio.to_thread(self.process.wait, END_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(END_S):
+                    await self._ended()
             self._lost()
         await self.reaping

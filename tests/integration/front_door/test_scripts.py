@@ -202,3 +202,21 @@ def test_a_platform_that_is_named_and_not_there_is_told_with_its_setting(tmp_pat
         ACTALOG_DATABASE_URL="postgresql://nobody@127.0.0.1:1/none",
     )  # fmt: skip
     assert "ACTALOG_KAFKA" in out
+
+
+def test_a_script_with_an_isolated_tool_ends_without_a_word(tmp_path: Path):
+    code = """
+from actalog import Agent, tool
+
+@tool(isolated=True, read_only=True)
+def order_status(order_id: str) -> str:
+    \"\"\"Where an order is now.\"\"\"
+    return f"order {order_id} is on its way"
+
+if __name__ == "__main__":
+    support = Agent(name="support", tools=[order_status])
+    print(support.run("Where is order 1042?").content)
+"""
+    out, err = run(tmp_path, code)
+    assert "order 1042 is on its way" in out
+    assert "Traceback" not in err
