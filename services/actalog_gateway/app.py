@@ -25,7 +25,7 @@ from actalog_gateway.acceptance import INBOX_LIMIT, Acceptance
 from actalog_gateway.follow import Hub
 from actalog_gateway.gateway import Gateway
 from actalog_gateway.middleware import BodyLimit, Faults, Patience, SafeHeaders, Traced
-from actalog_gateway.origins import Origins, listed
+from actalog_gateway.origins import Origins, is_local, listed
 from actalog_gateway.paths import Paths
 from actalog_gateway.reader import Reader
 from actalog_gateway.server import HttpServer
@@ -85,7 +85,7 @@ def build_http(gateway: Gateway) -> FastAPI:
     problems.install(app)
     origins = listed(gateway.settings.cors_origins)
     app.add_middleware(Faults)
-    app.add_middleware(Origins, origins=origins)
+    app.add_middleware(Origins, origins=origins, local=is_local(gateway.settings.host))
     app.add_middleware(BodyLimit)
     app.add_middleware(Patience)
     if origins:

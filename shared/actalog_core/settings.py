@@ -86,7 +86,7 @@ class Settings(BaseModel):
     health_port: int = Field(default=9777, ge=0, le=65_535)
     """Where a service alone answers `/health/live`, `/health/ready` and `/metrics`. 0: a free one."""
     cors_origins: str = ""
-    """Origins of browser clients, with commas between; empty: none but our own. What a page of another one posts is refused."""
+    """Origins of browser clients, with commas between; empty: none but our own. What a page of another one posts is refused. Their host names may lead to a gateway on loopback."""
     reply_topics: str = ""
     """Patterns (as of a shell) of topics that a task's `reply_to` may name, with commas between."""
     echo_headers: str = ""
