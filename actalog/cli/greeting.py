@@ -26,9 +26,10 @@ def greeting(
 
 def without_password(dsn: str) -> str:
     """A DSN that may be shown."""
+    import re
     from urllib.parse import urlsplit
 
     parts = urlsplit(dsn)
-    if not parts.password:
-        return dsn
-    return dsn.replace(f":{parts.password}@", ":***@", 1)
+    if parts.password:
+        dsn = dsn.replace(f":{parts.password}@", ":***@", 1)
+    return re.sub(r"(?<=[?&]password=)[^&]*", "***", dsn)

@@ -38,8 +38,10 @@ def write(home: str, told: PlatformFile) -> None:
     path = path_of(home)
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_suffix(f".{os.getpid()}")
-    new.write_text(json.dumps(told.model_dump(), indent=2) + "\n")
-    new.chmod(0o600)  # the database's address may have a password
+    new.unlink(missing_ok=True)
+    # Nobody else's from the first byte on: the database's address has a password.
+    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(json.dumps(told.model_dump(), indent=2) + "\n")
     new.replace(path)
 
 

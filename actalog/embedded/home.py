@@ -1,5 +1,8 @@
 """The folder that ACTALOG_HOME names."""
 
+import contextlib
+import os
+import stat
 from pathlib import Path
 
 from actalog_core.errors import SettingMissing
@@ -16,3 +19,21 @@ def made(home: Path) -> Path:
     except OSError as error:
         raise SettingMissing(f"ACTALOG_HOME {home.absolute()}: {error.strerror}.") from error
     return home
+
+
+def ours(folder: Path) -> None:
+    """Make a folder where everybody may make one. In somebody else's, what we write could lead
+    anywhere.
+
+    Raises:
+        SettingMissing: it is there, and not ours alone.
+    """
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o755)
+    found = folder.lstat()
+    foreign = found.st_uid != os.geteuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    if foreign or not stat.S_ISDIR(found.st_mode):
+        raise SettingMissing(
+            f"{folder} is somebody else's: remove it, or set ACTALOG_HOME to a folder that everybody"
+            " may reach."
+        )

@@ -1,7 +1,8 @@
 """PostgreSQL from PyPI, run by us: its data lives under `ACTALOG_HOME`.
 
 PostgreSQL refuses to run as root; then it runs as `nobody`, and the data directory moves to the
-temporary directory when `nobody` may not reach it.
+temporary directory when `nobody` may not reach it. Its port is open to all users of the machine, so it
+has a password (`password.py`).
 """
 
 import asyncio
@@ -17,7 +18,8 @@ from typing import BinaryIO
 
 import asyncpg
 
-from actalog.embedded.home import made
+from actalog.embedded import password
+from actalog.embedded.home import made, ours
 from actalog.embedded.process import alive, dies_with_parent, free_port
 from actalog_core.errors import SettingMissing, Transient
 from actalog_log.database import connect
@@ -81,7 +83,7 @@ class EmbeddedPostgres:
         if self.owner and not _reachable(home / "postgres"):
             name = hashlib.sha256(str(home).encode()).hexdigest()[:12]
             home = Path(tempfile.gettempdir()) / f"actalog-{name}"
-            home.mkdir(exist_ok=True)
+            ours(home)
         self.data = home / "postgres"
         self.log = home / "postgres.log"
         self.process: subprocess.Popen[bytes] | None = None
@@ -95,15 +97,21 @@ class EmbeddedPostgres:
         await self._end_orphan()
         if not (self.data / "PG_VERSION").exists():
             await self._create()
+        elif not password.there(self.data):  # of an earlier build, which let everybody in
+            await self._close()
         port = free_port()
         with self.log.open("ab") as log:
             # Popen and not the loop's: uvloop cannot start a process as another user. The wait
             # for the fork is short.
             self.process = self._spawn(port, log)
-        # It has no TLS: what the environment asks of other servers (PGSSLMODE) is not meant for it.
-        dsn = f"postgresql://actalog@127.0.0.1:{port}/postgres?sslmode=disable"
-        await self._answers(dsn)
+        await self._answers(dsn := self.address(port))
         return dsn
+
+    def address(self, port: int) -> str:
+        """Its DSN on a port."""
+        # It has no TLS: what the environment asks of other servers (PGSSLMODE) is not meant for it.
+        told = password.of(self.data)
+        return f"postgresql://actalog:{told}@127.0.0.1:{port}/postgres?sslmode=disable"
 
     async def stop(self) -> None:
         """Fast shutdown by process id."""
@@ -129,6 +137,14 @@ class EmbeddedPostgres:
             raise PostgresWillNotStart(made.stdout.decode(errors="replace")[-2000:])
         with (self.data / "postgresql.conf").open("a") as config:
             config.write(CONFIG)
+        await self._close()
+
+    async def _close(self) -> None:
+        """From now on it asks for a password."""
+        program = binaries() / "postgres"
+        told = await asyncio.to_thread(password.give, self.data, program=program, user=self.owner)
+        if told is not None:
+            raise PostgresWillNotStart(told[-2000:])
 
     def _spawn(self, port: int, log: BinaryIO) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(

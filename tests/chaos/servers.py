@@ -18,7 +18,7 @@ class Database(EmbeddedPostgres):
 
     @property
     def dsn(self) -> str:
-        return f"postgresql://actalog@127.0.0.1:{self.port}/postgres"
+        return self.address(self.port)
 
     @property
     def pid(self) -> int:

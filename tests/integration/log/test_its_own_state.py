@@ -12,6 +12,7 @@ from actalog_log.calls import PostgresCalls
 from actalog_log.database import Connection, connect
 from actalog_log.migrate import WrongEncoding, migrate
 from actalog_log.postgres import PostgresLog
+from tests.logins import login
 
 pytestmark = pytest.mark.postgres
 LOGIN = "with_settings"
@@ -19,9 +20,8 @@ LOGIN = "with_settings"
 
 @pytest.fixture
 async def admin(fresh_database: str) -> AsyncIterator[Connection]:
+    await login(fresh_database, LOGIN, with_="in role actalog_service")
     connection = await connect(fresh_database)
-    if not await connection.fetchval("select count(*) from pg_roles where rolname = $1", LOGIN):
-        await connection.execute(f"create role {LOGIN} login in role actalog_service")
     yield connection
     await connection.execute(f"alter role {LOGIN} reset all")
     await connection.close()
@@ -30,7 +30,7 @@ async def admin(fresh_database: str) -> AsyncIterator[Connection]:
 @pytest.fixture
 async def log(fresh_database: str, admin: Connection) -> AsyncIterator[PostgresLog]:
     """Not connected: roles are given their settings first."""
-    store = PostgresLog(fresh_database.replace("//actalog@", f"//{LOGIN}@"))
+    store = PostgresLog(await login(fresh_database, LOGIN))
     yield store
     await store.stop()
 

@@ -16,10 +16,10 @@ from actalog_bus.memory import MemoryBus
 from actalog_bus.processes import free_port
 from actalog_core.settings import Settings
 from actalog_log.calls import PostgresCalls
-from actalog_log.database import connect
 from actalog_log.memories_postgres import PostgresMemories
 from actalog_log.postgres import PostgresLog
 from actalog_testing.scripted import ScriptedServer
+from tests.logins import login
 
 LOGIN = "a_service"
 pytestmark = pytest.mark.postgres
@@ -35,11 +35,7 @@ def order_status(order_id: str, session_state: dict[str, str]) -> str:
 @pytest.fixture
 async def dsn(fresh_database: str) -> str:
     """The database, as somebody who has the services' role."""
-    connection = await connect(fresh_database)
-    if not await connection.fetchval("select count(*) from pg_roles where rolname = $1", LOGIN):
-        await connection.execute(f"create role {LOGIN} login in role actalog_service")
-    await connection.close()
-    return fresh_database.replace("//actalog@", f"//{LOGIN}@")
+    return await login(fresh_database, LOGIN, with_="in role actalog_service")
 
 
 async def test_a_service_may_ask_whether_all_migrations_are_there(dsn: str):
@@ -53,13 +49,9 @@ async def test_a_service_may_ask_whether_all_migrations_are_there(dsn: str):
 async def test_a_login_without_the_role_is_told_what_to_grant(
     fresh_database: str, command: tuple[str, ...], tmp_path: Path
 ):
-    connection = await connect(fresh_database)
-    if not await connection.fetchval("select count(*) from pg_roles where rolname = 'nobody'"):
-        await connection.execute("create role nobody login")
-    await connection.close()
     env = {
         "PATH": os.environ["PATH"], "ACTALOG_KAFKA": f"127.0.0.1:{free_port()}",
-        "ACTALOG_DATABASE_URL": fresh_database.replace("//actalog@", "//nobody@"),
+        "ACTALOG_DATABASE_URL": await login(fresh_database, "nobody"),
         "ACTALOG_HEALTH_PORT": "0", "ACTALOG_HOME": str(tmp_path),
         "ACTALOG_LOG_LEVEL": "error",
     }  # fmt: skip

@@ -33,7 +33,7 @@ async def server(tmp_path: Path) -> AsyncIterator[EmbeddedPostgres]:
 
 def on_port_of(server: EmbeddedPostgres) -> str:
     port = (server.data / "postmaster.pid").read_text().splitlines()[3]
-    return f"postgresql://actalog@127.0.0.1:{port}/postgres"
+    return server.address(int(port))
 
 
 async def on(dsn: str, sql: str) -> None:

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from actalog.cli.lock import HomeLock
 from actalog.cli.output import plain, shorten, table, write_json
 from actalog.cli.summaries import moment
 from actalog.cli.tasks import failed, summary
+from actalog.embedded.home import ours
 from actalog.embedded.ports import usable_port
 from actalog.scripted_models import scripted_unless_named
 from actalog_bus.processes import free_port
@@ -79,6 +81,30 @@ def test_a_home_has_one_platform(tmp_path: Path):
     first.release()
     second.take()
     second.release()
+
+
+def link(folder: Path) -> None:
+    (folder.parent / "other").mkdir()
+    folder.symlink_to(folder.parent / "other")
+
+
+def open_to_all(folder: Path) -> None:
+    folder.mkdir()
+    folder.chmod(0o777)
+
+
+@pytest.mark.parametrize("make", [link, open_to_all, Path.touch])
+def test_a_folder_that_another_user_prepared_is_not_written_to(
+    tmp_path: Path, make: Callable[[Path], None]
+):
+    make(tmp_path / "actalog-x")
+    with pytest.raises(SettingMissing, match="somebody else's"):
+        ours(tmp_path / "actalog-x")
+
+
+def test_a_folder_of_our_own_is_taken_again(tmp_path: Path):
+    ours(tmp_path / "actalog-x")
+    ours(tmp_path / "actalog-x")
 
 
 def test_a_port_that_nobody_asked_for_gives_way():
@@ -265,6 +291,8 @@ def test_an_error_is_one_line(capsys: pytest.CaptureFixture[str]):
 def test_a_password_is_not_shown():
     assert without_password("postgresql://u:secret@h/d") == "postgresql://u:***@h/d"
     assert without_password("postgresql://u@h/d") == "postgresql://u@h/d"
+    told = without_password("postgresql://h/d?user=u&password=secret&sslmode=disable")
+    assert told == "postgresql://h/d?user=u&password=***&sslmode=disable"
 
 
 def test_bytes_and_times_have_a_plain_form():
