@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from actalog import Agent, App, Client, tool
@@ -16,6 +17,7 @@ from actalog_bus.memory import MemoryBus
 from actalog_bus.processes import free_port
 from actalog_core.settings import Settings
 from actalog_log.calls import PostgresCalls
+from actalog_log.database import connect
 from actalog_log.memories_postgres import PostgresMemories
 from actalog_log.postgres import PostgresLog
 from actalog_testing.scripted import ScriptedServer
@@ -96,3 +98,25 @@ async def test_a_platform_with_the_rights_of_the_role_runs_calls_and_remembers(d
         await platform.stop(2.0)
         await log.stop()
         await models.stop()
+
+
+async def test_a_service_does_not_choose_what_the_owners_function_works_on(dsn: str):
+    """Its temporary tables would come before the log's: with its owner's rights, on theirs."""
+    connection = await connect(dsn)
+    try:
+        await connection.execute(
+            "create temporary table run_numbers (last_value bigint, is_called bool)"
+        )
+        await connection.execute("insert into run_numbers values (500000000, true)")
+        assert await connection.fetchval("select keep_ranges_ahead()") == 0
+    finally:
+        await connection.close()
+
+
+async def test_nobody_else_makes_ranges(fresh_database: str):
+    connection = await connect(await login(fresh_database, "nobody"))
+    try:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.fetchval("select keep_ranges_ahead(1)")
+    finally:
+        await connection.close()
