@@ -61,7 +61,8 @@ async def flusher(database: Database) -> AsyncIterator[Flusher]:
     made = Flusher(cast(Any, database))
     yield made
     database.answers.set()
-    await made.stop()
+    async with asyncio.timeout(5):
+        await made.stop()
 
 
 async def append(flusher: Flusher, run_no: int = 1) -> Head:
