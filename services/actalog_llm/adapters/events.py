@@ -15,6 +15,7 @@ from actalog_llm.whole import Broken
 
 MOST_BYTES = 32_000_000  # of one event; a server that never ends a line must not fill the memory
 Event = tuple[str, bytes]  # its name, and its data
+SPACE = b" \t\r\n\xef\xbb\xbf"  # and a byte order mark
 COMMENT: Event = (":", b"")  # no event's name has a colon
 
 
@@ -89,14 +90,30 @@ def parsed(data: bytes) -> Any:
         return json.loads(data)
 
 
-async def document(response: httpx2.Response) -> Any:
-    """The JSON of a response that is no stream.
+async def peeked(response: httpx2.Response) -> tuple[bytes, AsyncIterator[bytes]]:
+    """The first byte of a body that is no white space, empty where there is none, and the body."""
+    pieces, head = aiter(_pieces(response)), b""
+    async for piece in pieces:
+        head += piece
+        if head.strip(SPACE):
+            break
+
+    async def body() -> AsyncIterator[bytes]:
+        yield head
+        async for piece in pieces:
+            yield piece
+
+    return head.strip(SPACE)[:1], body()
+
+
+async def document(body: AsyncIterable[bytes]) -> Any:
+    """The JSON of a body that is no stream.
 
     Raises:
         Broken, json.JSONDecodeError, UnicodeDecodeError: it is too large, or none.
     """
     read = bytearray()
-    async for piece in response.aiter_bytes():
+    async for piece in body:
         read += piece
         if len(read) > MOST_BYTES:
             raise Broken("malformed", f"the answer is over {MOST_BYTES} bytes")
@@ -127,15 +144,17 @@ def _pieces(response: httpx2.Response) -> AsyncIterable[bytes]:
     return stream
 
 
-async def events(response: httpx2.Response) -> AsyncIterator[Event]:
-    """The events of a response. It is not closed here.
+async def events(
+    response: httpx2.Response, body: AsyncIterable[bytes] | None = None
+) -> AsyncIterator[Event]:
+    """The events of a response, of which `body` may have begun to be read. It is not closed here.
 
     Raises:
         Broken: see `Frames.feed`.
         httpx2.RequestError: the connection broke.
     """
     frames = Frames()
-    async for piece in _pieces(response):
+    async for piece in _pieces(response) if body is None else body:
         for event in frames.feed(piece):
             yield event
     for event in frames.end():

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator
 from typing import Any
 
 import httpx2
@@ -11,7 +11,15 @@ from openai import APIError
 
 from actalog_llm.accumulate_openai import OpenAIAccumulator
 from actalog_llm.adapters.clients import Clients
-from actalog_llm.adapters.events import COMMENT, Event, content_type, document, events, parsed
+from actalog_llm.adapters.events import (
+    COMMENT,
+    Event,
+    content_type,
+    document,
+    events,
+    parsed,
+    peeked,
+)
 from actalog_llm.adapters.posting import Posting
 from actalog_llm.failures import within
 from actalog_llm.ports import Opened
@@ -44,8 +52,10 @@ class OpenAIChat:
         return Opened(chunks, response.aclose, response.headers.get("x-request-id"))
 
 
-async def _chunks(response: httpx2.Response) -> AsyncIterator[object]:
-    coming = events(response)
+async def _chunks(
+    response: httpx2.Response, body: AsyncIterable[bytes] | None = None
+) -> AsyncIterator[object]:
+    coming = events(response, body)
     async for name, data in coming:
         if name == COMMENT[0] or not data.strip():
             yield ALIVE
@@ -61,8 +71,13 @@ async def _chunks(response: httpx2.Response) -> AsyncIterator[object]:
 
 async def _document(response: httpx2.Response) -> AsyncIterator[object]:
     """Of a server that does not stream: its answer in one piece, or an error under a good status,
-    as LM Studio tells of a wrong path."""
-    chunk = await document(response)
+    as LM Studio tells of a wrong path. Some give a stream that name, too."""
+    first, body = await peeked(response)
+    if first not in (b"{", b"[", b""):
+        async for chunk in _chunks(response, body):
+            yield chunk
+        return
+    chunk = await document(body)
     if told := mapping(chunk).get("error"):
         error = _error(response, told)
         raise error if within(error) else Broken("invalid_request", error.message)

@@ -81,7 +81,9 @@ async def test_an_endless_document_does_not_fill_the_memory(monkeypatch: pytest.
         await through("openai", lambda _: endless)
 
 
-@pytest.mark.parametrize("kind", ["text/plain", "text/event-stream; charset=utf-8", ""])
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "text/event-stream; charset=utf-8", "", "application/json"]
+)
 async def test_a_stream_may_be_called_otherwise(kind: str):
     done = sse({"choices": [{"delta": {"content": "hi"}, "finish_reason": "stop"}]})
     answered, _ = await through("openai", lambda _: response([done], **{"content-type": kind}))
@@ -89,3 +91,25 @@ async def test_a_stream_may_be_called_otherwise(kind: str):
     done = named({"type": "message_delta", "delta": {"stop_reason": "end_turn"}})
     answered, _ = await through("anthropic", lambda _: response([done], **{"content-type": kind}))
     assert answered.whole.finish == "stop"
+
+
+JSON = {"content-type": "application/json; charset=utf-8"}
+
+
+@pytest.mark.parametrize("before", [b"", b"\r\n \n", b"\xef\xbb\xbf", b": hello\n\n"])
+async def test_what_is_called_json_is_told_by_how_it_begins(before: bytes):
+    done = sse({"choices": [{"delta": {"content": "hi"}, "finish_reason": "stop"}]})
+    letters = [bytes([one]) for one in before + done]
+    answered, shown = await through("openai", lambda _: response(letters, **JSON))
+    assert (answered.whole.text, shown) == ("hi", [("text", "hi")])
+    if not before.startswith(b":"):
+        body = before.replace(b"\xef\xbb\xbf", b" ") + httpx2.Response(200, json=WHOLE).content
+        letters = [bytes([one]) for one in body]
+        answered, _ = await through("openai", lambda _: response(letters, **JSON))
+        assert answered.whole.text == "Look."
+
+
+async def test_nothing_that_is_called_json_is_no_answer():
+    with pytest.raises(Exception) as caught:  # noqa: PT011, what kind is asserted below
+        await through("openai", lambda _: response([b" "], **JSON))
+    assert failure(caught.value).kind == "malformed"
