@@ -34,6 +34,16 @@ async def run_no(world: World, run_id: str = "r") -> int:
     return found.row.run_no
 
 
+async def a_tool_that_nobody_ran(world: World) -> tuple[int, Calls, RunTool]:
+    """A run that waits for it: its number, the ledger, the command."""
+    world.script, world.deaf = {1: ["lookup"]}, {"tools"}
+    await world.start()
+    await world.task()
+    await world.bus.drained()
+    command = next(one for one in world.asked if isinstance(one, RunTool))
+    return await run_no(world), calls_of(world), command
+
+
 async def test_a_lost_command_is_asked_again(world: World):
     await world.waits_for("llm")
     world.deaf = set()
@@ -64,12 +74,7 @@ async def test_after_a_broker_lost_its_data_every_open_run_is_looked_at_at_once(
 
 
 async def test_an_answer_that_its_worker_stored_and_never_told_is_heard(world: World):
-    world.script, world.deaf = {1: ["lookup"]}, {"tools"}
-    await world.start()
-    await world.task()
-    await world.bus.drained()
-    number, ledger = await run_no(world), calls_of(world)
-    command = next(one for one in world.asked if isinstance(one, RunTool))
+    number, ledger, command = await a_tool_that_nobody_ran(world)
     key = ledger_key(number, command.call_id)
     await ledger.claim(key, run_no=number, holder="dead", lease_ms=1)
     told = answer(command, ToolReturned(call_id=command.call_id, epoch=1, content="42"))
@@ -83,12 +88,7 @@ async def test_an_answer_that_its_worker_stored_and_never_told_is_heard(world: W
 
 async def test_a_call_that_is_claimed_again_while_its_doubt_is_told_stays_claimed(world: World):
     """The supervisor stands still between telling a doubt and clearing it, and a person is fast."""
-    world.script, world.deaf = {1: ["lookup"]}, {"tools"}
-    await world.start()
-    await world.task()
-    await world.bus.drained()
-    number, ledger = await run_no(world), calls_of(world)
-    command = next(one for one in world.asked if isinstance(one, RunTool))
+    number, ledger, command = await a_tool_that_nobody_ran(world)
     key = ledger_key(number, command.call_id)
     await ledger.claim(key, run_no=number, holder="dead", lease_ms=1)
     doubt = ToolInDoubt(call_id=command.call_id, epoch=1, message="its worker died")
@@ -116,12 +116,7 @@ async def test_a_call_that_is_claimed_again_while_its_doubt_is_told_stays_claime
 
 
 async def test_a_stored_answer_that_means_nothing_any_more_is_let_go(world: World):
-    world.script, world.deaf = {1: ["lookup"]}, {"tools"}
-    await world.start()
-    await world.task()
-    await world.bus.drained()
-    number, ledger = await run_no(world), calls_of(world)
-    command = next(one for one in world.asked if isinstance(one, RunTool))
+    number, ledger, command = await a_tool_that_nobody_ran(world)
     other = command.model_copy(update={"call_id": "r:t9.9"})
     key = ledger_key(number, other.call_id)
     await ledger.claim(key, run_no=number, holder="dead", lease_ms=1)

@@ -12,13 +12,13 @@ import pytest
 from actalog_bus.envelope import body
 from actalog_bus.ports import Outgoing
 from actalog_conductor.supervisor import INBOX_AFTER, Patience
-from actalog_contracts.calls import CallModel, RunTool, answer
+from actalog_contracts.calls import CallModel, answer
 from actalog_contracts.runs import ToolReturned
 from actalog_core.errors import Transient
 from actalog_log.beside_ports import InboxRow
 from actalog_log.call_ports import ledger_key
 from actalog_log.ports import WAKE_CLAIM
-from tests.integration.conductor.test_supervisor import calls_of, run_no
+from tests.integration.conductor.test_supervisor import a_tool_that_nobody_ran
 from tests.integration.conductor.world import World
 
 CLAIM_S = WAKE_CLAIM.total_seconds()
@@ -98,12 +98,7 @@ async def test_an_inbox_row_stays_until_what_follows_from_it_was_told(world: Wor
 
 
 async def test_an_unheard_answer_stays_until_what_follows_from_it_was_told(world: World):
-    world.script, world.deaf = {1: ["lookup"]}, {"tools"}
-    await world.start()
-    await world.task()
-    await world.bus.drained()
-    number, ledger = await run_no(world), calls_of(world)
-    command = next(one for one in world.asked if isinstance(one, RunTool))
+    number, ledger, command = await a_tool_that_nobody_ran(world)
     key = ledger_key(number, command.call_id)
     await ledger.claim(key, run_no=number, holder="dead", lease_ms=1)
     told = answer(command, ToolReturned(call_id=command.call_id, epoch=1, content="42"))

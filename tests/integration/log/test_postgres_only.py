@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
@@ -18,14 +17,6 @@ from actalog_log.watching import LOOMING
 from tests.integration.log.test_log import NOW, begin, event, first, row
 
 pytestmark = pytest.mark.postgres
-
-
-@pytest.fixture
-async def log(fresh_database: str) -> AsyncIterator[PostgresLog]:
-    store = PostgresLog(fresh_database)
-    await store.start()
-    yield store
-    await store.stop()
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -19,14 +19,6 @@ from actalog_log.postgres import PostgresLog
 from tests.integration.log.test_log import NOW, begin, event
 
 pytestmark = pytest.mark.postgres
-
-
-@pytest.fixture
-async def log(fresh_database: str) -> AsyncIterator[PostgresLog]:
-    store = PostgresLog(fresh_database)
-    await store.start()
-    yield store
-    await store.stop()
 
 
 @asynccontextmanager

@@ -114,16 +114,22 @@ async def test_what_is_too_much_for_one_statement_goes_in_the_next_ones(
     assert sorted(run_no for one in database.taken for run_no in one) == list(range(10))
 
 
-async def test_a_stop_waits_for_what_is_on_its_way(database: Database, flusher: Flusher):
-    database.answers.clear()
-    appending = asyncio.create_task(append(flusher))
-    await asyncio.sleep(0.01)
+async def a_stop_waits_for(
+    appending: "asyncio.Task[Head]", database: Database, flusher: Flusher
+) -> None:
     stopping = asyncio.create_task(flusher.stop())
     await asyncio.sleep(0.01)
     assert not stopping.done()
     database.answers.set()
     assert await appending == Head(2, STANDS)
     await stopping
+
+
+async def test_a_stop_waits_for_what_is_on_its_way(database: Database, flusher: Flusher):
+    database.answers.clear()
+    appending = asyncio.create_task(append(flusher))
+    await asyncio.sleep(0.01)
+    await a_stop_waits_for(appending, database, flusher)
 
 
 async def test_a_stop_waits_for_all_that_is_on_its_way(database: Database, flusher: Flusher):
@@ -134,12 +140,7 @@ async def test_a_stop_waits_for_all_that_is_on_its_way(database: Database, flush
     appending, late = [asyncio.create_task(append(flusher, run_no)) for run_no in (1, 7)]
     with pytest.raises(SequenceTaken):
         await late
-    stopping = asyncio.create_task(flusher.stop())
-    await asyncio.sleep(0.01)
-    assert not stopping.done()
-    database.answers.set()
-    assert await appending == Head(2, STANDS)
-    await stopping
+    await a_stop_waits_for(appending, database, flusher)
 
 
 async def test_a_fault_of_ours_leaves_nobody_waiting(database: Database, flusher: Flusher):
