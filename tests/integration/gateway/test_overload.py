@@ -3,8 +3,8 @@ and goes on when it can again. Over a real PostgreSQL."""
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Generator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any
 
 import httpx
@@ -52,6 +52,23 @@ async def gateway(
         await service.stop()
 
 
+@contextmanager
+def answering_within(seconds: float) -> Generator[None]:
+    """For what must take too long, and for nothing else: machines pause."""
+    with pytest.MonkeyPatch.context() as patience:
+        patience.setattr(middleware, "ANSWER_S", seconds)
+        yield
+
+
+@asynccontextmanager
+async def another_connection(dsn: str) -> AsyncGenerator[Any]:
+    made = await connect(dsn)
+    try:
+        yield made
+    finally:
+        await made.close()
+
+
 async def depth(log: PostgresLog) -> int:
     return sum((await log.inbox_depths()).values())
 
@@ -80,11 +97,11 @@ async def test_while_kafka_is_down_it_accepts_up_to_the_stated_depth_and_then_sa
 
 
 async def test_when_all_connections_are_taken_it_answers_in_time_and_goes_on_afterwards(
-    log: PostgresLog, monkeypatch: pytest.MonkeyPatch
+    log: PostgresLog,
 ):
-    monkeypatch.setattr(middleware, "ANSWER_S", 0.5)
     async with gateway(log) as (http, _):
         async with AsyncExitStack() as held:
+            held.enter_context(answering_within(0.5))
             for _ in range(CONNECTIONS):
                 await held.enter_async_context(log.pool.acquire())
             began = time.monotonic()
@@ -105,24 +122,22 @@ async def test_when_all_connections_are_taken_it_answers_in_time_and_goes_on_aft
 
 
 async def test_a_table_that_is_locked_holds_up_no_client_for_long_and_nothing_is_accepted_twice(
-    log: PostgresLog, monkeypatch: pytest.MonkeyPatch
+    log: PostgresLog,
 ):
-    monkeypatch.setattr(middleware, "ANSWER_S", 0.5)
     key = {"Idempotency-Key": "k"}
-    locking = await connect(log.dsn)
-    async with gateway(log) as (http, _):
+    async with another_connection(log.dsn) as locking, gateway(log) as (http, _):
         assert (await http.post("/v1/tasks", json=TASK)).status_code == 202
         async with locking.transaction():
             await locking.execute("lock table inbox in access exclusive mode")
             began = time.monotonic()
-            late = await http.post("/v1/tasks", json=TASK, headers=key)
+            with answering_within(0.5):
+                late = await http.post("/v1/tasks", json=TASK, headers=key)
             assert late.status_code == 503
             assert time.monotonic() - began < 3
             assert late.json()["error"]["retryable"] is True
         answers = [await http.post("/v1/tasks", json=TASK, headers=key) for _ in range(2)]
         assert {one.status_code for one in answers} == {202}
         assert len({one.json()["run_id"] for one in answers}) == 1
-    await locking.close()
     assert await depth(log) == 2
 
 
