@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 import structlog
 
 from actalog_bus.outages import Outages
-from actalog_bus.ports import Fault, Hear, Lane, Reason, Record
+from actalog_bus.ports import Fault, Hear, Lane, Reason, Record, Sealed
 from actalog_bus.ready import Ready, priority_of
 from actalog_bus.retry import Backoff
 from actalog_bus.share import Hearing, Share
@@ -262,6 +262,8 @@ class Dispatcher:
                 if crashpoints.armed:
                     crashpoints.reach("bus.hearing")
                 hearing.attempts += 1
+                if type(hearing.record.value) is Sealed:
+                    raise Permanent(hearing.record.value.said)
                 await self._hear(hearing)
         except asyncio.CancelledError as error:
             task = asyncio.current_task()

@@ -5,31 +5,21 @@ in the middle of its partition's records, for ever: one such record would hold u
 The rest of what was fetched is read once more by its slower reader, with "?" for such bytes.
 """
 
-import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import wraps
 from typing import Any, Self
 
 import structlog
 from aiokafka.consumer import fetcher
 from aiokafka.record import default_records
-from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import decode_varint
 
+from actalog_bus.fetched import Kept, Measure, batches, next_offset
+
 log = structlog.get_logger()
-LENGTH_AT, LAST_DELTA_AT, OVERHEAD = 8, 23, 12  # bytes, of a batch in Kafka's format 2
 
 PlainBatch: Any = getattr(default_records, "_DefaultRecordBatchPy")  # noqa: B009
-AnyRecords: Any = MemoryRecords
 Next = Callable[[Any], Any]
-
-
-class Kept(AnyRecords):
-    """What was fetched, with its bytes."""
-
-    def __init__(self, raw: bytes) -> None:
-        super().__init__(raw)
-        self.raw = raw
 
 
 class Forgiving(PlainBatch):
@@ -46,12 +36,14 @@ class Rest:
     """The batches that hold an offset or come behind it."""
 
     def __init__(self, raw: bytes, offset: int) -> None:
-        self._left = [one for one in _batches(raw) if _next_offset(one) > offset]
+        self.raw, self._measure = raw, Measure()
+        self._left = [one for one in batches(raw) if next_offset(one) > offset]
 
     def has_next(self) -> bool:
-        return bool(self._left)
+        return bool(self._left) and not self._measure.full()
 
     def next_batch(self) -> Forgiving:
+        self._measure.begin()
         return Forgiving(self._left.pop(0))
 
 
@@ -82,22 +74,6 @@ def _readable(name: bytes) -> bytes:
     except UnicodeDecodeError:
         return bytes(one if one < 128 else ord("?") for one in name)
     return name
-
-
-def _batches(raw: bytes) -> Iterator[bytes]:
-    at = 0
-    while at + OVERHEAD <= len(raw):
-        end = at + OVERHEAD + struct.unpack_from(">i", raw, at + LENGTH_AT)[0]
-        if end > len(raw):
-            return  # the broker cuts off the last
-        yield raw[at:end]
-        at = end
-
-
-def _next_offset(batch: bytes) -> int:
-    base: int = struct.unpack_from(">q", batch)[0]
-    delta: int = struct.unpack_from(">i", batch, LAST_DELTA_AT)[0]
-    return base + delta + 1
 
 
 def forgiving(following: Next) -> Next:

@@ -7,7 +7,7 @@ from functools import partial
 
 from aiokafka.errors import KafkaConnectionError, KafkaError, UnknownError
 
-from actalog_bus import connections, header_names
+from actalog_bus import connections, header_names, unpacking
 from actalog_bus.burial import bury_over
 from actalog_bus.compressed import publish_compressed
 from actalog_bus.dispatch import Bury
@@ -30,6 +30,7 @@ class KafkaBus:
     def __init__(self, settings: KafkaSettings) -> None:
         connections.mend()
         header_names.mend()
+        unpacking.mend()
         self.settings = settings
         self._listens: list[Listen] = []
         self._running: list[Subscription] = []

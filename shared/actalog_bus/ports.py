@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Self
 
 Headers = tuple[tuple[str, bytes], ...]
 
@@ -26,6 +26,18 @@ class Record:
             if key == name:
                 return value
         return None
+
+
+class Sealed(bytes):
+    """The value of a record that stands for a batch from which no record can be got: its bytes as
+    they came. `said`: why."""
+
+    said: str
+
+    def __new__(cls, batch: bytes, said: str) -> Self:
+        made = super().__new__(cls, batch)
+        made.said = said
+        return made
 
 
 Reason = Literal["refused", "permanent", "unexpected", "killed"]

@@ -15,6 +15,7 @@ from aiokafka.record import default_records
 from actalog_bus.kafka import KafkaBus
 from actalog_bus.ports import Delivery, Record
 from actalog_bus.provision import plan, provision
+from actalog_bus.unpacking import MOST_BYTES
 from tests.integration.bus.site import Site, until
 
 pytestmark = pytest.mark.kafka
@@ -62,6 +63,29 @@ async def test_records_are_heard_however_they_are_compressed(kafka: Site):
     assert [(one or b"").decode().rstrip("x ") for one in ear.heard] == [
         f"{codec} {number}" for codec in CODECS for number in range(3)
     ]
+
+
+@pytest.mark.parametrize("codec", ["gzip", "lz4", "zstd"])
+async def test_a_batch_that_unpacks_to_too_much_is_a_dead_letter_and_the_next_is_heard(
+    kafka: Site, codec: str
+):
+    ear, dead = Ear(), list[Record]()
+
+    async def bury(delivery: Delivery) -> None:
+        dead.append(delivery.record)
+
+    await kafka.bus(ear.hear)
+    await kafka.bus(bury, topic=f"{kafka.topic}.dlq")
+    more: dict[str, Any] = {"max_request_size": 2 * MOST_BYTES, "max_batch_size": 2 * MOST_BYTES}
+    async with producing(kafka, compression_type=codec, **more) as producer:
+        await producer.send_and_wait(kafka.topic, b"first", partition=0)
+        await producer.send_and_wait(kafka.topic, b"x" * MOST_BYTES, partition=0)
+        await producer.send_and_wait(kafka.topic, b"behind", partition=0)
+    await until(lambda: b"behind" in ear.heard)
+    assert ear.heard == [b"first", b"behind"]
+    await until(lambda: len(dead) == 1)
+    assert dead[0].header("dlq-source-offset") == b"1"
+    assert b"unpacks to more than" in (dead[0].header("dlq-error") or b"")
 
 
 class Latin(str):
