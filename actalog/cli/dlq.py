@@ -172,6 +172,8 @@ def summary(letter: "Letter") -> dict[str, Any]:
     """One letter in a line."""
     from datetime import UTC, datetime
 
+    from actalog_bus.dead import redrives
+
     told, named = letter.told, letter.named()
     at = datetime.fromtimestamp(letter.record.timestamp_ms / 1_000, UTC)
     return {
@@ -181,7 +183,7 @@ def summary(letter: "Letter") -> dict[str, Any]:
             told[f"dlq-source-{name}"] for name in ("topic", "partition", "offset")
         ),
         "type": named["type"], "run_id": named["run_id"], "tenant_id": named["tenant_id"],
-        "at": f"{at:%Y-%m-%d %H:%M:%S}", "redrives": int(told.get("redrive-count", "0")),
+        "at": f"{at:%Y-%m-%d %H:%M:%S}", "redrives": redrives(letter.record),
         "fate": letter.fate,
     }  # fmt: skip
 

@@ -14,6 +14,7 @@ DEAD, REDRIVE = "dlq-", "redrive-"
 ORIGIN, FROM, BY, AT, COUNT = (
     "redrive-origin", "redrive-from", "redrive-by", "redrive-at", "redrive-count",
 )  # fmt: skip
+DIGITS = 19  # of the largest int64
 MOST_BYTES_KEPT = 900_000  # of a letter that no broker takes whole
 
 
@@ -34,9 +35,14 @@ def origin(record: Record) -> Origin:
     """Where a record lay first: of a redriven one where it lay before it died (protocol 1.2)."""
     told = (record.header(ORIGIN) or b"").decode("utf-8", "replace").rsplit("/", 3)
     # From outside the header says what its sender likes: a topic other than this one is not read.
-    if len(told) == 4 and told[0] == record.topic and all(map(str.isdecimal, told[1:])):
+    if len(told) == 4 and told[0] == record.topic and all(map(_whole, told[1:])):
         return Origin(told[0], *map(int, told[1:]))
     return Origin(record.topic, record.partition, record.offset, record.timestamp_ms)
+
+
+def _whole(text: str) -> bool:
+    """Whether it is a number as brokers have them. Python raises at one of thousands of digits."""
+    return text.isascii() and text.isdecimal() and len(text) <= DIGITS
 
 
 def dead_letter(record: Record, fault: Fault) -> Outgoing:
@@ -86,7 +92,7 @@ def redriven(letter: Record, *, by: str, at: str) -> Outgoing:
         int(told.get("dlq-source-timestamp") or letter.timestamp_ms),
     )  # fmt: skip
     lineage = {
-        BY: by, AT: at, COUNT: str(int(told.get(COUNT) or 0) + 1), ORIGIN: str(first),
+        BY: by, AT: at, COUNT: str(redrives(letter) + 1), ORIGIN: str(first),
         FROM: f"{letter.topic}/{letter.partition}/{letter.offset}",
     }  # fmt: skip
     kept = tuple(
@@ -95,6 +101,12 @@ def redriven(letter: Record, *, by: str, at: str) -> Outgoing:
     )  # fmt: skip
     added = tuple((name, text.encode("utf-8", "replace")) for name, text in lineage.items())
     return Outgoing(source, letter.value, letter.key, (*kept, *added))
+
+
+def redrives(letter: Record) -> int:
+    """How often it was sent again. Its first sender may have said anything."""
+    told = about(letter).get(COUNT, "")
+    return int(told) if _whole(told) else 0
 
 
 def about(letter: Record) -> Mapping[str, str]:

@@ -125,3 +125,21 @@ async def test_an_unknown_target_and_another_body_under_a_known_id_are_refused(b
     assert sorted(one["error"]["code"] for one in refusals) == ["conflict", "unknown_target"]
     dead = [json.loads(record.value or b"") for record in bus.records("actalog.tasks.dlq")]
     assert {one["run_id"] for one in dead} == {"r", "s"}
+
+
+async def test_headers_that_only_redrives_have_hold_nothing_up_when_a_sender_makes_them_up(
+    bus: MemoryBus,
+):
+    endless = b"9" * 5_000
+    made_up = (
+        ("redrive-origin", b"actalog.tasks/0/%s/1" % endless), ("redrive-count", endless),
+    )  # fmt: skip
+    good = {"target": "agent:a", "input": "hello"}
+    await bus.publish("actalog.tasks", value=b"no JSON", key=b"k", headers=made_up)
+    await bus.publish("actalog.tasks", value=json.dumps(good).encode(), key=b"k", headers=made_up)
+    await bus.drained()
+    (letter,) = bus.records("actalog.tasks.dlq")
+    assert letter.header("dlq-source-topic") == b"actalog.tasks"
+    assert [one["status"] for one in told(bus, "actalog.results") if "status" in one] == [
+        "completed"
+    ]

@@ -3,7 +3,7 @@
 import pytest
 
 from actalog_bus.burial import burial
-from actalog_bus.dead import about, cut, dead_letter, origin, redriven, was_redriven
+from actalog_bus.dead import about, cut, dead_letter, origin, redriven, redrives, was_redriven
 from actalog_bus.ports import Fault, Outgoing, Record
 from actalog_contracts.calls import CallBuried
 
@@ -47,11 +47,27 @@ def test_1_2_the_original_coordinates_are_kept_through_several_redrives():
 
 
 @pytest.mark.parametrize(
-    "said", [b"other/0/1/2", b"actalog.tasks/x/1/2", b"actalog.tasks/1/2", b"", b"\xff"]
-)
+    "said",
+    [
+        b"other/0/1/2", b"actalog.tasks/x/1/2", b"actalog.tasks/1/2", b"", b"\xff",
+        b"actalog.tasks/0/%s/1" % (b"9" * 5_000),  # Python refuses to read so long a number
+        "actalog.tasks/0/\u0663/1".encode(),
+    ],
+)  # fmt: skip
 def test_an_origin_that_makes_no_sense_is_not_believed(said: bytes):
     record = Record("actalog.tasks", 2, 7, 1_000, None, b"", (("redrive-origin", said),))
     assert str(origin(record)) == "actalog.tasks/2/7/1000"
+    assert about(lies(dead_letter(record, FAULT), 1))["dlq-source-offset"] == "7"
+
+
+@pytest.mark.parametrize("said", [b"x", b"-1", b"\xff", b"9" * 5_000])
+def test_a_count_of_redrives_that_its_sender_made_up_keeps_no_letter_from_being_sent_again(
+    said: bytes,
+):
+    record = Record("actalog.tasks", 2, 7, 1_000, None, b"{}", (("redrive-count", said),))
+    letter = lies(dead_letter(record, FAULT), 1)
+    assert redrives(letter) == 0
+    assert about(lies(redriven(letter, by="a", at="b"), 2))["redrive-count"] == "1"
 
 
 def test_a_letter_that_says_nothing_of_its_source_or_was_cut_is_not_sent_again():
