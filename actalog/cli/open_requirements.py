@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-import orjson
-
 from actalog_contracts.runs import (
     RequirementResolved,
     RunPaused,
@@ -13,6 +11,7 @@ from actalog_contracts.runs import (
 )
 from actalog_contracts.tasks import Requirement, RequirementCall
 from actalog_core.events import decode
+from actalog_core.foreign import read_or_text
 from actalog_log.ports import FoundRun, RunLog
 
 
@@ -55,10 +54,7 @@ async def of_run(log: RunLog, found: FoundRun) -> Sequence[Requirement]:
 
 
 def _call(event: ToolCalled) -> RequirementCall:
-    try:
-        arguments = orjson.loads(event.arguments or "{}")
-    except orjson.JSONDecodeError:
-        arguments = event.arguments
     return RequirementCall(
-        id=event.call_id, name=event.name, arguments=arguments, digest=event.arguments_digest
-    )
+        id=event.call_id, name=event.name, arguments=read_or_text(event.arguments or "{}"),
+        digest=event.arguments_digest,
+    )  # fmt: skip

@@ -13,6 +13,7 @@ from actalog_contracts import runs
 from actalog_contracts.base import Error, Usage
 from actalog_contracts.tasks import PublishedEvent, Requirement, RequirementCall, RunResult
 from actalog_core.errors import Transient
+from actalog_core.foreign import read_or_text
 
 SETTLED_S = 0.5  # a run that rests so long after a pause has not been answered
 STATUS = {
@@ -98,7 +99,7 @@ def _result(read: _Read, one: PublishedEvent, event: Any) -> RunResult:
 
 def _output(read: _Read, event: runs.RunCompleted) -> Any:
     text = read.texts.get(event.output_seq or 0) if event.output is None else event.output
-    return orjson.loads(text) if event.output_is_json and text else text
+    return read_or_text(text) if event.output_is_json and text else text
 
 
 def _requirements(read: _Read, one: PublishedEvent, event: Any) -> tuple[Requirement, ...]:
@@ -109,16 +110,9 @@ def _requirements(read: _Read, one: PublishedEvent, event: Any) -> tuple[Require
         Requirement(
             id=each.id, run_id=one.run_id, kind=each.kind,
             tool_call=RequirementCall(
-                id=each.call_id, name=called.name, arguments=_json(called.arguments),
+                id=each.call_id, name=called.name, arguments=read_or_text(called.arguments or "{}"),
                 digest=called.arguments_digest,
             ),
         )
         for each, called in asked
     )  # fmt: skip
-
-
-def _json(text: str) -> Any:
-    try:
-        return orjson.loads(text or "{}")
-    except orjson.JSONDecodeError:
-        return text

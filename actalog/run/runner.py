@@ -8,8 +8,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-import orjson
-
 from actalog.client.transport import Told
 from actalog.errors import BadCall
 from actalog.models.base import choice
@@ -20,6 +18,7 @@ from actalog.run.story import Story
 from actalog.schemas import json_schema
 from actalog_contracts.streams import Delta
 from actalog_contracts.tasks import TaskSubmit
+from actalog_core.foreign import read_or_text
 
 if TYPE_CHECKING:
     from actalog.agent import Agent
@@ -146,6 +145,6 @@ def _parser(schema: Any) -> Callable[[str], Any] | None:
             return schema.model_validate_json(text)  # type: ignore[attr-defined]
         except ValueError as error:
             log.warning("The answer does not fit %s: %s", schema.__name__, error)
-            return orjson.loads(text)
+            return read_or_text(text)
 
     return parse

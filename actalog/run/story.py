@@ -9,8 +9,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, cast
 
-import orjson
-
 from actalog.client.events import read
 from actalog.metrics import RunMetrics
 from actalog.models.message import Message
@@ -23,6 +21,7 @@ from actalog_contracts import runs
 from actalog_contracts.base import Error, Usage
 from actalog_contracts.streams import Delta
 from actalog_contracts.tasks import PublishedEvent
+from actalog_core.foreign import read_or_text
 
 
 @dataclass
@@ -213,7 +212,7 @@ class Story:
         run = self.output
         run.status, run.content = RunStatus.completed, text
         if is_json:
-            run.content = self.parse(text) if self.parse else orjson.loads(text)
+            run.content = self.parse(text) if self.parse else read_or_text(text)
             run.content_type = type(run.content).__name__
         yield told.RunContentCompletedEvent(**self._about())
         yield told.RunCompletedEvent(
@@ -234,8 +233,5 @@ class Story:
 
 
 def _object(arguments: str) -> dict[str, Any]:
-    try:
-        parsed = orjson.loads(arguments or "{}")
-    except orjson.JSONDecodeError:
-        return {}
+    parsed = read_or_text(arguments or "{}")
     return cast("dict[str, Any]", parsed) if isinstance(parsed, dict) else {}

@@ -70,7 +70,7 @@ def parse_any(value: bytes) -> Any:
     except UnicodeDecodeError as error:
         raise BadInput(f"not UTF-8 at byte {error.start}") from error
     if value.count(b"{") + value.count(b"[") > MAX_DEPTH:
-        _check_depth(text)
+        check_depth(text)
     try:
         parsed = _decoded(text, _quick_decoder())
     except _OutOfRange:
@@ -161,8 +161,12 @@ def _no_constant(name: str) -> object:
     raise BadInput(f"{name} is not JSON")
 
 
-def _check_depth(text: str) -> None:
-    """Before parsing: the parser recurses. Brackets inside strings do not count."""
+def check_depth(text: str) -> None:
+    """Before parsing: the parser recurses. Brackets inside strings do not count.
+
+    Raises:
+        BadInput: nesting beyond MAX_DEPTH.
+    """
     brackets = STRING.sub("", text).encode().translate(None, NO_BRACKET)
     if max(accumulate(map(BRACKET.__getitem__, brackets)), default=0) > MAX_DEPTH:
         raise BadInput(f"nested deeper than {MAX_DEPTH} levels")

@@ -17,6 +17,7 @@ from actalog_contracts.runs import (
     ToolFailed,
 )  # fmt: skip
 from actalog_core.canonical import content_digest
+from actalog_core.foreign import read_or_text
 
 
 def after_message(
@@ -66,7 +67,7 @@ def pause(awaiting: Iterable[ToolCalled], doubts: Iterable[Doubt] = ()) -> RunPa
 
 def _completed(facts: Facts, text: str, usage: Usage) -> RunEvent:
     wants_json = facts.accepted.output_schema or facts.definition.output_schema
-    if wants_json and not isinstance(_json(text), dict):
+    if wants_json and not isinstance(read_or_text(text), dict):
         return failed("output_invalid", "the answer is not the JSON object asked for", usage)
     # The text is the event just before: by reference, so that it stands in the log once.
     return RunCompleted(output_seq=facts.seq + 1, output_is_json=bool(wants_json), usage=usage)

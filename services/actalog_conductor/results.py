@@ -12,6 +12,7 @@ from actalog_contracts.runs import ToolCalled
 from actalog_contracts.tasks import Requirement, RequirementCall, RunResult
 from actalog_core.canonical import keyed_digest
 from actalog_core.clock import rfc3339
+from actalog_core.foreign import read_or_text
 
 LIMIT_BYTES = 900_000  # of a value; brokers take 1 MiB with key, headers and framing
 
@@ -43,7 +44,7 @@ def _paused(live: Live, state: Paused) -> dict[str, Any]:
 def _ended(state: Finished) -> dict[str, Any]:
     output: Any = state.output
     if output is not None and state.output_is_json:
-        output = orjson.loads(output)
+        output = read_or_text(output)
     return {"status": state.status, "output": output, "error": state.error, "usage": state.usage}
 
 
@@ -51,19 +52,11 @@ def _requirement(run_id: str, id: str, about: ToolCalled | Doubt, until: str) ->
     doubt = isinstance(about, Doubt)
     called = about.called if doubt else about
     call = RequirementCall(
-        id=called.call_id, name=called.name, arguments=_object(called.arguments),
+        id=called.call_id, name=called.name, arguments=read_or_text(called.arguments or "{}"),
         digest=called.arguments_digest,
     )  # fmt: skip
     kind = "in_doubt" if doubt else "confirmation"
     return Requirement(id=id, run_id=run_id, kind=kind, tool_call=call, expires_at=until)
-
-
-def _object(arguments: str) -> Any:
-    """What the model wrote, as JSON where it is JSON; the digest is that of its text."""
-    try:
-        return orjson.loads(arguments or "{}")
-    except orjson.JSONDecodeError:
-        return arguments
 
 
 @dataclass(frozen=True, slots=True)

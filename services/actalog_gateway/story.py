@@ -4,8 +4,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
-import orjson
-
 from actalog_contracts.base import Error, ToolCall, Usage
 from actalog_contracts.runs import (
     CallSettled,
@@ -34,6 +32,7 @@ from actalog_contracts.runs import (
 )  # fmt: skip
 from actalog_contracts.tasks import Requirement, RequirementCall
 from actalog_core.clock import rfc3339
+from actalog_core.foreign import read_or_text
 from actalog_log.ports import StoredEvent
 
 Ending = RunCompleted | RunFailed | RunBlocked | RunCancelled
@@ -254,10 +253,7 @@ def tell(run_id: str, events: Iterable[tuple[StoredEvent, RunEvent]]) -> Story:
 
 def loads(text: str | None) -> Any:
     """What a model or a person wrote, as JSON where it is JSON."""
-    try:
-        return orjson.loads(text or "{}")
-    except orjson.JSONDecodeError:
-        return text
+    return read_or_text(text or "{}")
 
 
 def _asked_for(call: ToolCall) -> dict[str, Any]:

@@ -12,10 +12,11 @@ from actalog_core.canonical import canonical
 from actalog_core.errors import NewerBuild, Undecodable
 from actalog_core.misfits import misfit
 
-RULES_VERSION = 3
+RULES_VERSION = 4
 """Version of deciders, renderer and rule packs. 1: the first. 2: a call in doubt pauses its run
 and a person decides; before, it ended the run. 3: of a model's call that is answered, what another
-attempt has cost is recorded."""
+attempt has cost is recorded. 4: a structured answer with NaN, half a surrogate pair or more than 100
+levels is no JSON and fails its run; before, such a run completed, and its result never came."""
 
 
 Upcaster = Callable[[Mapping[str, Any]], tuple[str, Mapping[str, Any]]]

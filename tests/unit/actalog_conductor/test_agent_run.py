@@ -240,9 +240,12 @@ def test_a_review_comes_before_the_tools_of_the_same_message():
     assert command.arguments == '{"card":"***"}'
 
 
-def test_an_answer_that_is_not_the_json_asked_for_fails_typed():
+@pytest.mark.parametrize(
+    "text", ["no", "[]", '{"a": NaN}', r'{"a": "\ud800"}', '{"a":' * 101 + "1" + "}" * 101]
+)
+def test_an_answer_that_is_not_the_json_asked_for_fails_typed(text: str):
     wants = PLAIN.model_copy(update={"output_schema": "{}"})
-    spec = Spec(wants).given(START).when(replied(text="no")).then("model.replied", "run.failed")
+    spec = Spec(wants).given(START).when(replied(text=text)).then("model.replied", "run.failed")
     assert error_of(spec) == "output_invalid"
     Spec(wants).given(START).when(replied(text="{}")).then("model.replied", "run.completed")
 
