@@ -15,6 +15,7 @@ from actalog.cli.waiting import missing_migrations
 from actalog.recovery.noticing import moved, restored
 from actalog.scripted_models import named
 from actalog_bus.provision import TopicPlan, differences, plan
+from actalog_bus.topic_configs import unsafe
 from actalog_core.errors import ActalogError, SettingMissing
 from actalog_core.settings import MAPPINGS, SHORT, Settings, variable
 from actalog_log.database import connect
@@ -172,4 +173,8 @@ async def _topics(reach: Reach) -> Finding:
     wrong = await differences(reach.kafka_settings(), planned)
     if wrong:
         return Finding("topics", False, "; ".join(wrong), MENDS["topics"])
+    if risky := await unsafe(reach.kafka_settings(), planned):
+        said, _, mend = risky[0].partition("; ")
+        more = f" (and {len(risky) - 1} more: `actalog topics apply` names them)"
+        return Finding("topics", False, said + (more if risky[1:] else ""), mend)
     return Finding("topics", True, f"{len(planned)} as they should be at {reach.kafka}")

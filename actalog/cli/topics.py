@@ -1,5 +1,6 @@
 """`actalog topics`."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -32,6 +33,7 @@ async def _apply(show: bool, json: bool) -> int:
     from actalog.cli.output import write_json
     from actalog.cli.reach import Reach
     from actalog_bus.provision import TopicsDiffer, describe, plan, provision
+    from actalog_bus.topic_configs import unsafe
 
     reach = Reach.from_env()
     settings = reach.settings
@@ -50,6 +52,8 @@ async def _apply(show: bool, json: bool) -> int:
     except TopicsDiffer as error:
         said = f"{error} Set ACTALOG_KAFKA_PARTITIONS to what is there, or make new topics."
         return complain(said, WRONG)
+    for risk in await unsafe(reach.kafka_settings(), planned):
+        print(f"warning: {risk}", file=sys.stderr)
     if json:
         write_json({"created": created, "topics": [one.name for one in planned]})
     else:

@@ -15,6 +15,7 @@ from actalog_core.errors import Permanent, Transient
 MAX_MESSAGE_BYTES = 1_048_576
 OTHERS = "other systems"
 DLQ_RETENTION_MS = 30 * topics.DAY_MS
+IN_SYNC = "min.insync.replicas"
 
 
 class TopicsDiffer(Permanent):
@@ -36,6 +37,7 @@ class TopicPlan:
     cleanup: str = "delete"
     max_bytes: int = MAX_MESSAGE_BYTES
     broker_time: bool = False  # of each record, whatever time its producer gives it
+    kept_here: bool = False  # some of its records are nowhere else
 
     @property
     def config(self) -> dict[str, str]:
@@ -45,7 +47,11 @@ class TopicPlan:
             "cleanup.policy": self.cleanup,
             "max.message.bytes": str(self.max_bytes),
         }
-        return told | ({"message.timestamp.type": "LogAppendTime"} if self.broker_time else {})
+        if self.broker_time:
+            told["message.timestamp.type"] = "LogAppendTime"
+        if self.replication > 2:  # of two, one that is away would stop everything
+            told[IN_SYNC] = "2"
+        return told
 
     def command(self, bootstrap: str) -> str:
         """The command of Apache Kafka's own tools that makes it."""
@@ -69,19 +75,25 @@ def plan(*, prefix: str, partitions: int, replication: int) -> list[TopicPlan]:
                 retention_ms=topic.retention_ms,
                 # A record that its producer dates back may be deleted before it is heard; and by
                 # its time a record is told from another one at its offset (`doubts`).
-                broker_time=OTHERS in topic.producers,
+                broker_time=OTHERS in topic.producers, kept_here=OTHERS in topic.producers,
             )
         )  # fmt: skip
         if topic.dead_letters:
             planned.append(
                 TopicPlan(
                     name=topics.dlq_name(topic, prefix), partitions=1, replication=replication,
-                    retention_ms=DLQ_RETENTION_MS, max_bytes=MAX_REQUEST_BYTES,
+                    retention_ms=DLQ_RETENTION_MS, max_bytes=MAX_REQUEST_BYTES, kept_here=True,
                 )
             )  # fmt: skip
     checkpoints = f"{prefix}.{topics.CHECKPOINTS}"
     planned.append(
-        TopicPlan(name=checkpoints, partitions=1, replication=replication, retention_ms=-1)
+        TopicPlan(
+            name=checkpoints,
+            partitions=1,
+            replication=replication,
+            retention_ms=-1,
+            kept_here=True,
+        )
     )
     return planned
 
