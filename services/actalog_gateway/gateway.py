@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import Depends, Path, Query, Request
-from pydantic import BeforeValidator
+from pydantic import AfterValidator, BeforeValidator
 
 from actalog_bus.ports import Bus
 from actalog_contracts.base import MAX_ID, MAX_MADE_ID, NO_CONTROLS
@@ -58,11 +58,20 @@ async def _gateway(request: Request) -> Gateway:
 Gate = Annotated[Gateway, Depends(_gateway)]
 
 PathId = Annotated[
-    str, BeforeValidator(part), Path(min_length=1, max_length=MAX_MADE_ID, pattern=NO_CONTROLS)
-]
+    str, BeforeValidator(part),
+    Path(
+        min_length=1, max_length=MAX_MADE_ID, pattern=NO_CONTROLS,
+        json_schema_extra={"pattern": NO_CONTROLS},  # a validator before it hides it
+    ),
+]  # fmt: skip
 RunId = PathId
 _TENANT = Query(alias="tenant_id", min_length=1, max_length=MAX_ID, pattern=NO_CONTROLS)
 Tenant = Annotated[str, _TENANT]
 TenantIfSaid = Annotated[str | None, _TENANT]
 QueryId = Annotated[str | None, Query(min_length=1, max_length=MAX_ID, pattern=NO_CONTROLS)]
+# AgentOS's clients send what they do not mean as empty.
+IfMeant = Annotated[
+    str | None, Query(max_length=MAX_ID, pattern=NO_CONTROLS.replace("+", "*")),
+    AfterValidator(lambda said: said or None),
+]  # fmt: skip
 Limit = Annotated[int, Query(ge=1, le=500)]

@@ -18,10 +18,11 @@ from actalog_gateway import agentos_forms as forms
 from actalog_gateway import agentos_runs as runs
 from actalog_gateway import agentos_shapes as shapes
 from actalog_gateway import described
+from actalog_gateway.agentos_found import TENANT, anothers, run_of
 from actalog_gateway.agentos_shapes import without_none
 from actalog_gateway.agentos_told import AgentTeller
 from actalog_gateway.forms import form as read_form
-from actalog_gateway.gateway import Gate, Gateway, PathId, RunId
+from actalog_gateway.gateway import Gate, Gateway, IfMeant, PathId, RunId
 from actalog_gateway.middleware import without_end
 from actalog_gateway.problems import Problem, not_found
 from actalog_gateway.reader import Where
@@ -33,7 +34,6 @@ from actalog_log.beside_ports import InboxRow
 from actalog_log.ports import FoundRun
 
 router = APIRouter(tags=["AgentOS"])
-TENANT = "default"  # AgentOS's wire knows none
 
 
 async def definition_of(gate: Gateway, agent_id: str) -> AgentDefinition:
@@ -136,12 +136,16 @@ async def _output(gate: Gateway, found: FoundRun, definition: AgentDefinition) -
 
 
 @router.get("/agents/{agent_id}/runs/{run_id}")
-async def poll(agent_id: PathId, run_id: RunId, gate: Gate) -> dict[str, Any]:
+async def poll(
+    agent_id: PathId, run_id: RunId, gate: Gate, session_id: IfMeant = None
+) -> dict[str, Any]:
     """A run as it stands, for clients that started it in the background."""
     definition = await definition_of(gate, agent_id)
-    match await _accepted(gate, agent_id, run_id):
-        case InboxRow():
-            return {"run_id": run_id, "agent_id": agent_id, "status": "PENDING"}
+    match await run_of(gate, agent_id, run_id, session_id=session_id):
+        case InboxRow() as waiting:
+            session_id = Where.of(waiting, run_id).session_id
+            told = {"run_id": run_id, "agent_id": agent_id, "session_id": session_id}
+            return {**told, "status": "PENDING"}
         case FoundRun() as found:
             return await _output(gate, found, definition)
 
@@ -149,8 +153,8 @@ async def poll(agent_id: PathId, run_id: RunId, gate: Gate) -> dict[str, Any]:
 @router.post("/agents/{agent_id}/runs/{run_id}/cancel")
 async def cancel(agent_id: PathId, run_id: RunId, gate: Gate) -> dict[str, Any]:
     """200 also for a run that has ended, or is not known yet: then the wish is kept."""
-    if (found := await gate.log.find_run(TENANT, run_id)) is not None:
-        _own(found, agent_id)
+    if await anothers(gate, agent_id, run_id):
+        raise not_found("Run")
     with suppress(Problem):  # it has ended
         await send_cancel(gate, RunCancel(run_id=run_id), TENANT)
     return {}
@@ -169,11 +173,9 @@ async def go_on(agent_id: PathId, run_id: RunId, request: Request, gate: Gate) -
     session_id = forms.text(form, "session_id")
     if session_id is None:
         raise Problem("bad_input", "session_id is required for this action", field="session_id")
-    found = await _accepted(gate, agent_id, run_id)
+    found = await run_of(gate, agent_id, run_id, session_id=session_id)
     if isinstance(found, InboxRow) or found.standing != "paused":
         raise Problem("conflict", "the run is not paused", field="run_id")
-    if found.row.session_id != session_id:
-        raise not_found("Run")
     story = tell(run_id, await gate.reader.events(found.row.run_no))
     by = forms.text(form, "user_id")
     for answer in _answers(story, forms.text(form, "tools"), by):
@@ -187,22 +189,6 @@ async def go_on(agent_id: PathId, run_id: RunId, request: Request, gate: Gate) -
     )  # fmt: skip
     first = teller.continued(int(gate.clock().timestamp()))
     return Stream(runs.frames(gate, where, teller, first))
-
-
-async def _accepted(gate: Gateway, agent_id: str, run_id: str) -> FoundRun | InboxRow:
-    try:
-        found = await gate.reader.accepted(TENANT, run_id)
-    except Problem as problem:
-        raise not_found("Run") from problem
-    if isinstance(found, FoundRun):
-        _own(found, agent_id)
-    return found
-
-
-def _own(found: FoundRun, agent_id: str) -> None:
-    """Whoever may use one agent may not have another's runs."""
-    if found.row.target != f"agent:{agent_id}":
-        raise not_found("Run")
 
 
 # That client knows one question: of a call in doubt it asks whether it was made.

@@ -6,9 +6,9 @@ from fastapi import APIRouter, Query
 
 from actalog_core.clock import rfc3339
 from actalog_gateway import agentos_shapes as shapes
+from actalog_gateway.agentos_found import TENANT
 from actalog_gateway.gateway import Gate, Gateway, PathId, QueryId
 from actalog_gateway.problems import Problem
-from actalog_gateway.routes_agentos import TENANT
 from actalog_gateway.story import Story, tell
 from actalog_log.ports import FoundRun
 

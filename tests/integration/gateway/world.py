@@ -177,12 +177,12 @@ def paused(run_id: str) -> RunPaused:
 async def new_run(
     stage: Stage, run_id: str, *, session: str = "s", tenant: str = "default",
     parent: RunRow | None = None, kind: str = "agent", definition: str = "sha256:a",
-    turn: int | None = 1,
+    turn: int | None = 1, target: str = "agent:a",
 ) -> Run:  # fmt: skip
     """A run without events."""
     row = RunRow(
         run_no=await stage.log.reserve_run_no(), tenant_id=tenant, run_id=run_id,
-        session_id=session, turn=turn, kind=kind, target="agent:a", definition=definition,
+        session_id=session, turn=turn, kind=kind, target=target, definition=definition,
         body_digest="hmac:1", accepted_at=NOW, user_id="u",
         parent_run_no=parent.run_no if parent else None,
         parent_run_id=parent.run_id if parent else None,
@@ -210,11 +210,12 @@ class World:
     async def run(
         self, run_id: str, *, session: str = "s", tenant: str = "default",
         parent: RunRow | None = None, kind: str = "agent", definition: str = "sha256:a",
+        target: str = "agent:a",
     ) -> Run:  # fmt: skip
         self.numbers += 1
         return await new_run(
             self, run_id, session=session, tenant=tenant, parent=parent, kind=kind,
-            definition=definition, turn=None if parent else self.numbers,
+            definition=definition, turn=None if parent else self.numbers, target=target,
         )  # fmt: skip
 
     @asynccontextmanager
