@@ -12,6 +12,7 @@ from starlette.datastructures import FormData, UploadFile
 from actalog_contracts.border import BadInput, decode
 from actalog_contracts.strict_json import as_object, parse_any
 from actalog_contracts.tasks import TaskSubmit
+from actalog_gateway.problems import Problem
 
 INLINE_MOST = 262_144  # bytes of files that travel in the message
 YES, NO = ("true", "1", "yes", "on", "t", "y"), ("false", "0", "no", "off", "f", "n")
@@ -19,6 +20,7 @@ Keep = Callable[[bytes, str], Awaitable[str]]
 """Keeps bytes of a media type; gives the id of the blob."""
 OBJECTS = ("session_state", "dependencies", "metadata", "output_schema")
 MEDIA_FIELD = re.compile(r"media[.\[](\d+)\]?(.*)")
+INVALID = ("output_schema", "files", "images", "audio", "videos", "input_files")
 MEDIA = (("images", "image"), ("audio", "audio"), ("videos", "video"), ("input_files", "file"))
 
 
@@ -58,7 +60,7 @@ async def task(form: FormData, target: str, *, keep: Keep) -> TaskSubmit:
 
     Raises:
         RequestValidationError: there is no message.
-        BadInput: a field is not what it should be.
+        BadInput, Problem: a field is not what it should be.
     """
     message = text(form, "message")
     if message is None:
@@ -68,19 +70,28 @@ async def task(form: FormData, target: str, *, keep: Keep) -> TaskSubmit:
         content["session_id"] = session_id
     if user_id := text(form, "user_id"):
         content["user_id"] = user_id
-    for name in OBJECTS:
-        if (value := text(form, name)) is not None:
-            content[name] = _object(name, value)
-    listed = _listed(form)
-    media = [one for _, one in listed] + await _uploaded(form, keep)
-    if media:
-        content["media"] = media
+    listed: list[tuple[str, dict[str, Any]]] = []
     try:
+        for name in OBJECTS:
+            if (value := text(form, name)) is not None:
+                content[name] = _object(name, value)
+        listed = _listed(form)
+        media = [one for _, one in listed] + await _uploaded(form, keep)
+        if media:
+            content["media"] = media
         decoded = decode(orjson.dumps(content), {}).message
     except BadInput as error:
-        raise _as_sent(error, [name for name, _ in listed]) from error
+        raise _refused(_as_sent(error, [name for name, _ in listed])) from error
     assert isinstance(decoded, TaskSubmit)
     return decoded
+
+
+def _refused(error: BadInput) -> Exception:
+    """AgentOS refuses media and schemas with 422, all else with 400."""
+    root = re.split(r"[.\[]", error.field or "", maxsplit=1)[0]
+    if root in INVALID and error.code == "bad_input":
+        return Problem(error.code, error.message, field=error.field, status=422)
+    return error
 
 
 def _as_sent(error: BadInput, listed: Sequence[str]) -> BadInput:
@@ -139,10 +150,13 @@ def objects(name: str, value: str) -> list[dict[str, Any]]:
 
 
 async def _uploaded(form: FormData, keep: Keep) -> list[dict[str, Any]]:
-    """What is small travels in the message, as long as there is room."""
+    """What is small travels in the message, as long as there is room. Browsers send an empty file
+    where none was chosen."""
     found, room = list[dict[str, Any]](), INLINE_MOST
     for one in form.getlist("files"):
-        if isinstance(one, UploadFile):
+        if isinstance(one, str) and one:
+            raise BadInput("files: a file is wanted, not text", field="files")
+        if isinstance(one, UploadFile) and one.size:
             media_type = one.content_type or "application/octet-stream"
             kind = media_type.partition("/")[0]
             data = await one.read()

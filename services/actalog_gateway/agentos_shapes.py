@@ -1,8 +1,10 @@
 """AgentOS's JSON: agents, tool executions, run outputs, as Agno's own clients read them. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import reduce
 from typing import Any
 
+from actalog_contracts.base import Usage
 from actalog_contracts.definitions import AgentDefinition
 from actalog_core.clock import parse_time
 from actalog_gateway.story import Story, ToolStory, loads
@@ -107,19 +109,28 @@ def requirements(story: Story) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def metrics(story: Story, definition: AgentDefinition) -> dict[str, Any]:
-    """Usage in Agno's words; seconds."""
-    usage = story.usage
-    tokens = {
+def tokens(usages: Iterable[Usage]) -> dict[str, Any]:
+    """What was used, together."""
+    usage = reduce(Usage.plus, usages, Usage())
+    told = {
         "input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens,
         "total_tokens": usage.total_tokens,
     }  # fmt: skip
-    if usage.reasoning_tokens:
-        tokens["reasoning_tokens"] = usage.reasoning_tokens
+    return told | ({"reasoning_tokens": usage.reasoning_tokens} if usage.reasoning_tokens else {})
+
+
+def metadata(story: Story) -> dict[str, Any] | None:
+    """What the sender gave along."""
+    return loads(story.accepted.metadata) or None if story.accepted else None
+
+
+def metrics(story: Story, definition: AgentDefinition) -> dict[str, Any]:
+    """Usage in Agno's words; seconds."""
+    used = tokens([story.usage])
     first = story.replies[0].first_token_ms if story.replies else None
-    model = {**tokens, "id": definition.model.id, "provider": provider(definition)}
+    model = {**used, "id": definition.model.id, "provider": provider(definition)}
     return without_none({
-        **tokens, "time_to_first_token": first / 1_000 if first is not None else None,
+        **used, "time_to_first_token": first / 1_000 if first is not None else None,
         "duration": _seconds(story), "details": {"model": [model]},
     })  # fmt: skip
 
@@ -131,12 +142,20 @@ def _seconds(story: Story) -> float | None:
     return (parse_time(story.finished_at) - began).total_seconds()
 
 
-def content(story: Story) -> tuple[Any, str]:
+def structured_type(story: Story, definition: AgentDefinition | None) -> str:
+    """Agno names the class of a structured answer: that is its schema's title."""
+    asked = story.accepted.output_schema if story.accepted else None
+    schema = loads(asked or (definition.output_schema if definition else None))
+    title = schema.get("title") if isinstance(schema, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    return title if isinstance(title, str) and title else "dict"
+
+
+def content(story: Story, definition: AgentDefinition | None = None) -> tuple[Any, str]:
     """What a run came to, and its type: text, the object asked for, or what went wrong."""
     if story.error is not None and story.status != "cancelled":
         return story.error.message, "str"
     if story.structured:
-        return story.output, "dict"
+        return story.output, structured_type(story, definition)
     if story.status == "paused":
         return CONFIRMATION, "str"
     return story.said, "str"
@@ -146,19 +165,20 @@ def output(
     row: RunRow, story: Story, definition: AgentDefinition, state: Mapping[str, Any]
 ) -> dict[str, Any]:
     """A RunOutput: the answer without streaming, and of a poll."""
-    said, kind = content(story)
+    said, kind = content(story, definition)
     paused = story.status == "paused"
     return without_none({
         "run_id": row.run_id, "agent_id": definition.id, "agent_name": definition.name,
         "session_id": row.session_id, "user_id": row.user_id, "content": said,
-        "content_type": kind, "model": definition.model.id,
+        "content_type": kind, "reasoning_content": story.reasoning or None,
+        "model": definition.model.id,
         "model_provider": provider(definition), "session_state": dict(state),
         "created_at": int(row.accepted_at.timestamp()), "status": STATUS[story.status],
         "metrics": metrics(story, definition), "messages": messages(row, story),
         "tools": [tool(one) for one in story.tools.values()],
         "requirements": requirements(story) if paused else None,
         "input": {"input_content": story.input} if story.input is not None else None,
-        "metadata": loads(story.accepted.metadata) or None if story.accepted else None,
+        "metadata": metadata(story),
     })  # fmt: skip
 
 
@@ -167,6 +187,21 @@ def messages(row: RunRow, story: Story) -> list[dict[str, Any]]:
     at = int(row.accepted_at.timestamp())
     return [
         {"id": f"{row.run_id}:message:{number}", "from_history": False,
-         "stop_after_tool_call": False, "created_at": at, **one}
+         "stop_after_tool_call": False, "created_at": at, **_message(story, one)}
         for number, one in enumerate(story.messages)
     ]  # fmt: skip
+
+
+def _message(story: Story, one: Mapping[str, Any]) -> dict[str, Any]:
+    """Calls as OpenAI has them, answers with the call that they are of."""
+    said = {name: value for name, value in one.items() if name != "reasoning"}
+    if asked := said.get("tool_calls"):
+        said["tool_calls"] = [
+            {"id": call["id"], "type": "function",
+             "function": {"name": call["name"], "arguments": call["arguments"]}}
+            for call in asked
+        ]  # fmt: skip
+    if (made := story.tools.get(said.get("tool_call_id", ""))) is not None:
+        known = tool(made)
+        said |= {name: known[name] for name in ("tool_name", "tool_args", "tool_call_error")}
+    return without_none({**said, "reasoning_content": one.get("reasoning")})

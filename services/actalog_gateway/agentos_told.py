@@ -98,11 +98,12 @@ class AgentTeller:
     def completed(self, state: Mapping[str, Any]) -> bytes:
         """The last event. Where a message was not streamed to its end, this has it whole; of a
         cancelled one the log has nothing, and the client what was streamed."""
-        said, kind = shapes.content(self.story)
+        said, kind = shapes.content(self.story, self.definition)
         if self.story.status == "cancelled":
             said = self.text
         return self.frame(
             "RunCompleted", content=said, content_type=kind, session_state=dict(state),
+            reasoning_content=self.story.reasoning or None,
             metrics=shapes.metrics(self.story, self.definition),
         )  # fmt: skip
 
@@ -131,7 +132,7 @@ class AgentTeller:
                     yield self.frame("ToolCallStarted", tool=self._tool(call_id))
             case RunCompleted():
                 if self.story.structured:
-                    yield self._said(self.story.output, "dict")
+                    yield self._said(*shapes.content(self.story, self.definition))
                 yield self.frame("RunContentCompleted")
             case RunFailed() | RunBlocked():
                 error = event.error

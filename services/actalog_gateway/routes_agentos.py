@@ -81,6 +81,19 @@ async def none_yet() -> list[dict[str, Any]]:
     return []
 
 
+async def _no_team() -> None:
+    raise not_found("Team")
+
+
+async def _no_workflow() -> None:
+    raise not_found("Workflow")
+
+
+for _kind, _none in (("teams", _no_team), ("workflows", _no_workflow)):
+    for _path in (f"/{_kind}/{{id}}", f"/{_kind}/{{id}}/{{path:path}}"):
+        router.add_api_route(_path, _none, methods=["GET", "POST"], include_in_schema=False)
+
+
 @router.get("/agents/{agent_id}")
 async def agent(agent_id: PathId, gate: Gate) -> dict[str, Any]:
     """One agent that is deployed."""
@@ -96,11 +109,11 @@ async def run(
 ) -> Response:  # fmt: skip
     """Start a run: streamed unless `stream=false`; `background=true` answers 202 at once."""
     definition = await definition_of(gate, agent_id)
-    form = await read_form(request)
-    stream = forms.flag(form, "stream", default=True)
-    events = forms.flag(form, "stream_events", default=True)
-    background = forms.flag(form, "background", default=False)
-    task = await forms.task(form, f"agent:{agent_id}", keep=partial(keep, gate, TENANT))
+    async with read_form(request) as form:
+        stream = forms.flag(form, "stream", default=True)
+        events = forms.flag(form, "stream_events", default=True)
+        background = forms.flag(form, "background", default=False)
+        task = await forms.task(form, f"agent:{agent_id}", keep=partial(keep, gate, TENANT))
     accepted = await gate.acceptance.take(task, tenant_id=TENANT, key=idempotency_key)
     where = Where(TENANT, accepted.run_id, accepted.session_id)
     if stream:
@@ -167,18 +180,18 @@ async def cancel(agent_id: PathId, run_id: RunId, gate: Gate) -> dict[str, Any]:
 async def go_on(agent_id: PathId, run_id: RunId, request: Request, gate: Gate) -> Response:
     """Go on with a paused run: `tools` come back with `confirmed` true or false."""
     definition = await definition_of(gate, agent_id)
-    form = await read_form(request)
-    stream = forms.flag(form, "stream", default=True)
-    events = forms.flag(form, "stream_events", default=True)
-    session_id = forms.text(form, "session_id")
+    async with read_form(request) as form:
+        stream = forms.flag(form, "stream", default=True)
+        events = forms.flag(form, "stream_events", default=True)
+        session_id, tools = forms.text(form, "session_id"), forms.text(form, "tools")
+        by = forms.text(form, "user_id")
     if session_id is None:
         raise Problem("bad_input", "session_id is required for this action", field="session_id")
     found = await run_of(gate, agent_id, run_id, session_id=session_id)
     if isinstance(found, InboxRow) or found.standing != "paused":
         raise Problem("conflict", "the run is not paused", field="run_id")
     story = tell(run_id, await gate.reader.events(found.row.run_no))
-    by = forms.text(form, "user_id")
-    for answer in _answers(story, forms.text(form, "tools"), by):
+    for answer in _answers(story, tools, by):
         await send_answer(gate, answer, TENANT)
     where = Where.of(found, run_id)
     if not stream:
@@ -221,6 +234,12 @@ def _answers(story: Story, tools: str | None, by: str | None) -> list[Requiremen
         assert isinstance(answer, RequirementResolve)
         answers.append(answer)
     return answers
+
+
+@router.get("/")
+async def root() -> dict[str, str]:
+    """Where to look on."""
+    return {"name": "Actalog", "health": "/health", "info": "/info", "docs": "/openapi.json"}
 
 
 @router.get("/info")

@@ -18,6 +18,40 @@ LATER = {
     "/v1/runs/{run_id}/continue": "continuing a finished run",
     "/v1/knowledge": "knowledge",
     "/v1/knowledge/{path:path}": "knowledge",
+    # AgentOS's: a 404 of these would mean that there is no such session or run.
+    "/sessions": "sessions that are written or deleted",
+    "/sessions/{session_id}": "sessions that are written or deleted",
+    "/sessions/{session_id}/rename": "sessions that are written or deleted",
+    "/sessions/{session_id}/media/{path:path}": "media of sessions",
+    "/agents/{agent_id}/runs/{run_id}/resume": "resuming a stream of AgentOS's",
+    "/agents/{agent_id}/runs/{run_id}/checkpoints": "checkpoints",
+    "/agents/{agent_id}/runs/{run_id}/checkpoints/{path:path}": "checkpoints",
+    "/agents/{agent_id}/sessions/{session_id}/fork": "forks of sessions",
+    "/agents/{agent_id}/sessions/{session_id}/compact": "compacting sessions",
+    "/memories": "memories over HTTP",
+    "/memories/{path:path}": "memories over HTTP",
+    "/memory_topics": "memories over HTTP",
+    "/user_memory_stats": "memories over HTTP",
+    "/optimize-memories": "memories over HTTP",
+    "/learnings": "learnings",
+    "/learnings/{path:path}": "learnings",
+    "/knowledge/{path:path}": "knowledge",
+    "/eval-runs": "evals",
+    "/eval-runs/{path:path}": "evals",
+    "/traces": "traces over HTTP",
+    "/traces/{path:path}": "traces over HTTP",
+    "/trace_session_stats": "traces over HTTP",
+    "/metrics/refresh": "AgentOS's metrics",
+    "/metrics/refresh/status": "AgentOS's metrics",
+    "/approvals": "approvals",
+    "/approvals/{path:path}": "approvals",
+    "/schedules": "schedules",
+    "/schedules/{path:path}": "schedules",
+    "/components": "components",
+    "/components/{path:path}": "components",
+    "/registry": "the registry",
+    "/queue/{path:path}": "AgentOS's queue",
+    "/databases/{path:path}": "migrations over HTTP",
 }
 
 
@@ -28,5 +62,9 @@ async def _later(request: Request) -> JSONResponse:
 
 for _path in LATER:
     router.add_api_route(
-        _path, _later, methods=["GET", "POST", "DELETE"], status_code=501, include_in_schema=False
+        _path,
+        _later,
+        methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+        status_code=501,
+        include_in_schema=False,
     )

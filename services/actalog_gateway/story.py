@@ -95,6 +95,11 @@ class Story:
         return isinstance(self.output, dict)
 
     @property
+    def reasoning(self) -> str:
+        """What the model thought, as far as its provider tells it."""
+        return "".join(one.get("reasoning", "") for one in self.messages)
+
+    @property
     def said(self) -> str:
         """All that the model said to the person, one message behind the other."""
         return "".join(self.texts.values())
@@ -186,6 +191,8 @@ class Story:
             return
         self.texts[self.seq] = event.text or ""
         message: dict[str, Any] = {"role": "assistant", "content": event.text}
+        if isinstance(event, ModelReplied) and event.reasoning:
+            message["reasoning"] = event.reasoning
         if event.tool_calls:
             message["tool_calls"] = [_asked_for(call) for call in event.tool_calls]
         self.messages.append(message)
@@ -194,6 +201,7 @@ class Story:
         if isinstance(event, ToolCalled):
             status = "awaiting" if event.requires_confirmation else "running"
             self.tools[event.call_id] = ToolStory(event, status, started_at=at)
+            self._named(event)
             return
         tool = self.tools.get(event.call_id)
         if tool is None:
@@ -212,6 +220,14 @@ class Story:
         self.messages.append(
             {"role": "tool", "tool_call_id": event.call_id, "content": tool.content}
         )
+
+    def _named(self, called: ToolCalled) -> None:
+        """What the model asked for has the name of the call that was made of it, as its answer
+        has: intents stand in the order of the asking."""
+        for asked in self.messages[-1].get("tool_calls", ()) if self.messages else ():
+            if asked["id"] not in self.tools:
+                asked["id"] = called.call_id
+                return
 
     def _resolved(self, event: RequirementResolved) -> None:
         self.status = "running"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,16 @@ class Tombstone:
     run_id: str
     reason: str | None
     by: str | None
+
+
+class FoundSession(NamedTuple):
+    """`first` and `last`: when runs of it were accepted; user and target are its first run's."""
+
+    session_id: str
+    first: datetime
+    last: datetime
+    user_id: str | None
+    target: str
 
 
 class BesideLog(Protocol):

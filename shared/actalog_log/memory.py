@@ -1,12 +1,12 @@
 """The run log and the effect ledger in memory: the same laws, nothing kept."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from typing import Literal
 
 from actalog_core.clock import Clock, system_clock
 from actalog_core.errors import RunExists, SequenceTaken, TurnTaken
 from actalog_log import chain
-from actalog_log.beside_ports import Held
+from actalog_log.beside_ports import FoundSession, Held
 from actalog_log.memory_calls import MemoryCalls
 from actalog_log.memory_open import MemoryOpen, Open
 from actalog_log.ports import (
@@ -195,26 +195,21 @@ class MemoryLog(MemoryOpen):
         return [one for one in found if standing is None or one.standing == standing][:limit]
 
     async def list_sessions(
-        self,
-        tenant_id: str,
-        *,
-        user_id: str | None = None,
-        target: str | None = None,
-        limit: int = 100,
-        offset: int = 0,
-    ) -> Sequence[tuple[str, datetime, datetime, str | None, str]]:
-        told: list[tuple[str, datetime, datetime, str | None, str]] = []
+        self, tenant_id: str, *, user_id: str | None = None, target: str | None = None,
+        by: Literal["first", "last"] = "last", ascending: bool = False,
+        limit: int = 100, offset: int = 0,
+    ) -> tuple[Sequence[FoundSession], int]:  # fmt: skip
+        told: list[FoundSession] = []
         for (tenant, session), turns in self.turns.items():
             rows = [self.runs[n] for _, n in sorted(turns.items())]
-            users = [row.user_id for row in rows if row.user_id]
-            user = max(users) if users else None
-            if tenant != tenant_id or (user_id is not None and user_id != user):
-                continue
-            if target is None or rows[-1].target == target:
-                times = [row.accepted_at for row in rows]
-                told.append((session, min(times), max(times), user, rows[-1].target))
-        told.sort(key=lambda one: one[2], reverse=True)
-        return told[offset : offset + limit]
+            first, times = rows[0], [row.accepted_at for row in rows]
+            mine = tenant == tenant_id and user_id in (None, first.user_id)
+            if mine and target in (None, first.target):
+                found = FoundSession(session, min(times), max(times), first.user_id, first.target)
+                told.append(found)
+        told.sort(key=lambda one: one.session_id)
+        told.sort(key=lambda one: getattr(one, by), reverse=not ascending)
+        return told[offset : offset + limit], len(told)
 
     async def session_ops(self, tenant_id: str, session_id: str) -> Sequence[SessionOp]:
         return [op for _, op in sorted(self.ops.get((tenant_id, session_id), {}).items())]

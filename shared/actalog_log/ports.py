@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple, Protocol
 
-from actalog_log.beside_ports import BesideLog, Held
+from actalog_log.beside_ports import BesideLog, FoundSession, Held
 from actalog_log.call_ports import WatchedCalls
 
 Standing = Literal["active", "waiting", "paused", "ended", "lost"]
@@ -228,22 +228,19 @@ class RunLog(BesideLog, WatchedCalls, Protocol):
     async def children(self, run_no: int) -> Sequence[FoundRun]: ...
 
     async def list_runs(
-        self,
-        tenant_id: str,
-        *,
-        session_id: str | None = None,
-        standing: Standing | None = None,
-        limit: int = 100,
-        before_run_no: int | None = None,
-    ) -> Sequence[FoundRun]:
+        self, tenant_id: str, *, session_id: str | None = None, standing: Standing | None = None,
+        limit: int = 100, before_run_no: int | None = None,
+    ) -> Sequence[FoundRun]:  # fmt: skip
         """Newest first."""
         ...
 
     async def list_sessions(
         self, tenant_id: str, *, user_id: str | None = None, target: str | None = None,
+        by: Literal["first", "last"] = "last", ascending: bool = False,
         limit: int = 100, offset: int = 0,
-    ) -> Sequence[tuple[str, datetime, datetime, str | None, str]]:  # fmt: skip
-        """(session_id, first and last accepted_at, user_id, last target), newest first."""
+    ) -> tuple[Sequence[FoundSession], int]:  # fmt: skip
+        """Sessions by their first or last run, the newest before, and how many there are of them
+        in all. A user's and a target's are those whose first run was theirs."""
         ...
 
     async def session_ops(self, tenant_id: str, session_id: str) -> Sequence[SessionOp]:

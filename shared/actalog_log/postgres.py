@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import asyncpg
 
 from actalog_core.errors import Transient
-from actalog_log import chain
+from actalog_log import chain, listing
+from actalog_log.beside_ports import FoundSession
 from actalog_log.database import connect_pool
 from actalog_log.flush import CONNECTION_LOST, Flusher
 from actalog_log.guarding import Guard
@@ -206,34 +207,23 @@ class PostgresLog(Watching, PostgresBeside):
         limit: int = 100,
         before_run_no: int | None = None,
     ) -> Sequence[FoundRun]:
-        rows = await self.pool.fetch(
-            _RUN + "where r.tenant_id = $1 and ($2::text is null or r.session_id = $2)"
-            " and ($3::text is null or coalesce(o.standing, 'ended') = $3)"
-            " and ($4::bigint is null or r.run_no < $4) order by r.run_no desc limit $5",
-            tenant_id, session_id, standing, before_run_no, limit,
-        )  # fmt: skip
-        return [_found(row) for row in rows]
+        sql, given = listing.runs(tenant_id, session_id, standing, before_run_no, limit)
+        return [_found(row) for row in await self.pool.fetch(_RUN + sql, *given)]
 
     @reaching
     async def list_sessions(
-        self,
-        tenant_id: str,
-        *,
-        user_id: str | None = None,
-        target: str | None = None,
-        limit: int = 100,
-        offset: int = 0,
-    ) -> Sequence[tuple[str, datetime, datetime, str | None, str]]:
-        rows = await self.pool.fetch(
-            "select session_id, min(accepted_at) as first, max(accepted_at) as last,"
-            " max(user_id) as user_id, (array_agg(target order by turn desc))[1] as target"
-            " from runs left join subjects using (subject) where runs.tenant_id = $1"
-            " and turn is not null and ($2::text is null or user_id = $2) group by session_id"
-            " having $3::text is null or (array_agg(target order by turn desc))[1] = $3"
-            " order by last desc limit $4 offset $5",
-            tenant_id, user_id, target, limit, offset,
-        )  # fmt: skip
-        return [tuple(row.values()) for row in rows]
+        self, tenant_id: str, *, user_id: str | None = None, target: str | None = None,
+        by: Literal["first", "last"] = "last", ascending: bool = False,
+        limit: int = 100, offset: int = 0,
+    ) -> tuple[Sequence[FoundSession], int]:  # fmt: skip
+        sql, given = listing.sessions(tenant_id, user_id, target)
+        page = f"{sql}{listing.ORDER[by, ascending]} limit {limit:d} offset {offset:d}"
+        rows = await self.pool.fetch(page, *given)
+        if not rows and offset:  # behind the last one
+            total = len(await self.pool.fetch(sql, *given))
+        else:
+            total = rows[0]["total"] if rows else 0
+        return [FoundSession(*list(row.values())[:-1]) for row in rows], total
 
     @reaching
     async def session_ops(self, tenant_id: str, session_id: str) -> Sequence[SessionOp]:

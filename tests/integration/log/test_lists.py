@@ -76,16 +76,33 @@ async def test_sessions_are_listed_by_their_last_run(log: Log):
     alone = replace(row(await log.reserve_run_no(), session="d", turn=None), target="agent:a")
     await log.append(Decision((first(alone),)))
 
-    async def names(**how: object) -> list[str]:
-        found = await log.list_sessions("default", **how)  # pyright: ignore[reportArgumentType]
-        return [name for name, *_ in found]
+    async def names(**how: object) -> tuple[list[str], int]:
+        found, total = await log.list_sessions("default", **how)  # pyright: ignore[reportArgumentType]
+        return [one.session_id for one in found], total
 
-    assert await names() == ["a", "c", "b"]
-    assert await names(limit=1, offset=1) == ["c"]
-    assert await names(user_id="u") == ["a", "c"]
-    assert await names(target="agent:a") == ["c", "b"]
-    (told,) = await log.list_sessions("default", target="agent:b")
-    assert told == ("a", NOW, NOW + timedelta(minutes=3), "u", "agent:b")
+    assert await names() == (["a", "c", "b"], 3)
+    assert await names(ascending=True) == (["b", "c", "a"], 3)
+    assert await names(by="first") == (["c", "b", "a"], 3)
+    assert await names(by="first", ascending=True) == (["a", "b", "c"], 3)
+    assert await names(limit=1, offset=1) == (["c"], 3)
+    assert await names(limit=1, offset=3) == ([], 3)
+    assert await names(user_id="u") == (["a", "c"], 2)
+    assert await names(target="agent:a") == (["a", "c", "b"], 3)
+    assert await names(target="agent:b") == ([], 0)
+    (told, *_), _ = await log.list_sessions("default")
+    assert told == ("a", NOW, NOW + timedelta(minutes=3), "u", "agent:a")
+
+
+async def test_sessions_of_one_moment_have_an_order(log: Log):
+    """So that no page shows one that another showed."""
+    for name in ("c", "a", "d", "b"):
+        await log.append(Decision((first(row(await log.reserve_run_no(), session=name)),)))
+    for by in ("first", "last"):
+        pages = [
+            await log.list_sessions("default", by=by, limit=1, offset=at)  # pyright: ignore[reportArgumentType]
+            for at in range(4)
+        ]  # fmt: skip
+        assert [one.session_id for found, _ in pages for one in found] == ["a", "b", "c", "d"]
 
 
 async def test_a_session_is_busy_while_a_run_with_a_turn_is_active_or_waits(log: Log):

@@ -1,0 +1,91 @@
+"""A run's conversation over AgentOS's routes: Agno's own fields, and calls that fit their answers."""
+
+import asyncio
+import json
+
+from actalog_contracts.base import ToolCall
+from tests.integration.gateway.test_agentos import CALL, begun, names, post
+from tests.integration.gateway.world import (
+    AGENT,
+    World,
+    called,
+    done,
+    paused,
+    reply,
+    returned,
+)
+
+TOOL = {"name": "delete_file", "arguments": '{"path":"/a"}'}
+SCHEMA = json.dumps({"title": "Weather", "type": "object"})
+
+
+async def with_a_tool(world: World) -> None:
+    run = await world.run("r", session="s1")
+    await run.begin()
+    asked = ToolCall(id="r:m1.0", provider_id="c", **TOOL)
+    thought = reply("r", "Wait.", calls=[asked]).model_copy(update={"reasoning": "Hm, files."})
+    await run.say(thought, called("r"), returned("r"), reply("r", "Done.", turn=2), done(7))
+
+
+async def test_a_message_that_asks_for_a_tool_names_the_call_that_was_made(world: World):
+    await with_a_tool(world)
+    async with world.gateway() as (http, _):
+        told = (await http.get("/v1/runs/r")).json()
+    _, asking, answer, _ = told["messages"]
+    assert asking["tool_calls"] == [{"id": "r:t1.0", **TOOL}]
+    assert asking["reasoning"] == "Hm, files."
+    assert answer["tool_call_id"] == told["tool_calls"][0]["id"] == "r:t1.0"
+
+
+async def test_two_calls_of_one_message_have_their_own_names(world: World):
+    run = await world.run("r")
+    await run.begin()
+    asked = [ToolCall(id=f"r:m1.{at}", provider_id="c", **TOOL) for at in range(2)]
+    second = called("r").model_copy(update={"call_id": "r:t1.1"})
+    await run.say(reply("r", None, calls=asked), called("r"), second)
+    async with world.gateway() as (http, _):
+        told = (await http.get("/v1/runs/r")).json()
+    assert [one["id"] for one in told["messages"][-1]["tool_calls"]] == ["r:t1.0", "r:t1.1"]
+
+
+async def test_agnos_clients_find_calls_in_openais_form(world: World):
+    await with_a_tool(world)
+    async with world.gateway() as (http, _):
+        polled = (await http.get("/agents/a/runs/r")).json()
+        (listed,) = (await http.get("/sessions/s1/runs")).json()
+    assert polled["messages"] == listed["messages"]
+    user, asking, answer, last = polled["messages"]
+    assert (user["role"], user["content"]) == ("user", "hello")
+    assert asking["tool_calls"] == [{"id": "r:t1.0", "type": "function", "function": TOOL}]
+    assert (asking["content"], asking["reasoning_content"]) == ("Wait.", "Hm, files.")
+    assert (answer["tool_call_id"], answer["tool_name"]) == ("r:t1.0", "delete_file")
+    assert (answer["tool_args"], answer["tool_call_error"]) == ({"path": "/a"}, False)
+    assert "reasoning_content" not in last
+    assert polled["reasoning_content"] == listed["reasoning_content"] == "Hm, files."
+
+
+async def test_a_call_that_waits_for_a_person_is_named_as_its_requirement(world: World):
+    run = await world.run("r")
+    await run.begin()
+    await run.say(
+        reply("r", None, calls=[CALL]), called("r", confirm=True), paused("r"), standing="paused"
+    )
+    async with world.gateway() as (http, _):
+        told = (await http.get("/agents/a/runs/r")).json()
+    (one,) = told["messages"][-1]["tool_calls"]
+    assert one["id"] == told["requirements"][0]["tool_execution"]["tool_call_id"]
+    assert "content" not in told["messages"][-1]
+
+
+async def test_a_structured_answer_is_of_the_type_that_its_schema_names(world: World):
+    await world.deploy(AGENT.model_copy(update={"output_schema": SCHEMA}))
+    async with world.gateway() as (http, _):
+        following = asyncio.create_task(post(http, "/agents/a/runs", {"message": "?"}))
+        run = await begun(world)
+        structured = done(4).model_copy(update={"output_is_json": True})
+        await run.say(reply(run.row.run_id, '{"city": "Oslo"}'), structured)
+        told = await following
+        polled = (await http.get(f"/agents/a/runs/{run.row.run_id}")).json()
+    assert names(told)[-3:] == ["RunContent", "RunContentCompleted", "RunCompleted"]
+    for one in (told[-3].data, told[-1].data, polled):
+        assert (one["content"], one["content_type"]) == ({"city": "Oslo"}, "Weather")
