@@ -119,6 +119,8 @@ def _float(text: str) -> float:
 
 
 def _decoded(text: str, decoder: json.JSONDecoder) -> object:
+    if text.startswith("\ufeff"):
+        raise BadInput("not JSON: it begins with a byte order mark; send it without one")
     try:
         return decoder.decode(text)
     except (json.JSONDecodeError, RecursionError) as error:

@@ -24,7 +24,7 @@ from actalog_gateway import (
 from actalog_gateway.acceptance import INBOX_LIMIT, Acceptance
 from actalog_gateway.follow import Hub
 from actalog_gateway.gateway import Gateway
-from actalog_gateway.middleware import BodyLimit, Faults, Patience, SafeHeaders, Traced
+from actalog_gateway.middleware import BodyLimit, Encodings, Faults, Patience, SafeHeaders, Traced
 from actalog_gateway.origins import Origins, is_local, listed
 from actalog_gateway.paths import Paths
 from actalog_gateway.reader import Reader
@@ -87,6 +87,7 @@ def build_http(gateway: Gateway) -> FastAPI:
     app.add_middleware(Faults)
     app.add_middleware(Origins, origins=origins, local=is_local(gateway.settings.host))
     app.add_middleware(BodyLimit)
+    app.add_middleware(Encodings)
     app.add_middleware(Patience)
     if origins:
         app.add_middleware(

@@ -1,5 +1,7 @@
 """HTML forms, urlencoded or multipart, read strictly: UTF-8, and errors that name the field."""
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from urllib.parse import unquote_to_bytes
 
 from fastapi import Request
@@ -14,12 +16,22 @@ FIELDS_MOST = 1_000
 UTF8 = (b"utf-8", b"utf8", b"us-ascii")
 
 
-async def form(request: Request) -> FormData:
-    """The request's form; a body of another kind, or none, is an empty one.
+@asynccontextmanager
+async def form(request: Request) -> AsyncGenerator[FormData]:
+    """The request's form, as long as it is entered: its files are on disk. A body of another kind,
+    or none, is an empty one.
 
     Raises:
         BadInput: it is broken, or too large.
     """
+    told = await _read(request)
+    try:
+        yield told
+    finally:
+        await told.close()
+
+
+async def _read(request: Request) -> FormData:
     kind, options = parse_options_header(request.headers.get("content-type"))
     # Other codecs make of the same bytes another text, and some take minutes for it.
     if options.get(b"charset", b"utf-8").lower() not in UTF8:
@@ -27,7 +39,7 @@ async def form(request: Request) -> FormData:
     if kind == b"multipart/form-data":
         try:
             parts = _Parts(request.headers, request.stream(), max_part_size=TEXT_MOST)
-            return await parts.parse()
+            return await parts.whole()
         except MultiPartException as error:
             raise BadInput(error.message) from error
     if kind == b"application/x-www-form-urlencoded":
@@ -62,7 +74,21 @@ def _too_large(name: str) -> BadInput:
 
 
 class _Parts(MultiPartParser):
-    """Starlette's takes what is no UTF-8 for Latin-1."""
+    """Starlette's takes what is no UTF-8 for Latin-1, and passes over what was cut off."""
+
+    ended = False
+
+    async def whole(self) -> FormData:
+        """The form up to its end."""
+        told = await self.parse()
+        if not self.ended:
+            for file in self._files_to_close_on_error:
+                file.close()
+            raise MultiPartException("The form ends before its last boundary.")
+        return told
+
+    def on_end(self) -> None:
+        self.ended = True
 
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
         part = self._current_part

@@ -146,6 +146,28 @@ def without_end(scope: Scope) -> None:
     scope[LIMIT].reschedule(None)
 
 
+class Encodings:
+    """A body is read as it is sent. Compressed, it would be taken for what it is not, and a blob
+    be kept that nobody can read."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and (told := _encodings(Headers(scope=scope))):
+            said = f"a body with the encoding {told[:100]!r} is not read; send it as it is"
+            wrong = Problem("bad_input", said, field="content-encoding", status=415)
+            await response(wrong, headers={"Accept-Encoding": "identity"})(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
+
+
+def _encodings(said: Headers) -> str:
+    told = said.getlist("content-encoding")
+    each = [one.strip().lower() for line in told for one in line.split(",")]
+    return ", ".join(one for one in each if one not in ("", "identity"))
+
+
 class BodyLimit:
     """Stops reading a body that is too large, whatever its Content-Length says."""
 

@@ -67,7 +67,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self.answering = cycle
-        super()._start_asgi_task(cycle, app)
+        super()._start_asgi_task(cycle, _unframed(cycle, app) if _is_old(cycle) else app)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -77,12 +77,14 @@ class HttpProtocol(HttpToolsProtocol):
     def hand_over(self, frames: AsyncGenerator[bytes, None]) -> None:
         """The headers of a chunked answer were sent; its body is `frames`. For uvicorn the request
         is over: nothing refers to it any more, so that it is freed without a collection."""
+        chunked = True
         if self.answering is not None:
+            chunked = not _is_old(self.answering)
             self.answering.disconnected = True  # it would close what was not answered to the end
         self.pipeline.clear()
         if not self.transport.is_closing():
             self.flow.resume_reading()
-            stream = OpenStream(self.transport, self.connections, frames)
+            stream = OpenStream(self.transport, self.connections, frames, chunked=chunked)
             if self.flow.write_paused:
                 stream.pause_writing()
             self.transport.set_protocol(stream)
@@ -90,16 +92,37 @@ class HttpProtocol(HttpToolsProtocol):
         self.parser = self.scope = self.headers = self.cycle = self.answering = None  # type: ignore[assignment]
 
 
+def _is_old(cycle: RequestResponseCycle) -> bool:
+    return cycle.scope["http_version"] == "1.0"
+
+
+def _unframed(cycle: RequestResponseCycle, app: Any) -> Any:
+    """HTTP/1.0, which some proxies speak, knows no chunks: what has no length ends with its
+    connection."""
+
+    async def answered(scope: Any, receive: Any, send: Any) -> None:
+        async def sent(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                names = {name.lower() for name, _ in message["headers"]}
+                if b"content-length" not in names:
+                    cycle.chunked_encoding = False
+            await send(message)
+
+        await app(scope, receive, sent)
+
+    return answered
+
+
 class OpenStream(asyncio.Protocol):
     """One client: writes frames as chunks, no faster than they are taken."""
 
-    __slots__ = ("_at", "_connections", "_room", "_task", "_transport")
+    __slots__ = ("_at", "_chunked", "_connections", "_room", "_task", "_transport")
 
     def __init__(
         self, transport: asyncio.Transport, connections: MutableSet[Any],
-        frames: AsyncGenerator[bytes, None],
+        frames: AsyncGenerator[bytes, None], *, chunked: bool = True,
     ) -> None:  # fmt: skip
-        self._transport, self._connections = transport, connections
+        self._transport, self._connections, self._chunked = transport, connections, chunked
         self._room: asyncio.Future[None] | None = None  # while the client takes nothing
         self._at = 0.0  # of the last frame, or since when the client takes nothing
         loop = asyncio.get_running_loop()
@@ -118,12 +141,13 @@ class OpenStream(asyncio.Protocol):
             log.error("a stream failed", exc_info=error)
             self._transport.abort()  # it must not look whole
         else:
-            self._transport.write(b"0\r\n\r\n")
+            if self._chunked:
+                self._transport.write(b"0\r\n\r\n")
             self._transport.close()
 
     def _write(self, frame: bytes) -> None:
         self._at = asyncio.get_running_loop().time()
-        self._transport.write(b"%x\r\n%b\r\n" % (len(frame), frame))
+        self._transport.write(b"%x\r\n%b\r\n" % (len(frame), frame) if self._chunked else frame)
 
     def tick(self, now: float) -> None:
         """About once a second: a heartbeat where nothing happens, an end where nothing is taken."""

@@ -270,3 +270,35 @@ async def test_half_a_request_is_not_waited_for_without_end(world: World):
             await asyncio.sleep(0.5)  # between two requests it may rest
             writer.write(LIVE + b"\r\n")
             await asyncio.wait_for(reader.readuntil(b'"gateway"}'), 2)
+
+
+@pytest.mark.parametrize("old", ["GET", "POST"])
+async def test_http_1_0_is_answered_without_chunks(world: World, old: str):
+    """Some proxies ask so; what has no length ends with its connection."""
+    run = await world.run("r")
+    await run.begin()
+    await run.finish("All is well.")
+    asked = GET.replace(b"1.1", b"1.0")
+    if old == "POST":
+        form = b"message=hi"
+        asked = b"POST /agents/a/runs HTTP/1.0\r\nHost: x\r\nContent-Length: %d\r\n" % len(form)
+        asked += b"Content-Type: application/x-www-form-urlencoded\r\n\r\n" + form
+    async with world.gateway() as (http, service):
+        plain = (await http.get("/v1/runs/r/events")).text.partition("\n\n")[2]
+        async with connection(service, asked) as (reader, _):
+            if old == "POST":
+                await until(lambda: len(world.tasks()) == 1)
+                new = await world.run(
+                    world.tasks()[0]["run_id"], session=world.tasks()[0]["run_id"]
+                )
+                await new.begin()
+                await new.finish("Hello!")
+            head, _, told = (await reader.read()).partition(b"\r\n\r\n")
+        async with connection(service, b"GET /health HTTP/1.0\r\nHost: x\r\n\r\n") as (reader, _):
+            assert (await reader.read()).endswith(b"}")
+    assert b"transfer-encoding" not in head.lower()
+    if old == "GET":
+        assert told.decode().partition("\n\n")[2] == plain
+    else:
+        assert told.startswith(b"event: RunStarted\n")
+        assert told.endswith(b"}\n\n")

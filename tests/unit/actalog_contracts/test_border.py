@@ -111,7 +111,7 @@ def test_a_header_without_a_value_says_nothing():
         (b'{"a":9007199254740993}', "beyond 2"), (b'{"a":' + b"9" * 5000 + b"}", "out of range"),
         (b'{"a":"\\u0000"}', "NUL"), (b'{"a":["\\ud800"]}', "surrogates"),
         (b'{"\\ud800":1}', "surrogates"), (b'{"a":' + b"[" * 10_000, "deeper than 100"),
-        (b'{"a' + b"\\" * 3, "not JSON"),
+        (b'{"a' + b"\\" * 3, "not JSON"), (b"\xef\xbb\xbf{}", "byte order mark"),
     ],
 )  # fmt: skip
 def test_bad_bytes_get_a_clear_reason(value: bytes | None, said: str):
