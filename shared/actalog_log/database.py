@@ -10,6 +10,11 @@ import asyncpg
 # connection says nothing to that either, it is closed after as long again.
 STATEMENT_S = 10.0
 CONNECT_S = 5  # to be connected and let in
+# A connection that is no more, or that says nothing.
+CONNECTION_LOST = (
+    OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError,
+    asyncpg.InternalClientError,  # of a connection that broke in the middle of a protocol state
+)  # fmt: skip
 
 # A role or a database may be set to acknowledge commits that are not on disk, to fail statements
 # because of others where they would wait, and to look for tables elsewhere. None of it is what is

@@ -21,16 +21,12 @@ from actalog_core.errors import (
 )
 from actalog_core.gathering import gathered
 from actalog_log import appending, chain
-from actalog_log.database import Pool
+from actalog_log.database import CONNECTION_LOST, Pool
 from actalog_log.ports import Decision, Head, StoredEvent
 
 MOST_DECISIONS = 500  # in one statement: larger ones were not faster
 DEADLOCKS_BEFORE_GIVING_UP = 5
 
-CONNECTION_LOST = (
-    OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError,
-    asyncpg.InternalClientError,  # of a connection that broke in the middle of a protocol state
-)  # fmt: skip
 TRY_AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 # Of what the statement carried. What else PostgreSQL refuses, it refuses because of its own state:
 # a lock that was not had in time, rights that were taken, a table that is being put back.

@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 
 from actalog_core.errors import Transient
-from actalog_log.database import Pool, Queries
+from actalog_log.database import CONNECTION_LOST, Pool, Queries
 
 # The server's own identity, and how far its write-ahead log is on disk: that never goes back.
 _CLUSTER = """
@@ -111,7 +111,7 @@ class Guard:
             try:
                 # On a connection that was greeted: it is the same server still.
                 self._note(await cluster(pool))
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+            except (*CONNECTION_LOST, asyncpg.PostgresError):
                 continue
 
 

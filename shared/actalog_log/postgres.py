@@ -10,8 +10,8 @@ import asyncpg
 from actalog_core.errors import Transient
 from actalog_log import chain, listing
 from actalog_log.beside_ports import FoundSession
-from actalog_log.database import connect_pool
-from actalog_log.flush import CONNECTION_LOST, Flusher
+from actalog_log.database import CONNECTION_LOST, connect_pool
+from actalog_log.flush import Flusher
 from actalog_log.guarding import Guard
 from actalog_log.marks import Partition, mark
 from actalog_log.ports import (

@@ -4,11 +4,14 @@ import asyncio
 import contextlib
 
 import asyncpg
+import structlog
 
 from actalog_core import crashpoints
-from actalog_log.database import Pool
+from actalog_log.database import CONNECTION_LOST, Pool
 
+log = structlog.get_logger()
 EVERY_SECONDS = 0.2
+AGAIN_SECONDS = 1.0  # where the database has not taken them
 
 _RAISE = """
     with marks as (select * from unnest($1::bigint[], $2::bigint[]) as m(run_no, seq)),
@@ -57,10 +60,15 @@ class PublishedMarks:
         while True:
             await self.wake.wait()
             self.wake.clear()
-            # A database that does not answer keeps the marks for the next time.
-            with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            pause_s = EVERY_SECONDS
+            try:
                 await self._write()
-            await asyncio.sleep(EVERY_SECONDS)
+            except Exception as error:
+                if not isinstance(error, (*CONNECTION_LOST, asyncpg.PostgresError)):
+                    log.exception("marks were not written")
+                pause_s = AGAIN_SECONDS
+                self.wake.set()
+            await asyncio.sleep(pause_s)
 
     async def _write(self) -> None:
         marks = dict(sorted(self.marks.items()))

@@ -8,7 +8,8 @@ from typing import Any, ParamSpec, TypeVar
 import asyncpg
 
 from actalog_core.errors import Transient
-from actalog_log.flush import CONNECTION_LOST, OF_THE_DATA
+from actalog_log.database import CONNECTION_LOST
+from actalog_log.flush import OF_THE_DATA
 
 P = ParamSpec("P")
 T = TypeVar("T")
