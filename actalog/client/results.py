@@ -28,6 +28,7 @@ class _Read:
 
     accepted: runs.RunAccepted | None = None
     texts: dict[int, str] = field(default_factory=dict[int, str])
+    cut: bool = False  # the last message ends at a limit of tokens
     called: dict[str, runs.ToolCalled] = field(default_factory=dict[str, runs.ToolCalled])
     usage: Usage = field(default_factory=Usage)
 
@@ -65,6 +66,7 @@ def _hear(read: _Read, one: PublishedEvent, event: runs.RunEvent) -> RunResult |
         case runs.ModelReplied():
             read.texts[one.seq] = event.text or ""
             read.usage = read.usage.plus(event.usage)
+            read.cut = event.purpose == "answer" and event.finish == "length"
         case runs.OutputReviewed():
             read.texts[one.seq] = event.text or ""
         case runs.ToolCalled():
@@ -90,11 +92,15 @@ def _result(read: _Read, one: PublishedEvent, event: Any) -> RunResult:
         metadata=orjson.loads(accepted.metadata) if accepted else {},
         status=STATUS[one.type],  # pyright: ignore[reportArgumentType]
         output=_output(read, event) if isinstance(event, runs.RunCompleted) else None,
-        error=error, requirements=_requirements(read, one, event),
+        truncated=_truncated(read, event) or None, error=error, requirements=_requirements(read, one, event),
         usage=getattr(event, "usage", read.usage), events=one.seq,
         accepted_at=accepted.accepted_at if accepted else one.recorded_at,
         finished_at=one.recorded_at,
     )  # fmt: skip
+
+
+def _truncated(read: _Read, event: Any) -> bool:
+    return read.cut and isinstance(event, runs.RunCompleted) and not event.output_is_json
 
 
 def _output(read: _Read, event: runs.RunCompleted) -> Any:

@@ -136,7 +136,8 @@ RunOutputEvent: TypeAlias = (
 @dataclass(kw_only=True, slots=True)
 class RunOutput:
     """A run, as far as it has come. `content` is the answer, an instance of the output schema
-    where that is a pydantic class; after a failure it is what went wrong, and `error` has it."""
+    where that is a pydantic class; after a failure it is what went wrong, and `error` has it.
+    `truncated`: the answer is text that ends where its model reached a limit of tokens."""
 
     run_id: str
     session_id: str
@@ -146,6 +147,7 @@ class RunOutput:
     status: RunStatus = RunStatus.running
     content: Any = None
     content_type: str = "str"
+    truncated: bool = False
     reasoning_content: str | None = None
     input: str | None = None
     messages: list[Message] = field(default_factory=list[Message])

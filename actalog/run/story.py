@@ -39,6 +39,7 @@ class Story:
     started_at: datetime | None = None
     now: int = 0  # of the last event, in seconds since the epoch
     first_token_ms: int | None = None
+    cut: bool = False  # the last message ends at a limit of tokens
 
     @property
     def rests(self) -> bool:
@@ -111,6 +112,7 @@ class Story:
     def _replied(self, reply: runs.ModelReplied) -> Iterator[told.RunOutputEvent]:
         self.writing.answered(reply.call_id)
         self.output.model, self.output.model_provider = reply.model, reply.provider
+        self.cut = reply.finish == "length"
         if self.first_token_ms is None:
             self.first_token_ms = reply.first_token_ms
         if reply.held_text is None:
@@ -214,6 +216,7 @@ class Story:
         if is_json:
             run.content = self.parse(text) if self.parse else read_or_text(text)
             run.content_type = type(run.content).__name__
+        run.truncated = self.cut and not is_json
         yield told.RunContentCompletedEvent(**self._about())
         yield told.RunCompletedEvent(
             **self._about(), content=run.content, content_type=run.content_type, metrics=run.metrics

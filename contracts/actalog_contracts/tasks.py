@@ -163,7 +163,8 @@ class OutputRef(Value):
 
 
 class RunResult(Message):
-    """One for every run that a task started, when it ends and at every pause."""
+    """One for every run that a task started, when it ends and at every pause. `truncated`: the
+    output is text that ends where its model reached a limit of tokens."""
 
     type: Literal["run.result.v1"] = "run.result.v1"
     id: str
@@ -177,6 +178,7 @@ class RunResult(Message):
     metadata: dict[str, Any] = {}
     status: Literal["completed", "paused", "cancelled", "blocked", "failed"]
     output: Any = None
+    truncated: bool | None = None
     output_ref: OutputRef | None = None
     error: Error | None = None
     requirements: tuple[Requirement, ...] = ()

@@ -62,6 +62,8 @@ from actalog_contracts.runs import (
 )  # fmt: skip
 from actalog_core.decider import Due
 
+CUT = "length"  # how a message finishes that a provider cut
+
 
 def initial(run: Identity, definition: AgentDefinition) -> State:
     """A run nobody has begun."""
@@ -165,7 +167,7 @@ def evolve(state: State, event: RunEvent) -> State:
         case ContextBuilt():
             return Thinking(facts)
         case ModelReplied():
-            facts = replace(endings.paid(facts, event), said=event.text)
+            facts = replace(endings.paid(facts, event), said=event.text, cut=event.finish == CUT)
             if event.held_text is not None:
                 return Reviewing(facts, event, event.held_text)
             return Acting(facts, {}, {})

@@ -35,6 +35,7 @@ class Facts:
     tool_calls: int = 0
     usage: Usage = field(default_factory=Usage)
     said: str | None = None  # the text of the model's last message, as it may be used
+    cut: bool = False  # that message ends at a limit of tokens
     voided: Mapping[str, int] = field(default_factory=dict[str, int])
     """Of a call that a person sent again: its outcomes up to this epoch mean nothing."""
     recorded: frozenset[tuple[str, int]] = frozenset()
@@ -122,6 +123,7 @@ class Finished:
     error: Error | None = None
     output: str | None = None
     output_is_json: bool = False
+    truncated: bool = False
     unsettled: frozenset[str] = frozenset()
     doubted: frozenset[str] = frozenset()
 

@@ -126,14 +126,15 @@ def finished(
 ) -> Finished:
     """The state after an end. A completed run's answer is the text that was said last, to which
     its event refers, or the event's own."""
-    output, is_json = None, False
+    output, is_json, cut = None, False, False
     if isinstance(event, RunCompleted):
         output = facts.said if event.output_seq is not None else event.output
         is_json = event.output_is_json
+        cut = facts.cut and not is_json
     status = cast(Status, event.type.removeprefix("run.").removesuffix(".v1"))
     return Finished(
         facts, status, usage=event.usage, error=getattr(event, "error", None), output=output,
-        output_is_json=is_json, unsettled=unsettled, doubted=doubted,
+        output_is_json=is_json, truncated=cut, unsettled=unsettled, doubted=doubted,
     )  # fmt: skip
 
 

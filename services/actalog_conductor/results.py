@@ -45,7 +45,10 @@ def _ended(state: Finished) -> dict[str, Any]:
     output: Any = state.output
     if output is not None and state.output_is_json:
         output = read_or_text(output)
-    return {"status": state.status, "output": output, "error": state.error, "usage": state.usage}
+    return {
+        "status": state.status, "output": output, "truncated": state.truncated or None,
+        "error": state.error, "usage": state.usage,
+    }  # fmt: skip
 
 
 def _requirement(run_id: str, id: str, about: ToolCalled | Doubt, until: str) -> Requirement:

@@ -95,7 +95,7 @@ def _waiting(waiting: InboxRow, run_id: str) -> dict[str, Any]:
         "run_id": run_id, "session_id": task.get("session_id") or run_id,
         "user_id": task.get("user_id"), "tenant_id": waiting.tenant_id,
         "target": task.get("target"), "status": "accepted", "input": task.get("input"),
-        "output": None, "error": None, "messages": [], "tool_calls": [], "requirements": [],
+        "output": None, "truncated": False, "error": None, "messages": [], "tool_calls": [], "requirements": [],
         "usage": {}, "events": 0,
         "accepted_at": rfc3339(waiting.received_at) if waiting.received_at else None,
     }  # fmt: skip
@@ -108,7 +108,7 @@ def _state(found: FoundRun, story: Story) -> dict[str, Any]:
         "run_id": row.run_id, "session_id": row.session_id, "user_id": row.user_id,
         "tenant_id": row.tenant_id, "target": row.target, "kind": row.kind,
         "definition": row.definition, "parent_run_id": row.parent_run_id, "turn": row.turn,
-        "status": story.status, "input": input, "output": story.output,
+        "status": story.status, "input": input, "output": story.output, "truncated": story.truncated,
         "error": story.error.model_dump(mode="json") if story.error else None,
         "messages": story.messages, "tool_calls": [one.told() for one in story.tools.values()],
         "requirements": [one.model_dump(mode="json") for one in story.requirements()],

@@ -70,6 +70,7 @@ class Story:
     accepted: RunAccepted | None = None
     input: str | None = None
     output: Any = None
+    truncated: bool = False
     error: Error | None = None
     reason: str | None = None
     usage: Usage = field(default_factory=Usage)
@@ -244,6 +245,10 @@ class Story:
             if event.arguments is not None:
                 tool.call = tool.call.model_copy(update={"arguments": event.arguments})
 
+    def _cut(self) -> bool:
+        """Whether the last message ends at a limit of tokens."""
+        return bool(self.replies) and self.replies[-1].finish == "length"
+
     def _end(self, event: Ending) -> None:
         self.status = event.type.removeprefix("run.").removesuffix(".v1")
         self.usage = event.usage
@@ -251,6 +256,7 @@ class Story:
             case RunCompleted():
                 text = self.texts.get(event.output_seq or 0, event.output)
                 self.output = loads(text) if event.output_is_json and text else text
+                self.truncated = self._cut() and not event.output_is_json
             case RunFailed(error=error) | RunBlocked(error=error):
                 self.error = error
             case RunCancelled(reason=reason):

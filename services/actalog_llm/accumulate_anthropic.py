@@ -18,9 +18,10 @@ from actalog_llm.whole import (
     tokens,
 )
 
+WINDOW_FULL = "model_context_window_exceeded"
 FINISHES = {
     "end_turn": "stop", "stop_sequence": "stop", "pause_turn": "stop", "tool_use": "tool_calls",
-    "max_tokens": "length", "model_context_window_exceeded": "length",
+    "max_tokens": "length", WINDOW_FULL: "length",
 }  # fmt: skip
 CONTENT = ("text_delta", "thinking_delta", "input_json_delta")
 TYPE_OF_DELTA = {"text_delta": "text", "thinking_delta": "thinking", "signature_delta": "thinking"}
@@ -135,9 +136,10 @@ class AnthropicAccumulator:
             raise Broken("refused", text or "the model refused to answer", usage=usage)
         if self.stop is None:
             raise Broken("truncated", "the stream ended without a stop reason", usage=usage)
-        calls = tuple(_call(one) for one in blocks if one.type == "tool_use")
-        thoughts = [one for one in blocks if one.type in ("thinking", "redacted_thinking")]
         finish = FINISHES.get(self.stop, clean_text(self.stop))
+        cut = finish == "length"
+        calls = tuple(_call(one, cut=cut) for one in blocks if one.type == "tool_use")
+        thoughts = [one for one in blocks if one.type in ("thinking", "redacted_thinking")]
         return Whole(
             text=text,
             reasoning=self.reasoning.whole(),
@@ -147,6 +149,7 @@ class AnthropicAccumulator:
             id=clean_text(self.id) if self.id else None,
             usage=usage,
             extra=_extra(thoughts),
+            window_full=self.stop == WINDOW_FULL,
         )
 
 
@@ -162,10 +165,11 @@ def usage_of(usage: Mapping[str, Any]) -> Usage | None:
     )
 
 
-def _call(block: _Block) -> CallText:
+def _call(block: _Block, *, cut: bool) -> CallText:
+    """Where the message was cut, a call of which no argument has come is not one without any."""
     arguments = "".join(block.json)
-    if not arguments:  # some servers send the whole input with the start
-        given = block.start.get("input")
+    given = block.start.get("input")
+    if not arguments and (given or not cut):  # some servers send the whole input with the start
         arguments = given if isinstance(given, str) else as_json(given or {})
     return CallText(
         clean_text(text_of(block.start.get("id"))), clean_text(text_of(block.start.get("name"))),

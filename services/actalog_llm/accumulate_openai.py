@@ -22,7 +22,11 @@ from actalog_llm.whole import (
 )
 
 SELDOM = frozenset({"refusal", "reasoning_details", "tool_calls", "function_call"})
-FINISHES = {"tool_calls": "tool_calls", "function_call": "tool_calls", "max_tokens": "length"}
+WINDOW_FULL = "model_length"  # Mistral's
+FINISHES = {
+    "tool_calls": "tool_calls", "function_call": "tool_calls", "max_tokens": "length",
+    WINDOW_FULL: "length",
+}  # fmt: skip
 BROKEN_OFF = {"error", "abort", "insufficient_system_resource"}  # OpenRouter, vLLM, DeepSeek
 
 
@@ -148,7 +152,7 @@ class OpenAIAccumulator:
         usage = usage_of(self.usage)
         self._fail(usage)
         told = self.finish or ""
-        finish = FINISHES.get(told, clean_text(told))
+        finish = FINISHES.get(told.lower(), clean_text(told))
         return Whole(
             text=self.text.whole(),
             reasoning=self.reasoning.whole(),
@@ -158,6 +162,7 @@ class OpenAIAccumulator:
             id=clean_text(self.id) if self.id else None,
             usage=usage,
             extra=self._extra(),
+            window_full=told == WINDOW_FULL,
         )
 
     def _fail(self, usage: Usage | None) -> None:

@@ -22,7 +22,8 @@ from actalog_llm.failures import failure
 from actalog_llm.ports import Adapter, Failure
 from actalog_llm.prompt.parts import Prompt
 from actalog_llm.providers import Endpoint, whereabouts
-from actalog_llm.whole import Broken
+from actalog_llm.usable import Silent, after_tools, broken
+from actalog_llm.whole import Broken, Whole
 
 FIRST_DELAY_S, MOST_DELAY_S = 0.5, 8.0  # as the SDKs themselves do
 MOST_RETRY_AFTER_S = 120.0  # a provider that asks for more is not waited for
@@ -79,6 +80,7 @@ class ModelCall:
     spent: Usage = field(default_factory=Usage)
     deltas: Deltas | None = None
     written: int = 0  # code points, by all attempts
+    silent: bool = False  # one of them said nothing
 
     async def run(self) -> Answered | Failure:
         """Until there is an answer, or no sense in asking again.
@@ -126,6 +128,7 @@ class ModelCall:
                     self.adapter, self.endpoint, self.body, self.choice, self._show
                 )
                 _tell(span, answered)
+                self._judge(answered.whole)
         except Exception as error:  # noqa: BLE001, whatever an SDK raises is an outcome
             self.deltas.drop()
             where = whereabouts(self.choice, self.endpoint)
@@ -141,6 +144,21 @@ class ModelCall:
         self.deltas.end()
         self._record(began, None)
         return answered
+
+    def _judge(self, whole: Whole) -> None:
+        """Whether it is of use. Silence is asked again once; after tools the second one is an answer.
+
+        Raises:
+            Broken: it is not.
+        """
+        problem = broken(whole, self.prompt)
+        if isinstance(problem, Silent):
+            no_more = self.silent or len(self.attempts) + 1 >= self.choice.max_attempts
+            if no_more and problem.meant and after_tools(self.prompt):
+                return
+            problem.again, self.silent = not self.silent, True
+        if problem is not None:
+            raise problem
 
     def _show(self, kind: Literal["text", "reasoning"], text: str) -> None:
         self.written += len(text)

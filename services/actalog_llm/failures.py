@@ -47,7 +47,7 @@ def failure(error: BaseException, *, secret: str = "", where: str = "") -> Failu
         message = f"{message} ({where})"
     if secret:
         message = message.replace(secret, "***")
-    retry = kind in RETRIED and not _no_credit(error)
+    retry = kind in RETRIED and getattr(error, "again", True) and not _no_credit(error)
     return Failure(kind, clean_text(message)[:MOST], _retry_after_ms(error), retry=retry)
 
 

@@ -12,7 +12,8 @@ from actalog_llm.ask import Answered
 from actalog_llm.attempts import ModelCall
 from actalog_llm.ports import Failure
 from actalog_llm.prompt.parts import Prompt
-from actalog_llm.whole import CallText, Whole, estimated
+from actalog_llm.usable import usage_of
+from actalog_llm.whole import CallText, estimated
 
 
 def replied(
@@ -28,7 +29,7 @@ def replied(
     """A whole message. `spent` is what attempts before it have cost."""
     whole = answered.whole
     model = whole.model or choice.id
-    usage = (whole.usage or _estimated(prompt, whole)).plus(spent)
+    usage = usage_of(whole, prompt).plus(spent)
     return ModelReplied(
         call_id=command.call_id, epoch=attempts[-1].epoch, purpose=command.purpose,
         text=whole.text, reasoning=whole.reasoning,
@@ -78,7 +79,7 @@ def cost(begun: Sequence[ModelCall]) -> Usage:
     if not begun:
         return Usage()
     call = begun[-1]
-    return call.spent.plus(estimated(_sent(call.prompt), call.written))
+    return call.spent.plus(estimated(call.prompt.chars, call.written))
 
 
 def tool_call(command: CallModel, at: int, call: CallText) -> ToolCall:
@@ -99,13 +100,3 @@ def held_row(reply: ModelReplied) -> tuple[str, str]:
 def as_held(reply: ModelReplied, ref: TextRef) -> ModelReplied:
     """The reply without anything that was not reviewed."""
     return reply.model_copy(update={"text": None, "tool_calls": (), "held_text": ref})
-
-
-def _estimated(prompt: Prompt, whole: Whole) -> Usage:
-    written = len(whole.text) + len(whole.reasoning)
-    written += sum(len(call.name) + len(call.arguments) for call in whole.calls)
-    return estimated(_sent(prompt), written)
-
-
-def _sent(prompt: Prompt) -> int:
-    return sum(len(part.text) for part in prompt.parts)

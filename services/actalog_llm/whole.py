@@ -42,15 +42,19 @@ class Whole:
     id: str | None
     usage: Usage | None
     extra: str = "{}"
+    window_full: bool = False  # cut there, and not at a limit that a request may raise
 
 
 class Broken(Exception):
-    """The stream gave no whole message. `usage` is what it cost all the same."""
+    """The stream gave no whole message. `usage` is what it cost all the same; `again`: another
+    attempt may do better, where its kind is one that is tried again."""
 
-    def __init__(self, kind: Kind, message: str, *, usage: Usage | None = None) -> None:
+    def __init__(
+        self, kind: Kind, message: str, *, usage: Usage | None = None, again: bool = True
+    ) -> None:
         super().__init__(message)
         self.kind: Kind = kind
-        self.message, self.usage = message, usage
+        self.message, self.usage, self.again = message, usage, again
 
 
 class Accumulator(Protocol):

@@ -55,6 +55,11 @@ class Prompt:
     parts: tuple[Part, ...]
     record: PromptRecord
 
+    @property
+    def chars(self) -> int:
+        """Code points of what is sent, without its wrapping."""
+        return sum(len(part.text) for part in self.parts)
+
 
 def said(role: str, text: str, *, call: CallKey | None = None) -> Part:
     """Text that stands in no event: content-addressed."""
