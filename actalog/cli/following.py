@@ -57,13 +57,12 @@ async def following(
         fetch_max_wait_ms=500 if settings.parked_fetch else FETCH_WAIT_MS, **security(settings),
     )  # fmt: skip
     try:
-        await consumer.start()
-        consumer.assign(await _partitions(consumer, names))
-        await consumer.seek_to_end()
-    except (KafkaError, OSError) as error:
-        await consumer.stop()
-        raise NoBroker(f"ACTALOG_KAFKA: {settings.bootstrap}: {error}") from error
-    try:
+        try:
+            await consumer.start()
+            consumer.assign(await _partitions(consumer, names))
+            await consumer.seek_to_end()
+        except (KafkaError, OSError) as error:
+            raise NoBroker(f"ACTALOG_KAFKA: {settings.bootstrap}: {error}") from error
         yield Follower(consumer)
     finally:
         await consumer.stop()

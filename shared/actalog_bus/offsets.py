@@ -145,20 +145,23 @@ async def _spans(
     consumer: AIOKafkaConsumer, where: Sequence[TopicPartition], since_ms: int | None,
     begin: Mapping[Partition, int],
 ) -> dict[TopicPartition, int]:  # fmt: skip
-    """Seek to where reading begins; the ends of those partitions that have something to read."""
+    """Seek to where reading begins, in those with nothing to read as well: else they would be read
+    from their beginning. The ends of those that have something."""
     async with asyncio.timeout(ANSWER_S):
         first = cast(dict[TopicPartition, int], await consumer.beginning_offsets(list(where)))
         ends = cast(dict[TopicPartition, int], await consumer.end_offsets(list(where)))
         times: dict[TopicPartition, Any] = {}
         if since_ms is not None and where:
-            asked = dict.fromkeys(where, since_ms)
-            times = cast(dict[TopicPartition, Any], await consumer.offsets_for_times(asked))
+            since = dict.fromkeys(where, since_ms)
+            times = cast(dict[TopicPartition, Any], await consumer.offsets_for_times(since))
     left: dict[TopicPartition, int] = {}
     for at in where:
-        start = max(first[at], begin.get((at.topic, at.partition), 0))
+        asked = begin.get((at.topic, at.partition), 0)
+        start = max(first[at], asked if asked <= ends[at] else 0)  # beyond: of an earlier broker
         if at in times:
-            start = ends[at] if times[at] is None else max(start, times[at].offset)
+            none = times[at] is None or times[at].timestamp < 0  # so the embedded broker says it
+            start = ends[at] if none else max(start, times[at].offset)
+        consumer.seek(at, start)
         if start < ends[at]:
-            consumer.seek(at, start)
             left[at] = ends[at]
     return left
