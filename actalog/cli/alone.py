@@ -111,7 +111,8 @@ class Alone:
     def _ground(self, settings: Settings) -> Ground:
         traced = tracing.wanted(os.environ)
         return Ground(
-            bus=ObservedBus(KafkaBus(self.kafka), traced=traced), log=self.run_log,
+            bus=ObservedBus(KafkaBus(self.kafka), traced=traced, prefix=settings.topic_prefix),
+            log=self.run_log,
             calls=PostgresCalls(self.run_log.pool), memories=PostgresMemories(self.run_log.pool),
             settings=settings, callables=self.callables,
         )  # fmt: skip

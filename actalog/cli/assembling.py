@@ -51,8 +51,9 @@ class Assembly:
         kafka = None if self.servers.embedded else self.servers.kafka
         await all_as_known(self.log.pool, kafka, self.settings.topic_prefix)
         bus = KafkaBus(self.servers.kafka)
+        traced = tracing.wanted(os.environ)
         ground = Ground(
-            bus=ObservedBus(bus, traced=tracing.wanted(os.environ)), log=self.log,
+            bus=ObservedBus(bus, traced=traced, prefix=self.settings.topic_prefix), log=self.log,
             calls=PostgresCalls(self.log.pool), memories=PostgresMemories(self.log.pool),
             settings=self.settings, callables=self.author.callables(),
         )  # fmt: skip

@@ -8,8 +8,8 @@ from actalog.cli.common import FINE, USAGE, Json, Tenant, carry_out, complain
 
 
 def runs(
-    status: Annotated[str | None, typer.Option(help="active, waiting, paused, completed, failed, "
-                                               "blocked or cancelled.")] = None,
+    status: Annotated[str | None, typer.Option(help="active (or running), waiting, paused, "
+                                               "completed, failed, blocked or cancelled.")] = None,
     session: Annotated[str | None, typer.Option(help="Only this session's.")] = None,
     stuck: Annotated[bool, typer.Option("--stuck", help="Unfinished, and nothing happened for a "
                                         "minute (or --older-than).")] = False,
@@ -32,6 +32,7 @@ async def _runs(
     from actalog.cli.summaries import STATUSES, moment, newest
     from actalog_core.clock import system_clock
 
+    status = "active" if status == "running" else status  # as the gateway calls it
     if status is not None and status not in STATUSES:
         return complain(f"--status {status}: there are {', '.join(STATUSES)}", USAGE)
     told = older_than or ("1m" if stuck else None)

@@ -30,6 +30,7 @@ class Summary:
     last_event_at: datetime
     user_id: str | None = None
     parent_run_id: str | None = None
+    standing: Standing | None = None
 
 
 async def summary(log: RunLog, found: FoundRun) -> Summary:
@@ -46,7 +47,7 @@ async def summary(log: RunLog, found: FoundRun) -> Summary:
         status=ended if found.standing == "ended" else found.standing, events=found.head.seq,
         accepted_at=row.accepted_at,
         last_event_at=last[-1].recorded_at if last else row.accepted_at,
-        user_id=row.user_id, parent_run_id=row.parent_run_id,
+        user_id=row.user_id, parent_run_id=row.parent_run_id, standing=found.standing,
     )  # fmt: skip
 
 

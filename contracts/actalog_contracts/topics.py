@@ -97,6 +97,12 @@ def full_name(topic: Topic, prefix: str = "actalog") -> str:
     return f"{prefix}.{topic.name}"
 
 
+def own_names(prefix: str = "actalog") -> set[str]:
+    """All topics that the platform writes to; a task may name another one for its results."""
+    names = {full_name(one, prefix) for one in TOPICS}
+    return names | {name + DLQ_SUFFIX for name in names} | {f"{prefix}.{CHECKPOINTS}"}
+
+
 def dlq_name(topic: Topic, prefix: str = "actalog") -> str:
     """Where this topic's dead letters go."""
     return full_name(topic, prefix) + DLQ_SUFFIX

@@ -26,9 +26,7 @@ class Addresses:
 
     def __init__(self, *, reply_topics: str, echo_headers: str, prefix: str) -> None:
         self.reply_topics, self.echo_headers = _patterns(reply_topics), _patterns(echo_headers)
-        self.own = {topics.full_name(one, prefix) for one in topics.TOPICS}
-        self.own |= {name + topics.DLQ_SUFFIX for name in self.own}
-        self.own.add(f"{prefix}.{topics.CHECKPOINTS}")
+        self.own = topics.own_names(prefix)
         self.results = topics.full_name(topics.RESULTS, prefix)
 
     def of(self, task: TaskSubmit, headers: Headers) -> Address:

@@ -26,6 +26,8 @@ ERRORS: dict[int | str, dict[str, Any]] = {
             "content": {"application/json": {"schema": _PROBLEM}}},
     "429": {"description": "Too much of this tenant waits; `Retry-After` says how long.",
             "content": {"application/json": {"schema": _PROBLEM}}},
+    "500": {"description": "A fault of ours.",
+            "content": {"application/json": {"schema": _PROBLEM}}},
     "503": {"description": "Too much waits, or the database is away; `Retry-After` says how long.",
             "content": {"application/json": {"schema": _PROBLEM}}},
 }  # fmt: skip
@@ -75,13 +77,37 @@ ANSWER = _json(_control(RequirementResolve), required=True)
 BYTES = {
     "requestBody": {
         "required": True,
-        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        "content": {"application/octet-stream": {
+            "schema": {"type": "string", "format": "binary", "minLength": 1}}},
     }
-}
+}  # fmt: skip
 
 
 _STREAM: dict[str, Any] = {"text/event-stream": {"schema": _TEXT}}
 STREAM: dict[int | str, dict[str, Any]] = {200: {"content": _STREAM}}
+_ACCEPTED: dict[str, Any] = {
+    "type": "object", "required": ["run_id", "session_id", "status"],
+    "properties": {"run_id": _TEXT, "session_id": _TEXT, "status": {"const": "PENDING"}},
+}  # fmt: skip
+RUN = STREAM | {202: {"description": "Accepted, with `background=true` and `stream=false`.",
+                      "content": {"application/json": {"schema": _ACCEPTED}}}}  # fmt: skip
+_READY: dict[str, Any] = {
+    "type": "object", "required": ["status", "service", "missing", "kafka"],
+    "properties": {
+        "status": {"enum": ["ready", "not ready"]}, "service": _TEXT,
+        "missing": {"type": "array", "items": _TEXT}, "kafka": _TEXT,
+    },
+}  # fmt: skip
+READY: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"application/json": {"schema": _READY}}},
+    503: {"description": "Not ready: `missing` says why.",
+          "content": {"application/json": {"schema": _READY}}},
+}  # fmt: skip
+LATER: dict[int | str, dict[str, Any]] = {
+    501: {"description": "Not in this version.",
+          "content": {"application/json": {"schema": _PROBLEM}}}
+}  # fmt: skip
+KEY = {"minLength": 1, "maxLength": 512}  # of the header Idempotency-Key
 EVENTS = STREAM | {204: {"description": "There is nothing more."}}
 RAW: dict[int | str, dict[str, Any]] = {
     200: {"content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}
@@ -91,9 +117,9 @@ METRICS: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {"sc
 
 def _form(*required: str, **fields: dict[str, Any]) -> dict[str, Any]:
     schema = {"type": "object", "properties": fields, "required": list(required)}
-    return {
-        "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
-    }
+    kinds = ("multipart/form-data", "application/x-www-form-urlencoded")
+    content = {kind: {"schema": schema} for kind in kinds}
+    return {"requestBody": {"required": True, "content": content}}
 
 
 _FLAG: dict[str, Any] = {"type": "boolean"}

@@ -100,12 +100,10 @@ async def agent(agent_id: PathId, gate: Gate) -> dict[str, Any]:
     return shapes.agent(await definition_of(gate, agent_id))
 
 
-@router.post(
-    "/agents/{agent_id}/runs", openapi_extra=described.RUN_FORM, responses=described.STREAM
-)
+@router.post("/agents/{agent_id}/runs", openapi_extra=described.RUN_FORM, responses=described.RUN)
 async def run(
     agent_id: PathId, request: Request, gate: Gate,
-    idempotency_key: Annotated[str | None, Header()] = None,
+    idempotency_key: Annotated[str | None, Header(json_schema_extra=described.KEY)] = None,
 ) -> Response:  # fmt: skip
     """Start a run: streamed unless `stream=false`; `background=true` answers 202 at once."""
     definition = await definition_of(gate, agent_id)

@@ -23,7 +23,7 @@ async def live() -> dict[str, str]:
     return {"status": "live", "service": "gateway"}
 
 
-@router.get("/health/ready")
+@router.get("/health/ready", responses=described.READY)
 async def ready(gate: Gate) -> JSONResponse:
     """Ready to accept: the database answers and the inbox is below its limit. Kafka being down
     is told, and accepting goes on."""

@@ -18,10 +18,14 @@ from actalog_log.ports import FoundRun, Standing
 
 router = APIRouter(prefix="/v1", tags=["runs"])
 
-Status = Literal["running", "waiting", "paused", "completed", "failed", "blocked", "cancelled"]
+Status = Literal[
+    "running", "active", "waiting", "paused", "completed", "failed", "blocked", "cancelled"
+]  # fmt: skip
 SCANNED_MOST = 1_000  # rows of one request; the page's `next` goes on from there
 SUMMARIES_MOST = 20
-STANDING: dict[str, Standing] = {"running": "active", "waiting": "waiting", "paused": "paused"}
+STANDING: dict[str, Standing] = {
+    "running": "active", "active": "active", "waiting": "waiting", "paused": "paused",
+}  # fmt: skip
 
 
 @router.get("/runs")
@@ -32,10 +36,11 @@ async def runs(
 ) -> dict[str, Any]:  # fmt: skip
     """Runs, the newest first. `next` is the `before` of the next page, null on the last.
 
-    `status`: running, waiting, paused, completed, failed, blocked or cancelled. `older_than`:
-    accepted so long ago (10m, 2h, 1d), or before a time.
+    `status`: running (or active), waiting, paused, completed, failed, blocked or cancelled.
+    `older_than`: nothing happened since, so long ago (10m, 2h, 1d) or at a time.
     """
     until = _moment(older_than, gate.clock()) if older_than else None
+    wanted = "running" if status == "active" else status
     standing: Standing | None = STANDING.get(status, "ended") if status else None
     told: list[dict[str, Any]] = []
     scanned, at = 0, before
@@ -45,9 +50,9 @@ async def runs(
         )
         for one in found:
             at = one.row.run_no
-            if until is None or one.row.accepted_at <= until:
-                said = await _summary(gate, one)
-                if status in (None, said["status"]):
+            if until is None or one.row.accepted_at < until:
+                said, last = await _summary(gate, one)
+                if wanted in (None, said["status"]) and (until is None or last < until):
                     told.append(said)
             if len(told) == limit:
                 break
@@ -57,20 +62,23 @@ async def runs(
     return {"runs": told, "next": at}
 
 
-async def _summary(gate: Gateway, found: FoundRun) -> dict[str, Any]:
+async def _summary(gate: Gateway, found: FoundRun) -> tuple[dict[str, Any], datetime]:
+    """How a run stands, and when something last happened in it."""
     row = found.row
     status = {"active": "running"}.get(found.standing, found.standing)
+    last = await gate.log.read(row.run_no, after=max(0, found.head.seq - 1))
+    at = last[-1].recorded_at if last else row.accepted_at
     if found.standing == "ended":
-        last = await gate.log.read(row.run_no, after=max(0, found.head.seq - 1))
         if not last or last[-1].type not in ENDINGS:  # calls that were settled late follow it
             last = [one for one in await gate.log.read(row.run_no) if one.type in ENDINGS]
         status = last[-1].type.removeprefix("run.").removesuffix(".v1") if last else "ended"
-    return {
+    told = {
         "run_id": row.run_id, "session_id": row.session_id, "user_id": row.user_id,
         "target": row.target, "kind": row.kind, "parent_run_id": row.parent_run_id,
-        "status": status, "turn": row.turn, "events": found.head.seq,
-        "accepted_at": rfc3339(row.accepted_at),
+        "status": status, "standing": found.standing, "turn": row.turn, "events": found.head.seq,
+        "accepted_at": rfc3339(row.accepted_at), "last_event_at": rfc3339(at),
     }  # fmt: skip
+    return told, at
 
 
 @router.get("/runs/{run_id}")

@@ -11,6 +11,7 @@ from actalog_contracts.base import MAX_ID, NO_CONTROLS
 from actalog_contracts.strict_json import MAX_INTEGER
 from actalog_core.clock import rfc3339
 from actalog_gateway import agentos_shapes as shapes
+from actalog_gateway import described
 from actalog_gateway.agentos_found import TENANT
 from actalog_gateway.gateway import Gate, Gateway, IfMeant, PathId, RunId
 from actalog_gateway.problems import Problem, not_found
@@ -34,7 +35,7 @@ SessionId = Annotated[str, Query(min_length=1, max_length=MAX_ID, pattern=NO_CON
 EpochTime = Annotated[int | None, Query(ge=-MAX_INTEGER, le=MAX_INTEGER)]
 
 
-@router.get("/sessions")
+@router.get("/sessions", responses=described.LATER)
 async def sessions(
     gate: Gate, type: Kind = None, component_id: IfMeant = None, user_id: IfMeant = None,
     session_name: IfMeant = None, limit: PageLimit = 20, page: Page = 1,

@@ -3,11 +3,12 @@
 import json
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 
 from actalog_contracts.border import MAX_BYTES, BadInput, parse
+from actalog_contracts.strict_json import MAX_INTEGER
 from actalog_contracts.tasks import Requirement, RequirementResolve, RunCancel
 from actalog_gateway import described
 from actalog_gateway.gateway import (
@@ -31,7 +32,7 @@ router = APIRouter(prefix="/v1", tags=["runs"])
 @router.post("/tasks", status_code=202, openapi_extra=described.TASK)
 async def submit(
     request: Request, gate: Gate, tenant: TenantIfSaid = None,
-    idempotency_key: Annotated[str | None, Header()] = None,
+    idempotency_key: Annotated[str | None, Header(json_schema_extra=described.KEY)] = None,
 ) -> JSONResponse:  # fmt: skip
     """Accept a task, the same JSON as on `actalog.tasks`. When this answers it is in Postgres."""
     accepted = await gate.acceptance.submit(
@@ -124,12 +125,19 @@ def _too_late(story: Story, requirement_id: str) -> Problem:
 
 @router.get("/requirements")
 async def requirements(
-    gate: Gate, tenant: Tenant = "default", session_id: QueryId = None, limit: Limit = 100
-) -> dict[str, Any]:
-    """All that waits for a person, the newest run first."""
-    paused = await gate.log.list_runs(tenant, session_id=session_id, standing="paused", limit=limit)
+    gate: Gate, tenant: Tenant = "default", session_id: QueryId = None, limit: Limit = 100,
+    before: Annotated[int | None, Query(ge=1, le=MAX_INTEGER)] = None,
+) -> dict[str, Any]:  # fmt: skip
+    """All that waits for a person, of `limit` runs, the newest first. `next` is the `before` of
+    the next page, null on the last."""
+    paused = await gate.log.list_runs(
+        tenant, session_id=session_id, standing="paused", limit=limit, before_run_no=before
+    )
     told = [one for found in paused for one in await _open(gate, found)]
-    return {"requirements": [one.model_dump(mode="json") for one in told]}
+    return {
+        "requirements": [one.model_dump(mode="json") for one in told],
+        "next": paused[-1].row.run_no if len(paused) == limit else None,
+    }
 
 
 async def _open(gate: Gateway, found: FoundRun) -> list[Requirement]:

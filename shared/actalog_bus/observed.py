@@ -12,6 +12,7 @@ from functools import lru_cache
 from actalog_bus import traced
 from actalog_bus.dead import was_redriven
 from actalog_bus.ports import Bus, Delivery, Headers, Hear, Listen, Outgoing, Record
+from actalog_contracts import topics
 from actalog_core import logging, metrics
 from actalog_core.errors import Permanent, Transient
 
@@ -33,14 +34,17 @@ COUNTS = {
     "input.checked.v1": metrics.CHECKS.labels("input"),
     "output.reviewed.v1": metrics.CHECKS.labels("output"),
 }
+ELSEWHERE = "elsewhere"
 _SESSION = re.compile(rb'"session_id":\s*"([^"\\]{1,200})"')
 
 
 class ObservedBus:
-    """`Bus` around another one. `traced`: spans are wanted (they cost some microseconds each)."""
+    """`Bus` around another one. `traced`: spans are wanted (they cost some microseconds each).
+    `prefix`: topics of other names, which tasks made up for their results, are counted as one."""
 
-    def __init__(self, bus: Bus, *, traced: bool = False) -> None:
+    def __init__(self, bus: Bus, *, traced: bool = False, prefix: str | None = None) -> None:
         self.inner, self.traced = bus, traced
+        self.own = None if prefix is None else topics.own_names(prefix)
 
     async def publish(
         self,
@@ -63,12 +67,13 @@ class ObservedBus:
         took_s = time.perf_counter() - began
         kinds: dict[tuple[str, bytes], int] = {}
         for one in records:
-            kind = one.topic, _type_of(one)
+            own = self.own is None or one.topic in self.own
+            kind = one.topic if own else ELSEWHERE, _type_of(one)
             kinds[kind] = kinds.get(kind, 0) + 1
-        for (topic, kind), count in kinds.items():
-            _counters(topic, kind)(count)
-        for topic in {topic for topic, _ in kinds}:
-            _seconds(topic)(took_s)
+        for (name, kind), count in kinds.items():
+            _counters(name, kind)(count)
+        for name in {name for name, _ in kinds}:
+            _seconds(name)(took_s)
 
     def listen(self, listen: Listen) -> None:
         """See `Bus.listen`."""

@@ -1,10 +1,22 @@
 """What is rebuilt from the log: runs, their events, sessions; blobs, health, contracts."""
 
+from datetime import timedelta
+
 from actalog_contracts.runs import StateOp
 from actalog_core.canonical import content_digest
 from actalog_core.session_state import write_ops
 from actalog_log.ports import Decision, SessionOp
-from tests.integration.gateway.world import AGENT, World, accepted, called, done, reply, returned
+from tests.integration.gateway.world import (
+    AGENT,
+    NOW,
+    World,
+    accepted,
+    called,
+    done,
+    paused,
+    reply,
+    returned,
+)
 
 
 async def test_a_run_is_rebuilt_at_any_of_its_events(world: World):
@@ -119,3 +131,57 @@ async def test_answers_are_safe_and_later_routes_name_themselves(world: World):
     assert asked.headers["access-control-allow-origin"] == "http://ui.example"
     assert "actalog_inbox_depth" in measured.text
     assert "/v1/runs/{run_id}/events" in openapi["paths"]
+
+
+async def test_an_active_run_is_found_by_the_name_of_either_list(world: World):
+    """`actalog runs` calls it active, a run's own state running."""
+    run = await world.run("r1")
+    await run.begin()
+    done_long_ago = await world.run("r2", session="s2")
+    await done_long_ago.begin()
+    await done_long_ago.finish()
+    async with world.gateway() as (http, _):
+        for status in ("active", "running"):
+            (told,) = (await http.get("/v1/runs", params={"status": status})).json()["runs"]
+            assert (told["run_id"], told["status"], told["standing"]) == (
+                "r1", "running", "active",
+            )  # fmt: skip
+
+
+async def test_older_is_a_run_in_which_nothing_happened_since(world: World):
+    """As `actalog runs --older-than` has it: a long run that goes on is not stuck."""
+    run = await world.run("r")
+    await run.begin()
+    async with world.gateway() as (http, _):
+
+        async def older(minutes: int) -> list[str]:
+            at = (NOW + timedelta(minutes=minutes)).isoformat()
+            found = await http.get("/v1/runs", params={"older_than": at})
+            return [one["run_id"] for one in found.json()["runs"]]
+
+        assert (await older(0), await older(1)) == ([], ["r"])
+        await run.say(reply("r", "Wait."), at=NOW + timedelta(minutes=5))
+        assert (await older(1), await older(6)) == ([], ["r"])
+        (told,) = (await http.get("/v1/runs")).json()["runs"]
+    assert told["last_event_at"] == "2026-11-24T16:05:00.123456Z"
+
+
+async def test_requirements_are_paged_while_others_come_and_go(world: World):
+    async def pause(name: str) -> None:
+        run = await world.run(name, session=name)
+        await run.begin()
+        await run.say(called(name, confirm=True), paused(name), standing="paused")
+
+    for number in range(5):
+        await pause(f"r{number}")
+    seen: list[str] = []
+    async with world.gateway() as (http, _):
+        page = (await http.get("/v1/requirements", params={"limit": 2})).json()
+        while True:
+            seen += [one["run_id"] for one in page["requirements"]]
+            if page["next"] is None:
+                break
+            await pause(f"new{len(seen)}")
+            params = {"limit": 2, "before": page["next"]}
+            page = (await http.get("/v1/requirements", params=params)).json()
+    assert seen == ["r4", "r3", "r2", "r1", "r0"]

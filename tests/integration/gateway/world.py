@@ -86,12 +86,13 @@ class Run:
     stored: list[StoredEvent] = field(default_factory=list[StoredEvent])
 
     async def say(
-        self, *events: RunEvent, standing: Standing | None = None, publish: bool = True
-    ) -> None:
+        self, *events: RunEvent, standing: Standing | None = None, publish: bool = True,
+        at: datetime = NOW,
+    ) -> None:  # fmt: skip
         """Append and publish, one event after the other."""
         for event in events:
             kind, payload = encode(event)
-            made = (NewEvent(kind, payload, NOW),)
+            made = (NewEvent(kind, payload, at),)
             row = self.row if self.head.seq == 0 else None
             ended = kind in ("run.completed.v1", "run.failed.v1", "run.cancelled.v1")
             now: Standing | None = "ended" if ended else standing or ("active" if row else None)

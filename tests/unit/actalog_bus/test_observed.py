@@ -54,6 +54,22 @@ async def test_what_is_published_and_heard_is_counted():
     assert sample("actalog_hearing", group="g") == 0
 
 
+async def test_topics_that_senders_made_up_are_counted_as_one():
+    """A label must not grow with what outsiders send: an operator may allow `replies.*`."""
+    bus = ObservedBus(MemoryBus(), prefix="p")
+    await bus.start()
+    counted = {"type": "run.result.v1"}
+    before = sample("actalog_published_total", topic="elsewhere", **counted)
+    for topic in ("replies.1", "replies.2", "replies.3.results", "p.results", "p.results.dlq"):
+        said = headers(type="run.result.v1", id="1", tenant_id="default", run_id="r-1")
+        await bus.publish(topic, value=b"{}", key=b"k", headers=said)
+    await bus.stop()
+    assert sample("actalog_published_total", topic="elsewhere", **counted) == before + 3
+    assert sample("actalog_published_total", topic="p.results", **counted) == 1
+    assert sample("actalog_publish_seconds_count", topic="p.results.dlq") == 1
+    assert "replies." not in metrics.exposition().decode()
+
+
 async def test_a_hearing_that_fails_is_counted_by_its_kind():
     before = sample("actalog_hearing_failed_total", group="g", kind="permanent")
     world = World(traced=False, fails=True)
