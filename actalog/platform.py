@@ -1,6 +1,5 @@
 """All services in one event loop, over whatever bus and log they are given."""
 
-import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, Self
 
@@ -8,7 +7,7 @@ from actalog.names import NAMES, Name
 from actalog.registry import register
 from actalog.services import Ground, build
 from actalog_contracts.definitions import Definition
-from actalog_core.service import Part, Service
+from actalog_core.service import Part, Service, in_order
 from actalog_core.settings import Settings
 
 
@@ -92,8 +91,7 @@ class Platform:
 
     async def stop(self, grace_s: float = 10.0) -> None:
         """Hear nothing new, finish what is being heard, stop the services."""
-        with contextlib.suppress(Exception):
-            await self.on.bus.stop(grace_s)
+        await in_order(self.on.bus.stop(grace_s))
         await self._stop_services()
 
     async def _stop_services(self) -> None:

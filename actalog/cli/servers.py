@@ -1,7 +1,6 @@
 """The servers under a platform in one process: those that the settings name, or embedded ones."""
 
 import asyncio
-import contextlib
 from pathlib import Path
 
 from actalog.cli.waiting import migrated
@@ -9,6 +8,7 @@ from actalog.embedded.broker import EmbeddedBroker
 from actalog.embedded.postgres import EmbeddedPostgres
 from actalog_bus.provision import plan, provision
 from actalog_bus.settings import KafkaSettings
+from actalog_core.service import in_order
 from actalog_core.settings import Settings
 
 
@@ -42,8 +42,7 @@ class Servers:
         """Stop what is embedded, the broker first."""
         for server in (self._broker, self._postgres):
             if server is not None:
-                with contextlib.suppress(Exception):
-                    await server.stop()
+                await in_order(server.stop())
 
     async def _database(self) -> None:
         if self._postgres is not None:

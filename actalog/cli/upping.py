@@ -21,6 +21,7 @@ from actalog.cli.servers import Servers
 from actalog.embedded.ports import usable_port
 from actalog_core import logging, tracing
 from actalog_core.clock import rfc3339, system_clock
+from actalog_core.service import in_order
 from actalog_core.settings import Settings, setting
 
 if TYPE_CHECKING:
@@ -92,11 +93,7 @@ class Up:
         while self.undo:
             made = self.undo.pop()()
             if made is not None:
-                try:
-                    await made
-                except Exception as error:  # noqa: BLE001
-                    # The others must still be stopped.
-                    log.warning("did not stop in order", error=repr(error))
+                await in_order(made)
         if self.again:
             from actalog.cli.reloading import start_again
 

@@ -259,7 +259,11 @@ class Subscription(ConsumerRebalanceListener):
         while True:
             await self._progress.wait()
             self._progress.clear()
-            await self._commit()
+            try:
+                await self._commit()
+            except Exception:  # whatever it is: who commits no more repeats all at its end
+                log.exception("committing again", group=self.listen.group)
+                self._progress.set()
             await asyncio.sleep(self._settings.commit_every_s)
 
     async def _commit(self) -> None:

@@ -1,11 +1,12 @@
-"""The life of a service: start, be ready, drain on SIGTERM, stop."""
+"""The life of a service: start, be ready, stop."""
 
-import asyncio
-import contextlib
-import signal
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
+
+import structlog
+
+log = structlog.get_logger()
 
 
 class Part(Protocol):
@@ -39,15 +40,13 @@ class Service:
                 started.append(part)
         except BaseException:
             for part in reversed(started):
-                with contextlib.suppress(Exception):
-                    await part.stop()
+                await in_order(part.stop())
             raise
 
     async def stop(self) -> None:
         """Stop all parts, the last one first; one that fails does not keep the others."""
         for part in reversed(self.parts):
-            with contextlib.suppress(Exception):
-                await part.stop()
+            await in_order(part.stop())
 
     async def missing(self) -> list[str]:
         """What keeps the service from being ready; empty when it is."""
@@ -56,14 +55,9 @@ class Service:
         return [what for what in told if what]
 
 
-async def run_until_signal(service: Service) -> None:
-    """Run a service until SIGTERM or SIGINT."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for sign in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(sign, stop.set)
-    await service.start()
+async def in_order(stopping: Awaitable[None]) -> None:
+    """Stop one; what goes wrong is said, and keeps no other from being stopped."""
     try:
-        await stop.wait()
-    finally:
-        await service.stop()
+        await stopping
+    except Exception as error:  # noqa: BLE001
+        log.warning("did not stop in order", error=repr(error))

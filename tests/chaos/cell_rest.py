@@ -8,23 +8,23 @@ from typing import cast
 
 from actalog.cli.author import load
 from actalog.cli.reach import Reach
+from actalog.cli.signals import until_signal
 from actalog.names import Name
 from actalog.platform import Platform
 from actalog.services import Ground
 from actalog_bus.kafka import KafkaBus
-from actalog_core.service import Service, run_until_signal
 from actalog_log.calls import PostgresCalls
 from actalog_log.memories_postgres import PostgresMemories
 from actalog_log.postgres import PostgresLog
 
 
 class Rest:
-    """The platform as a part."""
+    """See `Lasting`."""
 
     def __init__(self, ready: Path, names: list[Name]) -> None:
         self.told, self.names = ready, names
 
-    async def start(self) -> None:
+    async def run(self) -> None:
         reach = Reach.from_env()
         self.log = PostgresLog(reach.dsn)
         await self.log.start()
@@ -38,15 +38,13 @@ class Rest:
         while await self.platform.missing():  # noqa: ASYNC110
             await asyncio.sleep(0.05)
         self.told.touch()
+        await asyncio.Event().wait()
 
     async def stop(self) -> None:
         await self.platform.stop()
         await self.log.stop()
 
-    def ready(self) -> str | None:
-        return None
-
 
 if __name__ == "__main__":
     rest = Rest(Path(sys.argv[1]), [cast(Name, name) for name in sys.argv[2:]])
-    asyncio.run(run_until_signal(Service("rest", [rest])))
+    asyncio.run(until_signal(rest))

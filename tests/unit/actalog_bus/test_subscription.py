@@ -180,6 +180,26 @@ async def test_what_the_database_does_not_know_is_not_committed():
     assert told == []
 
 
+async def test_offsets_are_committed_also_after_what_nobody_thought_of():
+    made, told = await subscription(heard=3, acknowledged=None), list[str]()
+    fails = [RuntimeError("nobody thought of it"), ValueError()]
+
+    async def marking(_: Mapping[tuple[str, int], int]) -> None:
+        if fails:
+            raise fails.pop()
+
+    made.listen = replace(made.listen, marking=marking)
+    made._settings = replace(made._settings, commit_every_s=0)
+    made._consumer = cast(Any, Committing(told))
+    committing = asyncio.create_task(made._commits())
+    made._progress.set()
+    async with asyncio.timeout(2):
+        while not told:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    committing.cancel()
+    assert told[0].startswith("commit")
+
+
 class Strict(Committing):
     """As aiokafka, which commits nothing when one partition is not its own."""
 
