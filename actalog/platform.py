@@ -6,6 +6,7 @@ from typing import Any, Protocol, Self
 from actalog.names import NAMES, Name
 from actalog.registry import register
 from actalog.services import Ground, build
+from actalog_bus.envelope import gateway_is_at
 from actalog_contracts.definitions import Definition
 from actalog_core.service import Part, Service, in_order
 from actalog_core.settings import Settings
@@ -79,6 +80,7 @@ class Platform:
 
     async def start(self) -> None:
         """Register the definitions, start the services, then hear."""
+        gateway_is_at(self.on.settings.gateway)
         await register(self.on.log, self.definitions)
         try:
             for service in self.services:

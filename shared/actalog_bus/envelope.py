@@ -18,6 +18,8 @@ from actalog_core.errors import Transient
 
 JSON = b"application/json"
 AGAIN = "again"  # the header of a command that may have been sent before
+# Where schemas are, for consumers: a CloudEvent's `dataschema` is absolute, or SDKs refuse the event.
+_gateway = "http://localhost:7777"
 NAMESPACE = uuid.UUID("6f0a3c1e-5a57-4d5a-9a0e-2f6f3d2c9b11")
 
 
@@ -29,6 +31,13 @@ def stable_id(*parts: object) -> str:
 def source(tenant_id: str, service: str) -> str:
     """`ce_source` of what a service says."""
     return f"/actalog/{tenant_id}/{service}"
+
+
+def gateway_is_at(url: str) -> None:
+    """Who assembles services says where others reach the gateway: one address in a process."""
+    global _gateway
+    _gateway = url.rstrip("/")
+    _of_kind.cache_clear()
 
 
 def headers(
@@ -66,7 +75,7 @@ def _of_kind(type: str, tenant_id: str, service: str) -> Headers:
     return (
         ("ce_specversion", b"1.0"), ("ce_type", type.encode()),
         ("ce_source", source(tenant_id, service).encode()),
-        ("ce_dataschema", f"/schemas/{type}.json".encode()), ("content-type", JSON),
+        ("ce_dataschema", f"{_gateway}/schemas/{type}.json".encode()), ("content-type", JSON),
     )  # fmt: skip
 
 

@@ -25,6 +25,7 @@ SHORT = {
     "ACTALOG_KAFKA_REPLICATION": "ACTALOG_REPLICATION",
 }
 OF_KAFKA = ("partitions", "replication")
+HTTP = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?$")
 BROKER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(:(\d{1,5}))?")
 
 
@@ -85,6 +86,8 @@ class Settings(BaseModel):
     """The gateway's. 0: a free one."""
     health_port: int = Field(default=9777, ge=0, le=65_535)
     """Where a service alone answers `/health/live`, `/health/ready` and `/metrics`. 0: a free one."""
+    gateway_url: str | None = None
+    """Where others reach the gateway, as `http://host:port`: `ce_dataschema` of every message leads there. None: `localhost` and `ACTALOG_PORT`."""
     cors_origins: str = ""
     """Origins of browser clients, with commas between; empty: none but our own. What a page of another one posts is refused. Their host names may lead to a gateway on loopback."""
     reply_topics: str = ""
@@ -144,6 +147,18 @@ class Settings(BaseModel):
                 "an address is wanted, as postgresql://user:password@host:port/database"
             )
         return told
+
+    @field_validator("gateway_url")
+    @classmethod
+    def _address(cls, told: str | None) -> str | None:
+        if told and not (told.isascii() and told.isprintable() and HTTP.match(told)):
+            raise ValueError("an address is wanted, as http://host:port")
+        return told
+
+    @property
+    def gateway(self) -> str:
+        """Where others reach the gateway."""
+        return self.gateway_url or f"http://localhost:{self.port}"
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> Self:

@@ -4,6 +4,7 @@ import asyncio
 import json
 from typing import Any
 
+import httpx2
 import pytest
 
 from tests.acceptance.outside import Told
@@ -53,6 +54,23 @@ async def test_json_is_enough_in_each_form_that_producers_write(site: Site, form
     assert {one["id"] for one in of(site, correlation)} == {told["id"]}  # a repeat has the same
     assert (told["type"], told["status"]) == ("run.result.v1", "completed")
     assert told["session_id"] == told["run_id"]
+
+
+async def test_what_is_published_names_its_schema_where_it_can_be_fetched(site: Site):
+    await site.outside.send({**task("schemas"), "run_id": "schemas"})
+    told = (await site.outside.wait_for({"schemas"}))["schemas"]
+    headers = [
+        dict(record.headers) for topic in ("results", "events")
+        for record in site.outside.records[topic] if b'"run_id":"schemas"' in (record.value or b"")
+    ]  # fmt: skip
+    assert len(headers) > 2
+    found: dict[str, Any] = {}
+    async with httpx2.AsyncClient() as http:
+        for said in headers:
+            kind = said["ce_type"].decode()
+            found[kind] = (await http.get(said["ce_dataschema"].decode())).json()
+            assert found[kind]["title"] == kind
+    assert found["run.result.v1"]["properties"].keys() >= told.keys()
 
 
 async def test_a_task_sent_again_and_again_is_one_run_with_one_result_id(site: Site):

@@ -1,10 +1,11 @@
 """Everything that the platform writes is a CloudEvent, and lies where it is looked for."""
 
+from collections.abc import Generator
 from typing import Any
 
 import pytest
 
-from actalog_bus.envelope import AGAIN, Postman
+from actalog_bus.envelope import AGAIN, Postman, gateway_is_at
 from actalog_bus.memory import MemoryBroker, MemoryBus
 from actalog_bus.ports import Record
 from actalog_bus.ready import PRIORITY
@@ -14,6 +15,13 @@ from actalog_contracts.streams import Delta, Progress
 from actalog_core.homes import elsewhere, home
 
 IDS: dict[str, Any] = {"tenant_id": "t", "run_id": "r", "session_id": "s", "call_id": "r:t1"}
+
+
+@pytest.fixture(autouse=True)
+def gateway() -> Generator[None]:
+    gateway_is_at("https://gateway.example/under/")
+    yield
+    gateway_is_at("http://localhost:7777")
 
 
 @pytest.mark.parametrize(
@@ -34,8 +42,9 @@ async def test_what_is_shown_to_people_says_what_it_is_of_which_run(
     assert told.pop("ce_time").endswith("Z")
     assert told == {
         "ce_specversion": "1.0", "ce_id": id, "ce_type": message.type, "ce_subject": "r",
-        "ce_source": "/actalog/t/llm", "ce_dataschema": f"/schemas/{message.type}.json",
-        "content-type": "application/json",
+        "ce_source": "/actalog/t/llm", "content-type": "application/json",
+        # Absolute: SDKs of CloudEvents refuse another.
+        "ce_dataschema": f"https://gateway.example/under/schemas/{message.type}.json",
     }  # fmt: skip
     assert record.key == b"s"
 

@@ -102,6 +102,13 @@ def test_addresses_of_brokers_as_people_write_them(told: str):
     assert Settings.from_env({"ACTALOG_KAFKA": told}).kafka == told
 
 
+def test_where_others_reach_the_gateway_is_an_absolute_address():
+    assert Settings().gateway == "http://localhost:7777"
+    assert Settings(host="0.0.0.0", port=80).gateway == "http://localhost:80"
+    told = "https://agents.example.com/actalog"
+    assert Settings.from_env({"ACTALOG_GATEWAY_URL": told}).gateway == told
+
+
 def test_a_database_may_be_named_by_a_socket_or_several_hosts():
     for dsn in ("postgresql:///actalog?host=/run/postgresql", "postgres://u:p@h1:1,h2:2/d"):
         assert Settings.from_env({"ACTALOG_DATABASE_URL": dsn}).database_url == dsn
