@@ -40,6 +40,7 @@ class Decoded:
     ce_id: str | None = None
     ce_source: str | None = None
     traceparent: str | None = None
+    correlation_id: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
@@ -57,12 +58,15 @@ def decode(
     except BadInput as error:
         if (id := said.get("ce_id")) and len(id) <= MAX_ID:
             error.readable["message_id"] = id
+        if correlation_id := _correlation(said):
+            error.readable.setdefault("correlation_id", correlation_id)
         raise
     return Decoded(
         message,
         ce_id=said.get("ce_id"),
         ce_source=said.get("ce_source"),
         traceparent=said.get("traceparent"),
+        correlation_id=_correlation(said),
         headers=said,
     )
 
@@ -82,6 +86,13 @@ def _content(value: bytes | None, said: dict[str, str], max_bytes: int) -> dict[
     if (told := content.get("data_base64")) is not None:
         return parse(_bytes(told))
     return as_object(content.get("data"), "data")
+
+
+def _correlation(said: Mapping[str, str]) -> str | None:
+    """What the envelope, of either mode, names the message by; what was no UTF-8 is no name."""
+    told = said.get("ce_correlationid", "")
+    fits = 0 < len(told) <= MAX_ID and told.isprintable() and "\ufffd" not in told
+    return told if fits else None
 
 
 def _unframed(value: bytes) -> dict[str, Any]:

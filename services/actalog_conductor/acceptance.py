@@ -39,6 +39,7 @@ class Asked:
     session_id: str
     digest: str
     record: Record
+    correlation_id: str | None  # as its envelope has it
     inbox: str | None  # the row that waits for it
 
 
@@ -86,7 +87,9 @@ class Acceptance:
         run_id = run_id_of(decoded, record, tenant_id=tenant_id, key=key)
         digest = body_digest(task, key=key)
         session_id = task.session_id or run_id
-        return Asked(task, tenant_id, run_id, session_id, digest, record, inbox)
+        return Asked(
+            task, tenant_id, run_id, session_id, digest, record, decoded.correlation_id, inbox
+        )
 
     async def _find(self, asked: Asked) -> FoundRun | None:
         return await self.log.find_run(asked.tenant_id, asked.run_id)
@@ -122,7 +125,7 @@ class Acceptance:
             target=target, definition=digest, body_digest=asked.digest, accepted_at=now,
             user_id=task.user_id,
         )  # fmt: skip
-        address = self.addresses.of(task, asked.record.headers)
+        address = self.addresses.of(task, asked.record.headers, asked.correlation_id)
         held = f"{row.run_id}:input" if definition.input_checks else None
         accepted = accepted_event(
             task, row, address, held=held, deadline=deadline, key=await self.key()

@@ -11,6 +11,7 @@ from actalog_contracts.tasks import TaskSubmit
 
 # Spring's request and reply over Kafka names them so.
 REPLY_TOPIC, CORRELATION = "kafka_replyTopic", "kafka_correlationId"
+REPLY_PARTITION = "kafka_replyPartition"  # four bytes, from whoever reads that one alone
 LONGEST_ECHO = 4_096  # bytes, of all echoed headers
 
 
@@ -29,8 +30,8 @@ class Addresses:
         self.own = topics.own_names(prefix)
         self.results = topics.full_name(topics.RESULTS, prefix)
 
-    def of(self, task: TaskSubmit, headers: Headers) -> Address:
-        """The address of a task.
+    def of(self, task: TaskSubmit, headers: Headers, correlation_id: str | None) -> Address:
+        """The address of a task. `correlation_id`: as its envelope has it.
 
         Raises:
             Refused: the topic is not one that the operator allows.
@@ -41,14 +42,14 @@ class Addresses:
         if reply_to is not None and not self.allows(reply_to):
             text = f"the operator allows no results on {reply_to!r} (ACTALOG_REPLY_TOPICS)"
             raise Refused("not_allowed", text, field="reply_to", run_id=task.run_id)
-        return Address(
-            None if reply_to == self.results else reply_to,
-            task.correlation_id or correlation(headers), self._echo(headers),
-        )  # fmt: skip
+        elsewhere = reply_to is not None and reply_to != self.results
+        kept = self._echo(headers, REPLY_PARTITION) if elsewhere else self._echo(headers)
+        named = task.correlation_id or correlation(headers) or correlation_id
+        return Address(reply_to if elsewhere else None, named, kept)
 
     def echo(self, headers: Headers) -> Headers:
         """Those of a message's headers that come back with what is said of it."""
-        return tuple((name, text.encode("latin-1")) for name, text in self._echo(headers))
+        return echoed(self._echo(headers))
 
     def refusal_topic(self, record: Record, reply_to: str | None) -> str:
         """Where a refusal goes: where the message that is refused says, if it may say so."""
@@ -62,8 +63,8 @@ class Addresses:
             return topic == self.results
         return _matches(topic, self.reply_topics)
 
-    def _echo(self, headers: Headers) -> tuple[tuple[str, str], ...]:
-        wanted = (CORRELATION, *self.echo_headers)
+    def _echo(self, headers: Headers, *also: str) -> tuple[tuple[str, str], ...]:
+        wanted = (CORRELATION, *also, *self.echo_headers)
         found = [(name, value) for name, value in headers if _matches(name, wanted)]
         size, told = 0, list[tuple[str, str]]()
         for name, value in found:
@@ -71,6 +72,18 @@ class Addresses:
             if size <= LONGEST_ECHO and name.isascii():
                 told.append((name, value.decode("latin-1")))
         return tuple(told)
+
+
+def echoed(kept: Sequence[tuple[str, str]]) -> Headers:
+    """Headers of a task that its result carries, out of what was kept of them."""
+    return tuple((n, text.encode("latin-1")) for n, text in kept if n != REPLY_PARTITION)
+
+
+def reply_partition(headers: Headers) -> int | None:
+    """Where on the reply topic its sender waits; None: anywhere."""
+    told = dict(headers).get(REPLY_PARTITION, b"")
+    at = int.from_bytes(told, "big", signed=True) if len(told) == 4 else -1
+    return at if at >= 0 else None
 
 
 def correlation(headers: Headers) -> str | None:

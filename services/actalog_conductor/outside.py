@@ -188,6 +188,8 @@ class Outside:
         told = decoded.message.model_dump(include=fields, exclude_none=True)
         if decoded.ce_id and len(decoded.ce_id) <= MAX_ID:
             told["message_id"] = decoded.ce_id
+        if decoded.correlation_id:
+            told.setdefault("correlation_id", decoded.correlation_id)
         await self.refusals.tell(record, refused, told)
 
     async def _done(self, decoded: Decoded, record: Record, inbox: str | None) -> None:

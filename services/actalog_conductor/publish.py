@@ -7,6 +7,7 @@ import structlog
 
 from actalog_bus.envelope import body, headers
 from actalog_bus.ports import Bus, Headers, Outgoing
+from actalog_conductor.addresses import echoed, reply_partition
 from actalog_conductor.agent_states import Finished, Paused
 from actalog_conductor.live import Live
 from actalog_conductor.results import LIMIT_BYTES, result_of, stored_output
@@ -45,11 +46,10 @@ class Publisher:
         said = await self._claim_check(live, result_of(live))
         topic = topics.full_name(topics.RESULTS, self.prefix)
         accepted = live.state.facts.accepted
-        echo = tuple((name, text.encode("latin-1")) for name, text in accepted.echo_headers)
         return [
             self._home(
                 topic, live.row, said.id, body(said), type=said.type,
-                correlation_id=said.correlation_id, echo=echo,
+                correlation_id=said.correlation_id, echo=echoed(accepted.echo_headers),
             )
         ]  # fmt: skip
 
@@ -58,10 +58,12 @@ class Publisher:
         a run whose sender cannot be reached must not be told for ever."""
         for one in await self.result(live):
             accepted = getattr(live.state, "facts").accepted  # noqa: B009
+            kept = tuple((name, text.encode("latin-1")) for name, text in accepted.echo_headers)
             try:
                 await self.bus.publish(
-                    accepted.reply_to, value=one.value, key=one.key, headers=one.headers
-                )
+                    accepted.reply_to, value=one.value, key=one.key, headers=one.headers,
+                    partition=reply_partition(kept),
+                )  # fmt: skip
             except ActalogError as error:
                 log.warning("no reply topic", topic=accepted.reply_to, error=str(error))
                 await self.bus.publish_many([one])

@@ -8,7 +8,7 @@ import orjson
 
 from actalog_bus.envelope import body, headers, stable_id
 from actalog_bus.ports import Bus, Fault, Outgoing, Record
-from actalog_conductor.addresses import Addresses, correlation
+from actalog_conductor.addresses import Addresses, correlation, reply_partition
 from actalog_conductor.refused import Refused
 from actalog_contracts import topics
 from actalog_contracts.base import MAX_ID
@@ -28,7 +28,8 @@ class Refusals:
         said = self.refusal(record, refused, readable)
         topic = self.addresses.refusal_topic(record, readable.get("reply_to"))
         try:
-            await self.bus.publish_many([replace(said, topic=topic)])
+            at = reply_partition(record.headers) if topic != said.topic else said.partition
+            await self.bus.publish_many([replace(said, topic=topic, partition=at)])
         except ActalogError:
             if topic == said.topic:
                 raise

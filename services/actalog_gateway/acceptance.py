@@ -92,6 +92,8 @@ class Acceptance:
         if tenant_id and task.tenant_id not in (None, tenant_id):
             # Whoever guards this gateway may have put it there.
             raise BadInput("another tenant than that of the address", field="tenant_id")
+        if task.correlation_id is None and decoded.correlation_id:  # no part of what is compared
+            task = task.model_copy(update={"correlation_id": decoded.correlation_id})
         event = (decoded.ce_source, decoded.ce_id) if decoded.ce_source and decoded.ce_id else None
         return await self.take(task, tenant_id=tenant_id or "default", key=key, event=event)
 

@@ -43,7 +43,8 @@ def hearing(listen: Listen) -> Hear:
         }  # fmt: skip
         if run:
             attributes[tracing.RUN] = run.decode("utf-8", "replace")
-        within = tracing.extract(record.header(TRACEPARENT), record.header(TRACESTATE))
+        told = record.header(TRACEPARENT) or record.header(f"ce_{TRACEPARENT}")
+        within = tracing.extract(told, record.header(TRACESTATE))
         name = f"process {record.topic}"
         with tracing.span(name, attributes, within=within, kind=SpanKind.CONSUMER) as span:
             began = _BEGUN.set(_begun(kind, span.get_span_context()))

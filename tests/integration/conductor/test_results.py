@@ -82,6 +82,47 @@ async def test_a_refusal_goes_where_its_message_says_with_the_headers_that_are_w
     assert header(record.headers, "x-shop-id") == b"7"
 
 
+@pytest.mark.parametrize("target", ["agent:a", "agent:nobody"])
+async def test_a_structured_event_names_what_its_answer_belongs_to(shop: World, target: str):
+    task = {"target": target, "input": "x", "run_id": "r"}
+    event = {"id": "1", "source": "/s", "type": "task.submit.v1", "correlationid": "c-1"}
+    content_type = {"content__type": b"application/cloudevents+json"}
+    await shop.raw(json.dumps({**event, "data": task}).encode(), **content_type)
+    (told,) = await shop.results()
+    assert told["correlation_id"] == "c-1"
+
+
+@pytest.mark.parametrize("target", ["agent:a", "agent:nobody"])
+async def test_an_answer_lies_on_the_partition_that_its_sender_reads(shop: World, target: str):
+    value = json.dumps({"target": target, "input": "x"}).encode()
+    for at in (3, 1):
+        told = {"kafka_replyTopic": b"shop.replies", "kafka_replyPartition": bytes((0, 0, 0, at))}
+        await shop.raw(value, **told)
+    no_partition = {
+        "kafka_replyTopic": b"shop.replies",
+        "kafka_replyPartition": b"\xff\xff\xff\xff",
+    }
+    await shop.raw(value, **no_partition)
+    await shop.bus.drained()
+    parts = shop.broker.topic("shop.replies")
+    assert parts[3]
+    assert parts[1]
+    assert sum(map(len, parts)) == 3
+    assert header(parts[1][0].headers, "kafka_replyPartition") is None
+
+
+async def test_results_stay_at_their_homes_whatever_partition_is_wished(shop: World):
+    value = json.dumps({"target": "agent:a", "input": "x", "session_id": "s"}).encode()
+    for at in range(4):
+        told = {
+            "kafka_replyTopic": b"actalog.results",
+            "kafka_replyPartition": bytes((0, 0, 0, at)),
+        }
+        await shop.raw(value, **told)
+    await shop.bus.drained()
+    assert sorted(map(len, shop.broker.topic("actalog.results"))) == [0, 0, 0, 4]
+
+
 async def test_what_is_no_json_is_refused_where_its_headers_say(shop: World):
     await shop.raw(b"{", kafka_replyTopic=b"shop.replies", kafka_correlationId=b"\xff\x00")
     await shop.bus.drained()

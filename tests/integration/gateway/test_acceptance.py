@@ -137,6 +137,19 @@ async def test_a_cloud_event_names_one_run_over_http_as_on_the_bus(world: World)
     assert len({expected, theirs.json()["run_id"], keyed.json()["run_id"]}) == 3
 
 
+async def test_a_cloud_event_over_http_names_what_its_result_belongs_to(world: World):
+    binary = {"ce-id": "78", "ce-source": "/shop", "ce-correlationid": "c-1"}
+    async with world.gateway() as (http, _):
+        for body in (TASK, {**TASK, "correlation_id": "mine"}):
+            answer = await http.post("/v1/tasks", json=body, headers=binary)
+            assert answer.status_code == 202
+        event = {"id": "79", "source": "/shop", "correlationid": "c-2", "data": TASK}
+        structured = {"Content-Type": "application/cloudevents+json"}
+        await http.post("/v1/tasks", json=event, headers=structured)
+        await until(lambda: len(world.tasks()) == 2)
+    assert sorted(one["correlation_id"] for one in world.tasks()) == ["c-1", "c-2"]
+
+
 async def test_a_run_in_the_log_with_another_body_is_a_conflict(world: World):
     await (await world.run("r")).begin()
     async with world.gateway() as (http, _):

@@ -1,9 +1,12 @@
 """Which trace a message belongs to: pure, over contexts that are made up."""
 
+from dataclasses import dataclass
+
+import pytest
 from opentelemetry.trace import SpanContext, TraceFlags, TraceState
 
 from actalog_bus.envelope import headers
-from actalog_bus.ports import Delivery, Headers, Listen, Outgoing
+from actalog_bus.ports import Delivery, Headers, Listen, Outgoing, Record
 from actalog_bus.traced import _begun, _in_trace, hearing, publishing, run_span
 from actalog_core import tracing
 
@@ -11,6 +14,13 @@ TRACE, HERE, HEARD = 0xAF7651916CD43DD8448EB211C80319C, 0xB7AD6B7169203331, 0x11
 CONTEXT = SpanContext(
     TRACE, HERE, is_remote=False, trace_flags=TraceFlags(1), trace_state=TraceState([("theirs", "1")])
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Alone:
+    record: Record
+
+    def settle(self) -> None: ...
 
 
 def told(kind: str, topic: str, *, begun: int | None = HEARD, more: Headers = ()) -> dict[str, str]:
@@ -37,6 +47,25 @@ def test_a_reply_keeps_the_trace_of_the_command_it_answers():
     said = told("call.answered.v1", "actalog.replies", more=(mine,))
     assert said["traceparent"] == mine[1].decode()
     assert "tracestate" in said
+
+
+@pytest.mark.parametrize("name", ["traceparent", "ce_traceparent"])
+async def test_a_task_goes_on_in_the_trace_of_its_header_or_of_its_event(
+    name: str, monkeypatch: pytest.MonkeyPatch
+):
+    seen: list[bytes | None] = []
+
+    def extract(parent: bytes | None, _state: bytes | None) -> None:
+        seen.append(parent)
+
+    monkeypatch.setattr(tracing, "extract", extract)
+
+    async def hear(_delivery: Delivery) -> None:
+        return
+
+    listen = Listen(topics=["t"], group="g", hear=hear, lane=lambda _record: "")
+    await hearing(listen)(Alone(Record("t", 0, 0, 0, None, b"{}", ((name, b"00-1"),))))
+    assert seen == [b"00-1"]
 
 
 def test_the_next_runs_turn_is_no_part_of_this_run():

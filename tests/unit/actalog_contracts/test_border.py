@@ -54,6 +54,18 @@ def test_structured_cloudevents_carry_their_attributes_beside_the_data():
     )
 
 
+def test_the_envelope_of_either_mode_may_name_what_a_message_belongs_to():
+    event = {"id": "7", "type": "task.submit.v1", "correlationid": "c-1", "data": TASK}
+    assert read(event, STRUCTURED).correlation_id == "c-1"
+    assert read(TASK, {"ce_correlationid": b"c-1"}).correlation_id == "c-1"
+    for no_name in (b"", b"\xff", b"a\nb", b"x" * 201):
+        assert read(TASK, {"ce_correlationid": no_name}).correlation_id is None
+    broken = structured_refused({**event, "data": {**TASK, "inputt": 1}})
+    assert broken.readable["correlation_id"] == "c-1"
+    named = {**TASK, "inputt": 1, "correlation_id": "mine"}
+    assert structured_refused({**event, "data": named}).readable["correlation_id"] == "mine"
+
+
 def test_the_confluent_frame_is_taken_off():
     framed = b"\x00\x00\x00\x00\x07" + json.dumps(TASK).encode()
     assert decode(framed, {}).message == TaskSubmit(**TASK)
