@@ -56,14 +56,18 @@ def _open(schema: dict[str, Any]) -> None:
         one.setdefault("additionalProperties", True)
 
 
+NEEDLESS = ("title", "discriminator")
+
+
 def _untitled(value: Any, *, named: bool = False) -> Any:
-    """Without pydantic's titles, which repeat the names. `named`: keys are names of fields."""
+    """Without pydantic's titles, which repeat the names, and without what is OpenAPI's alone: strict
+    validators refuse it. `named`: keys are names of fields."""
     match value:
         case dict():
             return {
                 name: _untitled(item, named=name in ("properties", "$defs") and not named)
                 for name, item in value.items()  # pyright: ignore[reportUnknownVariableType]
-                if named or name != "title"
+                if named or name not in NEEDLESS
             }
         case list():
             return [_untitled(item) for item in value]  # pyright: ignore[reportUnknownVariableType]

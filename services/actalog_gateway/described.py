@@ -1,8 +1,11 @@
 """What `/openapi.json` says of bodies and errors that routes read and answer by themselves."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from actalog_contracts.tasks import RequirementResolve, RunCancel
+from pydantic import BaseModel
+
+from actalog_contracts.tasks import RequirementResolve, RunCancel, TaskSubmit
 
 FROM_THE_PATH = ("type", "run_id", "requirement_id", "tenant_id")
 _TEXT: dict[str, Any] = {"type": "string"}
@@ -40,25 +43,32 @@ def _json(schema: dict[str, Any], *, required: bool) -> dict[str, Any]:
 
 def _control(kind: "type[RunCancel | RequirementResolve]") -> dict[str, Any]:
     """A control's schema without what its path says."""
+    return _whole(kind, without=FROM_THE_PATH)
+
+
+def _whole(kind: type[BaseModel], *, without: Sequence[str] = ()) -> dict[str, Any]:
+    """A message's schema in one piece: generators of clients follow no reference out of the
+    document, and its own definitions are at another place than pydantic means."""
     schema = kind.model_json_schema()
+    parts = schema.get("$defs", {})
     fields = {
-        name: _without_refs(told)
-        for name, told in schema["properties"].items() if name not in FROM_THE_PATH
+        name: _without_refs(told, parts)
+        for name, told in schema["properties"].items() if name not in without
     }  # fmt: skip
     wanted = [name for name in schema.get("required", ()) if name in fields]
     made = {"type": "object", "properties": fields, "additionalProperties": False}
     return {**made, "required": wanted} if wanted else made
 
 
-def _without_refs(told: Any) -> Any:
-    """The one definition that these refer to is that of any JSON value."""
+def _without_refs(told: Any, parts: dict[str, Any]) -> Any:
+    """With what they refer to in their places; no message is a part of itself."""
     match told:
-        case {"$ref": "#/$defs/JsonValue"}:
-            return {}
+        case {"$ref": str(name)}:
+            return _without_refs(parts[name.removeprefix("#/$defs/")], parts)
         case dict():
-            return {name: _without_refs(one) for name, one in _items(told)}
+            return {name: _without_refs(one, parts) for name, one in _items(told)}
         case list():
-            return [_without_refs(one) for one in _values(told)]
+            return [_without_refs(one, parts) for one in _values(told)]
         case _:
             return told
 
@@ -71,7 +81,7 @@ def _values(told: Any) -> list[Any]:
     return list(told)
 
 
-TASK = _json({"$ref": "/schemas/task.submit.v1.json"}, required=True)
+TASK = _json(_whole(TaskSubmit), required=True)
 CANCEL = _json(_control(RunCancel), required=False)
 ANSWER = _json(_control(RequirementResolve), required=True)
 BYTES = {
