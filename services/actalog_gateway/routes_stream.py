@@ -82,8 +82,9 @@ def _begin(accepted: FoundRun | InboxRow, seq: int) -> int:
 async def _frames(
     hub: Hub, where: Where, teller: Teller, row: RunRow | None, *, begin: int
 ) -> AsyncGenerator[bytes, None]:
-    """The first frame comes at once, so that a client knows that it is connected."""
-    yield f"retry: {random.randint(*RETRY_MS)}\n\n".encode()
+    """The first line comes at once, so that a client knows that it is connected. It is a frame with
+    the event that follows: by itself, some clients take it for an event without data."""
+    yield f"retry: {random.randint(*RETRY_MS)}\n".encode()
     with hub.feed(where, Feed(deltas=teller.deltas)) as feed:
         async with aclosing(hub.story(where, feed, row, after=begin)) as story:
             row = None  # the client may wait for hours

@@ -17,7 +17,7 @@ SEND_TIMEOUT_S = 20.0  # a client that takes nothing for so long is gone
 HEAD_MOST = 65_536  # bytes in a row that are no body: a request's line and headers, or trailers
 HEAD_S = 30.0  # from its first byte, or the connection, to the end of its headers
 ENDING_S = 1.0  # what makes frames has no more than this to end
-HEARTBEAT = b": heartbeat\n\n"
+HEARTBEAT = b": heartbeat\n"  # no frame: it may come before the first one is whole
 HEAD_TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
     b"content-length: 0\r\nconnection: close\r\n\r\n"

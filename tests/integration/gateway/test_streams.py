@@ -241,6 +241,24 @@ async def test_content_cannot_break_the_framing(world: World):
     assert told[-2].data["payload"]["text"] == NASTY + "!"
 
 
+async def test_every_frame_has_data(world: World):
+    """Some clients take one without for an event, and what it holds for JSON."""
+    run = await world.run("r")
+    await run.begin()
+    async with world.gateway() as (http, _), http.stream("GET", "/v1/runs/r/events") as answer:
+        raw = b""
+        async for chunk in answer.aiter_bytes():
+            if not raw:  # at once, so that a browser knows when to come back
+                assert chunk.startswith(b"retry: ")
+                await run.delta("x")
+                await run.finish("x!")
+            raw += chunk
+    *blocks, rest = raw.split(b"\n\n")
+    assert rest == b""
+    assert len(blocks) > 4
+    assert all(b"data: " in block for block in blocks), blocks
+
+
 async def test_a_client_that_reads_nothing_is_dropped_and_harms_nobody(world: World):
     run = await world.run("r")
     await run.begin("x" * 200_000)
