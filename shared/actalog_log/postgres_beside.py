@@ -12,6 +12,23 @@ from actalog_log.reaching import reaching
 from actalog_log.watching import ASKED_S
 
 Row = Any  # asyncpg.Record: its fields have no static types
+# Old ones go with it, a few each time. By the statement's time: the clock's changes while it is
+# read, and cannot be looked for in an index.
+PUT_TOMBSTONE = """
+    with old as (
+        select tenant_id, run_id from tombstones
+        where made_at <= statement_timestamp() - interval '1 day'
+        and (tenant_id, run_id) <> ($1, $2)
+        order by made_at limit 100 for update skip locked
+    ), gone as (
+        delete from tombstones t using old
+        where t.tenant_id = old.tenant_id and t.run_id = old.run_id
+    )
+    insert into tombstones as t (tenant_id, run_id, reason, by) values ($1, $2, $3, $4)
+    on conflict (tenant_id, run_id) do update
+    set reason = excluded.reason, by = excluded.by, made_at = excluded.made_at
+    where t.made_at <= clock_timestamp() - interval '1 day'
+"""
 
 
 class PostgresBeside:
@@ -74,15 +91,7 @@ class PostgresBeside:
     @reaching
     async def put_tombstone(self, tombstone: Tombstone) -> None:
         await self.pool.execute(
-            "with old as (select tenant_id, run_id from tombstones"
-            " where made_at <= clock_timestamp() - interval '1 day'"
-            " and (tenant_id, run_id) <> ($1, $2) limit 100 for update skip locked),"
-            " gone as (delete from tombstones t using old"
-            " where t.tenant_id = old.tenant_id and t.run_id = old.run_id)"
-            " insert into tombstones as t (tenant_id, run_id, reason, by) values ($1, $2, $3, $4)"
-            " on conflict (tenant_id, run_id) do update"
-            " set reason = excluded.reason, by = excluded.by, made_at = excluded.made_at"
-            " where t.made_at <= clock_timestamp() - interval '1 day'",
+            PUT_TOMBSTONE,
             tombstone.tenant_id, tombstone.run_id, tombstone.reason, tombstone.by,
         )  # fmt: skip
 

@@ -13,6 +13,7 @@ from actalog_log.database import connect
 from actalog_log.migrate import DatabaseIsNewer, MigrationChanged, migrate
 from actalog_log.ports import Append, Decision, NewEvent
 from actalog_log.postgres import PostgresLog
+from actalog_log.postgres_beside import PUT_TOMBSTONE
 from actalog_log.watching import LOOMING
 from tests.integration.log.test_log import NOW, begin, event, first, row
 
@@ -202,6 +203,20 @@ async def test_a_run_whose_row_somebody_holds_is_woken_with_the_others(
     assert await waking == 1
     assert [one.row.run_no for one in await log.due_runs(NOW, 10)] == [new.run_no]
     await other.close()
+
+
+async def test_many_young_tombstones_cost_a_cancel_nothing(log: PostgresLog):
+    await log.pool.execute(
+        "insert into tombstones (tenant_id, run_id, made_at)"
+        " select 'default', n::text, clock_timestamp() - n * interval '1 second'"
+        " from generate_series(1, 20000) n"
+    )
+    await log.pool.execute("analyze tombstones")
+    told = await log.pool.fetchval(
+        f"explain (analyze, buffers, format json) {PUT_TOMBSTONE}", "default", "r", None, None
+    )
+    (plan,) = json.loads(told)
+    assert plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"] < 50
 
 
 async def test_statements_for_a_single_row_are_planned_once(log: PostgresLog):
