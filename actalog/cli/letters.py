@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError
 
 from actalog.cli.sending import NoBroker, producing
 from actalog_bus.dead import about
+from actalog_bus.offsets import BrokerSilent, partitions
 from actalog_bus.ports import Outgoing, Record
 from actalog_bus.security import security
 from actalog_bus.settings import MAX_REQUEST_BYTES, KafkaSettings
@@ -79,8 +80,11 @@ def dead_topics(prefix: str, only: str | None = None) -> Sequence[str]:
 class Reader:
     """Reads dead letters, oldest first of each topic. No group: reading moves nothing."""
 
-    def __init__(self, consumer: AIOKafkaConsumer, fates: Letters, prefix: str) -> None:
-        self._consumer, self._fates, self._prefix = consumer, fates, prefix
+    def __init__(
+        self, consumer: AIOKafkaConsumer, settings: KafkaSettings, fates: Letters, prefix: str
+    ) -> None:
+        self._consumer, self._settings = consumer, settings
+        self._fates, self._prefix = fates, prefix
 
     async def every(self, names: Sequence[str]) -> list[Letter]:
         """All letters of these topics.
@@ -90,7 +94,7 @@ class Reader:
         """
         try:
             records = await self._records(names)
-        except KafkaError as error:
+        except (KafkaError, BrokerSilent) as error:
             raise NoBroker(f"ACTALOG_KAFKA: {type(error).__name__}: {error}") from error
         fates = {
             id: fate for topic in names for id, fate in (await self._fates.fates(topic)).items()
@@ -104,8 +108,8 @@ class Reader:
 
     async def _records(self, names: Sequence[str]) -> list[Record]:
         consumer = self._consumer
-        there = cast(Any, consumer).partitions_for_topic
-        parts = [TopicPartition(name, at) for name in names for at in sorted(there(name) or ())]
+        # A consumer without subscription learns of no topic by itself.
+        parts = await partitions(self._settings, names)
         if not parts:
             return []
         consumer.assign(parts)
@@ -134,12 +138,11 @@ async def reader(settings: KafkaSettings, fates: Letters, *, prefix: str) -> Asy
     )  # fmt: skip
     try:
         await consumer.start()
-        await consumer.topics()  # the metadata of all
     except (KafkaError, OSError) as error:
         await consumer.stop()
         raise NoBroker(f"ACTALOG_KAFKA: {settings.bootstrap}: {error}") from error
     try:
-        yield Reader(consumer, fates, prefix)
+        yield Reader(consumer, settings, fates, prefix)
     finally:
         await consumer.stop()
 

@@ -59,7 +59,12 @@ async def _consumer(
         await consumer.stop()
 
 
-async def _partitions(settings: KafkaSettings, topics: Sequence[str]) -> list[TopicPartition]:
+async def partitions(settings: KafkaSettings, topics: Sequence[str]) -> list[TopicPartition]:
+    """Those of these topics; topics that are not there are left out.
+
+    Raises:
+        BrokerSilent: it does not answer.
+    """
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.servers, **security(settings))
     try:
         await admin.start()
@@ -79,7 +84,7 @@ async def stands(
     Raises:
         BrokerSilent: it does not answer.
     """
-    where = await _partitions(settings, topics)
+    where = await partitions(settings, topics)
     if not where:
         return {}
     async with _consumer(settings, group, where) as consumer, asyncio.timeout(ANSWER_S):
@@ -122,7 +127,7 @@ async def records(
     Raises:
         BrokerSilent: it does not answer.
     """
-    where = await _partitions(settings, [topic])
+    where = await partitions(settings, [topic])
     async with _consumer(settings, None, where) as consumer:
         left = await _spans(consumer, where, since_ms, begin or {})
         while left:

@@ -22,6 +22,7 @@ from actalog_bus.provision import plan, provision
 from actalog_bus.settings import KafkaSettings
 from actalog_core import metrics
 from actalog_core.errors import OptionWrong, Permanent
+from actalog_testing.apache_kafka import ApacheKafka
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres]
 
@@ -94,16 +95,22 @@ class Site:
                 await asyncio.sleep(0.02)
 
 
-@pytest.fixture
-async def site(embedded_broker: str, fresh_database: str, tmp_path: Path) -> AsyncIterator[Site]:
+@pytest.fixture(params=["embedded", pytest.param("apache", marks=pytest.mark.apache)])
+async def site(
+    request: pytest.FixtureRequest, fresh_database: str, tmp_path: Path
+) -> AsyncIterator[Site]:
     prefix = f"d{tmp_path.name[-8:].replace('_', '')}{fresh_database[-6:]}"
-    settings = KafkaSettings(
-        bootstrap=embedded_broker, mode="assigned", idempotence=False, parked_fetch=False,
-        keeps_marks=False,
-    )  # fmt: skip
+    if request.param == "apache":
+        node: ApacheKafka = request.getfixturevalue("apache_kafka")
+        settings = KafkaSettings(bootstrap=node.bootstrap, keeps_marks=False)
+    else:
+        settings = KafkaSettings(
+            bootstrap=request.getfixturevalue("embedded_broker"), mode="assigned",
+            idempotence=False, parked_fetch=False, keeps_marks=False,
+        )  # fmt: skip
     await provision(settings, plan(prefix=prefix, partitions=2, replication=1))
     env = {
-        "PATH": "/usr/bin:/bin", "ACTALOG_KAFKA": embedded_broker,
+        "PATH": "/usr/bin:/bin", "ACTALOG_KAFKA": settings.bootstrap,
         "ACTALOG_DATABASE_URL": fresh_database, "ACTALOG_TOPIC_PREFIX": prefix,
         "ACTALOG_HOME": str(tmp_path),
     }  # fmt: skip
