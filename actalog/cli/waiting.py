@@ -9,6 +9,7 @@ from actalog.cli.reach import NoDatabase, no_rights
 from actalog_core.errors import Permanent, Transient
 from actalog_core.waiting import Waiting
 from actalog_log.database import connect
+from actalog_log.logins import make_login
 from actalog_log.migrate import DatabaseIsNewer, checksum, migrate, scripts
 
 T = TypeVar("T")
@@ -25,6 +26,9 @@ class NotMigrated(Transient):
     """The database is not migrated yet; run `actalog migrate`."""
 
 
+REFUSED = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError)
+
+
 async def migrated(dsn: str) -> list[str]:
     """Apply what is missing.
 
@@ -33,14 +37,27 @@ async def migrated(dsn: str) -> list[str]:
     """
     try:
         return await migrate(dsn)
-    except (
-        OSError,
-        TimeoutError,
-        asyncpg.PostgresError,
-        asyncpg.InterfaceError,
-        ValueError,
-    ) as error:
-        raise NoDatabase(f"ACTALOG_DATABASE_URL: {error or type(error).__name__}") from error
+    except REFUSED as error:
+        raise _no_database(error) from error
+
+
+async def with_login(dsn: str, name: str, password: str) -> bool:
+    """Make the services' login; whether it is new.
+
+    Raises:
+        NoDatabase: it does not answer, or refuses us.
+    """
+    try:
+        return await make_login(dsn, name, password)
+    except REFUSED as error:
+        raise _no_database(error) from error
+
+
+def _no_database(error: Exception) -> NoDatabase:
+    mend = ""
+    if isinstance(error, asyncpg.InsufficientPrivilegeError):
+        mend = "; this needs the login that owns the tables (the first time, one with CREATEROLE)"
+    return NoDatabase(f"ACTALOG_DATABASE_URL: {error or type(error).__name__}{mend}")
 
 
 async def missing_migrations(dsn: str) -> Sequence[str]:

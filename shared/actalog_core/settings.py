@@ -78,6 +78,8 @@ class Settings(BaseModel):
     """The key of that certificate (PEM)."""
     database_url: str | None = Field(default=None, repr=False)
     """PostgreSQL, as a DSN. A secret. None: the embedded server (only `actalog up`)."""
+    login_password: str | None = Field(default=None, repr=False)
+    """What `actalog migrate --login NAME` gives the services' login. A secret; nothing else reads it."""
     weaviate_url: str | None = None
     """Weaviate. Nothing reads it in this version: knowledge is not built yet."""
     host: str = "127.0.0.1"

@@ -14,7 +14,7 @@ from tests.acceptance.outside import Outside
 from tests.compose.composed import ROOT, Composition, missing
 
 SERVERS = ("kafka", "postgres", "weaviate", "prometheus")
-ONE_SHOT = ("migrate", "topics", "deploy")
+ONE_SHOT = ("logins", "migrate", "topics", "deploy")
 TASKS = ROOT / "actalog/examples/support_desk/tasks.jsonl"
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(600)]

@@ -1,6 +1,8 @@
 """docker-compose.yml, .env.example, Makefile: what they name must exist."""
 
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any, cast
@@ -16,11 +18,15 @@ ROOT = Path(__file__).parents[3]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: told for name, told in SERVICES.items() if "build" in told}
-ONE_SHOT = {"topics": ["topics", "apply"], "migrate": ["migrate"], "deploy": ["deploy"]}
+ONE_SHOT = {
+    "logins": [], "topics": ["topics", "apply"], "deploy": ["deploy"],
+    "migrate": ["migrate", "--login", "services"],
+}  # fmt: skip
 # What the composition or the image decides: addresses, ports, folders; how its own Kafka is
 # talked to; and what is for one replica alone.
 OF_THE_COMPOSITION = {
     *(f"ACTALOG_{name}" for name in ("HOME", "PORT", "HEALTH_PORT", "INSTANCE", "CRASHPOINT")),
+    "ACTALOG_LOGIN_PASSWORD",
     "ACTALOG_KAFKA_REPLICATION", "ACTALOG_KAFKA_SECURITY_PROTOCOL",
     *(f"ACTALOG_KAFKA_SASL_{name}" for name in ("MECHANISM", "USERNAME", "PASSWORD")),
     *(f"ACTALOG_KAFKA_SSL_{name}" for name in ("CAFILE", "CERTFILE", "KEYFILE")),
@@ -54,7 +60,7 @@ def test_a_command_exists(name: str):
         group = group.commands[word]
 
 
-@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("name", OURS.keys() - {"logins"})
 def test_a_setting_is_one_that_somebody_reads(name: str):
     for setting in OURS[name]["environment"]:
         assert setting in known_variables() | SECRETS | PROVIDER_NAMES or setting.startswith(
@@ -66,12 +72,83 @@ def test_what_is_set_for_compose_reaches_whom_it_is_for():
     """`.env` is where compose's settings are kept: a setting that no container is given would
     silently mean nothing."""
     fields = {variable(field) for field in Settings.model_fields if field not in MAPPINGS}
-    passed = OURS["llm"]["environment"].keys()
+    passed = _given("llm")
     assert fields - passed == OF_THE_COMPOSITION
     assert passed >= PROVIDER_NAMES
-    for name, told in OURS.items():
-        assert fields - told["environment"].keys() - SECRETS == OF_THE_COMPOSITION, name
-        assert name == "llm" or not PROVIDER_NAMES & told["environment"].keys()
+    for name in OURS.keys() - {"logins"}:
+        wanted = OF_THE_COMPOSITION - ({"ACTALOG_LOGIN_PASSWORD"} if name == "migrate" else set())
+        assert fields - _given(name) - SECRETS == wanted, name
+        assert name == "llm" or not PROVIDER_NAMES & _given(name)
+
+
+def _given(name: str) -> set[str]:
+    """The settings that a container is given, by their value or by a file."""
+    return {one.removesuffix("_FILE") for one in OURS[name]["environment"]}
+
+
+def test_only_who_migrates_is_given_the_owners_login():
+    """Who has it could switch off what keeps the log from being changed."""
+    for name, told in SERVICES.items():
+        owner = [one for one in told.get("volumes", []) if one.startswith("owner-login:")]
+        assert bool(owner) == (name in ("logins", "postgres", "migrate")), name
+        assert name == "logins" or all(one.endswith(":ro") for one in owner)
+    for name in OURS.keys() - {"logins", "migrate"}:
+        url = OURS[name]["environment"]["ACTALOG_DATABASE_URL_FILE"]
+        assert url == "/run/actalog/services/database_url"
+
+
+def test_no_password_stands_in_the_file():
+    text = (ROOT / "docker-compose.yml").read_text()
+    assert not re.search(r"PASSWORD:[ ]*[^\s/]|PASSWORD:-|://\w+:[^\s@]*@", text)
+
+
+def _logins(folder: Path, **env: str) -> dict[str, str]:
+    """What infra/docker/logins.py writes."""
+    subprocess.run(
+        [sys.executable, ROOT / "infra/docker/logins.py", folder, "postgres:5432/actalog"],
+        env=env, check=True,
+    )  # fmt: skip
+    return {str(one.relative_to(folder)): one.read_text() for one in folder.glob("*/*")}
+
+
+def test_passwords_are_made_up_once(tmp_path: Path):
+    first = _logins(tmp_path)
+    owner, services = first["owner/password"], first["services/password"]
+    assert owner != services
+    assert len(owner) > 40
+    assert first == {
+        "owner/password": owner,
+        "owner/database_url": f"postgresql://actalog:{owner}@postgres:5432/actalog",
+        "services/password": services,
+        "services/database_url": f"postgresql://services:{services}@postgres:5432/actalog",
+    }
+    assert _logins(tmp_path) == first
+
+
+def test_passwords_of_the_environment_replace_them(tmp_path: Path):
+    made_up = _logins(tmp_path)
+    told = _logins(tmp_path, POSTGRES_PASSWORD="p@ss/word", POSTGRES_SERVICES_PASSWORD="")
+    assert told["owner/password"] == "p@ss/word"
+    assert told["owner/database_url"] == "postgresql://actalog:p%40ss%2Fword@postgres:5432/actalog"
+    assert told["services/password"] == made_up["services/password"]
+    # Other containers' users read them.
+    assert (tmp_path / "owner/password").stat().st_mode & 0o777 == 0o444
+
+
+def test_lines_of_a_container_are_not_kept_for_ever():
+    for name, told in SERVICES.items():
+        assert told["logging"]["options"]["max-size"], name
+
+
+def test_a_service_writes_to_its_temporary_folder_alone():
+    for name in NAMES:
+        assert SERVICES[name]["read_only"] == (name != "tools")
+        assert SERVICES[name]["tmpfs"] == ["/tmp"]
+
+
+def test_a_server_that_is_made_ready_is_not_taken_for_one_that_is():
+    """At the first start PostgreSQL's image runs one that listens on a socket alone."""
+    assert " -h 127.0.0.1 " in SERVICES["postgres"]["healthcheck"]["test"][-1]
 
 
 @pytest.mark.parametrize("name", NAMES)
