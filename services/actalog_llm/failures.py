@@ -35,6 +35,7 @@ BY_PHRASE: tuple[tuple[str, Kind], ...] = (
     ("api key not valid", "auth"), ("incorrect api key", "auth"),
     ("your input was flagged", "refused"),
 )  # fmt: skip
+LEADS_TO = "x-actalog-leads-to"  # of a redirect that was not followed
 MOST = 2_000  # code points of a message
 
 
@@ -58,6 +59,8 @@ def _told(error: BaseException) -> tuple[Kind, str]:
         return error.kind, error.message
     if isinstance(error, (json.JSONDecodeError, UnicodeDecodeError)):
         return "malformed", f"the stream has a chunk that is no JSON: {said}"
+    if "DecodingError" in names:  # gzip that is none
+        return "malformed", said
     if "APIStatusError" in names:
         return _by_status(error)
     if "APITimeoutError" in names or "TimeoutException" in names:
@@ -73,8 +76,11 @@ def _told(error: BaseException) -> tuple[Kind, str]:
 def _by_status(error: BaseException) -> tuple[Kind, str]:
     status = getattr(error, "status_code", 0)
     said = f"Error code: {status} - {_words(error) or 'without a word'}"
-    if status < 400:  # Anthropic's errors within a stream carry the status of its head
+    if status < 300:  # Anthropic's errors within a stream carry the status of its head
         return within(error) or "overloaded", _words(error) or str(error)
+    if status < 400:
+        to = getattr(error, "response").headers.get(LEADS_TO)  # noqa: B009
+        return "invalid_request", f"the address leads to {to or 'nowhere'} (status {status})"
     if status in (404, 405):  # the model is not there, or the address is not that of an API
         url: Any = getattr(getattr(error, "request", None), "url", None)
         said = f"{said} (POST {url.scheme}://{url.netloc.decode()}{url.path})" if url else said
@@ -128,9 +134,16 @@ def _words(error: BaseException) -> str:
     body = _body(error)
     for said in (body.get("message"), body.get("error"), body.get("detail")):
         if said:
-            return text_of(said) or as_json(said)
+            return text_of(said) or _shown(said)
     raw: object = getattr(error, "body", None)
-    return text_of(raw) or (as_json(raw) if raw else "")
+    return text_of(raw) or (_shown(raw) if raw else "")
+
+
+def _shown(value: object) -> str:
+    try:
+        return as_json(value)
+    except Broken as broken:  # no error of a provider may keep its failure from being told
+        return broken.message
 
 
 def _no_credit(error: BaseException) -> bool:

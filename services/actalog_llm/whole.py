@@ -17,6 +17,7 @@ Kind = Literal[
 Piece: TypeAlias = tuple[Literal["text", "reasoning"], str]
 MAX_TOKENS = 2**53 - 1
 ALIVE: Mapping[str, Any] = {}  # in the place of a chunk: the server says only that it is at work
+TOO_DEEP = "the provider's JSON is nested too deeply"
 CHARS_PER_TOKEN = 4  # a rule of thumb, used where a provider reports nothing
 
 
@@ -130,11 +131,19 @@ def items(value: object) -> Sequence[object]:
 
 
 def as_json(value: object) -> str:
-    """JSON text of what a provider sent, cleaned."""
+    """JSON text of what a provider sent, cleaned.
+
+    Raises:
+        Broken: it has more levels than can be written.
+    """
     try:
         return clean_text(orjson.dumps(value).decode())
-    except TypeError:  # lone surrogates, or an integer beyond 64 bits
+    except TypeError:  # lone surrogates, an integer beyond 64 bits, some 250 levels
+        pass
+    try:
         return clean_text(json.dumps(value, ensure_ascii=False))
+    except RecursionError:
+        raise Broken("malformed", TOO_DEEP) from None
 
 
 def tokens(value: object) -> int | None:

@@ -15,6 +15,8 @@ from actalog_llm.ports import Opened
 from actalog_llm.providers import Endpoint
 from actalog_llm.whole import ALIVE, as_json
 
+MOST_SAID = 8_000  # bytes of an error in a stream, where it has no words of its own
+
 
 class AnthropicMessages:
     """See `Adapter`. Events come as plain JSON."""
@@ -39,8 +41,8 @@ class AnthropicMessages:
 async def _events(response: httpx2.Response) -> AsyncIterator[object]:
     async for name, data in events(response):
         if name == "error":
-            body = _told(data)
-            raise APIStatusError(f"{body}", response=response, body=body)
+            said = data[:MOST_SAID].decode("utf-8", "replace")
+            raise APIStatusError(said, response=response, body=_told(data))
         if name in ("ping", COMMENT[0]):
             yield ALIVE
         elif name and data:

@@ -29,12 +29,15 @@ class Clients:
             import httpx2
             from openai import DefaultAioHttpClient
 
+            from actalog_llm.adapters.answers import admit
+
             # Over aiohttp a streamed call costs half of what it costs over httpx2's own transport,
             # which looks at every connection of the pool for each request.
             self._http = DefaultAioHttpClient(
                 transport=self.transport,
                 timeout=None,
                 follow_redirects=True,
+                event_hooks={"response": [admit]},
                 limits=httpx2.Limits(
                     max_connections=MOST_CONNECTIONS, max_keepalive_connections=IDLE_CONNECTIONS
                 ),

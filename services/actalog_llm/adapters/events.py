@@ -4,6 +4,7 @@ The SDKs send the request and judge its status; the body is framed here, because
 a stream costs more than the rest of the call: several objects and generators for each chunk.
 """
 
+import asyncio
 import json
 from collections.abc import AsyncIterable, AsyncIterator
 from typing import Any
@@ -11,9 +12,11 @@ from typing import Any
 import httpx2
 import orjson
 
-from actalog_llm.whole import Broken
+from actalog_llm.whole import TOO_DEEP, Broken
 
 MOST_BYTES = 32_000_000  # of one event; a server that never ends a line must not fill the memory
+MOST_OF_STREAM = 256_000_000  # of all events: more than a million tokens, each in an event
+LARGE = 65_536  # bytes; a piece that may hold the loop up
 Event = tuple[str, bytes]  # its name, and its data
 SPACE = b" \t\r\n\xef\xbb\xbf"  # and a byte order mark
 COMMENT: Event = (":", b"")  # no event's name has a colon
@@ -25,6 +28,7 @@ class Frames:
     def __init__(self) -> None:
         self._parts: list[bytes] = []  # of a line that has not ended
         self._size = 0  # of the event that has not ended
+        self._all = 0
         self._name, self._data = "", list[bytes]()
         self._half_break = False  # a carriage return came last: a line feed belongs to it
         self._begun = False
@@ -33,7 +37,7 @@ class Frames:
         """The events that end within `data`, and a `COMMENT` for each comment.
 
         Raises:
-            Broken: an event is larger than anything sensible.
+            Broken: an event, or all of them, are larger than anything sensible.
         """
         if self._half_break and data[:1] == b"\n":
             data = data[1:]
@@ -42,8 +46,11 @@ class Frames:
         if b"\r" in data:
             data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         self._size += len(data)
+        self._all += len(data)
         if self._size > MOST_BYTES:
             raise Broken("malformed", f"an event of the stream is over {MOST_BYTES} bytes")
+        if self._all > MOST_OF_STREAM:
+            raise Broken("malformed", f"the stream is over {MOST_OF_STREAM} bytes")
         if b"\n" not in data:
             self._parts.append(data)
             return []
@@ -82,12 +89,16 @@ def parsed(data: bytes) -> Any:
     """JSON of a provider. What orjson refuses (NaN, half a pair of surrogates) Python may take.
 
     Raises:
-        json.JSONDecodeError, UnicodeDecodeError: it is none.
+        Broken, json.JSONDecodeError, UnicodeDecodeError: it is too deep, or none.
     """
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError:
+        pass
+    try:
         return json.loads(data)
+    except RecursionError:
+        raise Broken("malformed", TOO_DEEP) from None
 
 
 async def peeked(response: httpx2.Response) -> tuple[bytes, AsyncIterator[bytes]]:
@@ -157,5 +168,7 @@ async def events(
     async for piece in _pieces(response) if body is None else body:
         for event in frames.feed(piece):
             yield event
+        if len(piece) > LARGE:  # as what unpacks to a thousand times its size
+            await asyncio.sleep(0)
     for event in frames.end():
         yield event
