@@ -82,6 +82,7 @@ def build_http(gateway: Gateway) -> FastAPI:
     """The ASGI application."""
     app = routed()
     app.state.gateway = gateway
+    app.state.routes = [route for router in ROUTERS for route in router.routes]
     problems.install(app)
     origins = listed(gateway.settings.cors_origins)
     app.add_middleware(Faults)

@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 
 from actalog_contracts.border import BadInput
 from actalog_core.errors import Transient
@@ -90,13 +91,25 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     return response(problem, detail=None if ours else told)
 
 
-async def _http(_: Request, error: Exception) -> JSONResponse:
+async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     code = {404: "not_found", 405: "not_allowed", 413: "too_large"}.get(
         error.status_code, "bad_input"
     )
     problem = Problem(code, str(error.detail), status=error.status_code)
-    return response(problem, headers=error.headers)  # 405 says what is allowed
+    headers = {"Allow": _allowed(request)} if error.status_code == 405 else error.headers
+    return response(problem, headers=headers)
+
+
+def _allowed(request: Request) -> str:
+    """All methods of the path: a route knows its own alone."""
+    routes: list[Route] = request.app.state.routes
+    found = {
+        method
+        for one in routes if one.matches(request.scope)[0] is not Match.NONE
+        for method in one.methods or ()
+    }  # fmt: skip
+    return ", ".join(sorted(found | ({"HEAD"} if "GET" in found else set())))
 
 
 async def _transient(_: Request, error: Exception) -> JSONResponse:

@@ -1,5 +1,7 @@
 """Reads runs for the routes: from the log, or from the inbox where nobody has decided yet."""
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -12,9 +14,11 @@ from actalog_core import session_state
 from actalog_core.clock import rfc3339
 from actalog_core.events import decode
 from actalog_gateway.problems import Problem
+from actalog_gateway.story import Story, tell
 from actalog_log.beside_ports import InboxRow
 from actalog_log.ports import FoundRun, RunLog, RunRow, StoredEvent
 
+TOGETHER = 50  # runs
 Decoded = tuple[StoredEvent, RunEvent]
 
 
@@ -81,6 +85,17 @@ class Reader:
         """What a run has pinned."""
         body = await self.log.get_definition(digest)
         return AgentDefinition.model_validate_json(body) if body else None
+
+    async def stories(self, found: Sequence[FoundRun]) -> list[Story]:
+        """What these runs have come to. Short ones, which most are, are read together."""
+        told: list[Story] = []
+        for at in range(0, len(found), TOGETHER):
+            told += await asyncio.gather(*map(self._story, found[at : at + TOGETHER]))
+        return told
+
+    async def _story(self, found: FoundRun) -> Story:
+        events = await self.events(found.row.run_no, upto=found.head.seq)
+        return tell(found.row.run_id, events)
 
     async def events(self, run_no: int, *, upto: int | None = None) -> list[Decoded]:
         """A run's events, decoded, in order."""

@@ -64,7 +64,7 @@ for _path in LATER:
     router.add_api_route(
         _path,
         _later,
-        methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+        methods=["GET", "POST", "PATCH", "DELETE"],
         status_code=501,
         include_in_schema=False,
     )

@@ -1,5 +1,6 @@
 """Runs and sessions, rebuilt from the log."""
 
+import asyncio
 import re
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
@@ -48,12 +49,11 @@ async def runs(
         found = await gate.log.list_runs(
             tenant, session_id=session_id, standing=standing, limit=limit, before_run_no=at
         )
-        for one in found:
+        summaries = await asyncio.gather(*(_summary(gate, one, until) for one in found))
+        for one, said in zip(found, summaries, strict=True):
             at = one.row.run_no
-            if until is None or one.row.accepted_at < until:
-                said, last = await _summary(gate, one)
-                if wanted in (None, said["status"]) and (until is None or last < until):
-                    told.append(said)
+            if said is not None and wanted in (None, said["status"]):
+                told.append(said)
             if len(told) == limit:
                 break
         scanned += len(found)
@@ -62,23 +62,28 @@ async def runs(
     return {"runs": told, "next": at}
 
 
-async def _summary(gate: Gateway, found: FoundRun) -> tuple[dict[str, Any], datetime]:
-    """How a run stands, and when something last happened in it."""
+async def _summary(gate: Gateway, found: FoundRun, until: datetime | None) -> dict[str, Any] | None:
+    """How a run stands; None where something happened in it at `until` or later."""
     row = found.row
+    if until is not None and row.accepted_at >= until:
+        return None
     status = {"active": "running"}.get(found.standing, found.standing)
-    last = await gate.log.read(row.run_no, after=max(0, found.head.seq - 1))
+    last = await gate.log.read(
+        row.run_no, after=max(0, found.head.seq - 1), upto=found.head.seq
+    )  # to its head: such questions go together
     at = last[-1].recorded_at if last else row.accepted_at
+    if until is not None and at >= until:
+        return None
     if found.standing == "ended":
         if not last or last[-1].type not in ENDINGS:  # calls that were settled late follow it
             last = [one for one in await gate.log.read(row.run_no) if one.type in ENDINGS]
         status = last[-1].type.removeprefix("run.").removesuffix(".v1") if last else "ended"
-    told = {
+    return {
         "run_id": row.run_id, "session_id": row.session_id, "user_id": row.user_id,
         "target": row.target, "kind": row.kind, "parent_run_id": row.parent_run_id,
         "status": status, "standing": found.standing, "turn": row.turn, "events": found.head.seq,
         "accepted_at": rfc3339(row.accepted_at), "last_event_at": rfc3339(at),
     }  # fmt: skip
-    return told, at
 
 
 @router.get("/runs/{run_id}")
@@ -158,8 +163,8 @@ async def session(
     definition = await gate.reader.definition(found[0].row.definition)
     now, version = await gate.reader.session_state(tenant, session_id, definition)
     told: list[dict[str, Any]] = []
-    for one in reversed(found):
-        story = tell(one.row.run_id, await gate.reader.events(one.row.run_no))
+    ordered = list(reversed(found))
+    for one, story in zip(ordered, await gate.reader.stories(ordered), strict=True):
         state = _state(one, story)
         names = ("run_id", "turn", "target", "status", "input", "output", "error", "usage",
                  "events", "accepted_at", "finished_at")  # fmt: skip

@@ -1,5 +1,6 @@
 """AgentOS's sessions: what agent-ui and Agno's own client show as history."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
@@ -15,6 +16,7 @@ from actalog_gateway import described
 from actalog_gateway.agentos_found import TENANT
 from actalog_gateway.gateway import Gate, Gateway, IfMeant, PathId, RunId
 from actalog_gateway.problems import Problem, not_found
+from actalog_gateway.reader import TOGETHER
 from actalog_gateway.story import Story, tell
 from actalog_log.beside_ports import FoundSession
 from actalog_log.ports import FoundRun
@@ -58,7 +60,10 @@ async def sessions(
         "page": page, "limit": limit, "total_pages": -(-total // limit), "total_count": total,
         "search_time_ms": 0,
     }  # fmt: skip
-    return {"data": [await _listed(gate, one) for one in found], "meta": meta}
+    shown: list[dict[str, Any]] = []
+    for at in range(0, len(found), TOGETHER):
+        shown += await asyncio.gather(*(_listed(gate, one) for one in found[at : at + TOGETHER]))
+    return {"data": shown, "meta": meta}
 
 
 async def _listed(gate: Gateway, one: FoundSession) -> dict[str, Any]:
@@ -88,15 +93,17 @@ async def session(
     first = begun[0] if begun else found[0]
     definition = await gate.reader.definition(found[-1].row.definition)
     state, _ = await gate.reader.session_state(TENANT, session_id, definition)
-    stories = [(one, await _story(gate, one)) for one in found]
-    tokens = shapes.tokens([story.usage for _, story in stories])
+    stories = await gate.reader.stories(found)
+    tokens = shapes.tokens([story.usage for story in stories])
     return {
         "user_id": first.row.user_id, "agent_session_id": session_id, "session_id": session_id,
         "session_name": await _name(gate, first) or session_id, "session_state": state,
         "agent_id": first.row.target.partition(":")[2], "metrics": tokens,
         "total_tokens": tokens["total_tokens"],
         "chat_history": [
-            said for one, story in stories for said in shapes.messages(one.row, story)
+            said
+            for one, story in zip(found, stories, strict=True)
+            for said in shapes.messages(one.row, story)
         ],
         "created_at": shapes.iso(rfc3339(first.row.accepted_at)),
         "updated_at": shapes.iso(rfc3339(found[-1].row.accepted_at)),
@@ -139,7 +146,7 @@ async def run(
     if found is None or found.row.session_id != session_id or found.row.turn is None or not mine:
         said = f"Run with ID {run_id} not found in session {session_id}"
         raise Problem("not_found", said, field="run_id")
-    return _run(found, await _story(gate, found))
+    return _run(found, *await gate.reader.stories([found]))
 
 
 @router.get("/agents/{agent_id}/runs")
@@ -177,13 +184,10 @@ def _between(found: list[FoundRun], after: int | None, before: int | None) -> li
 async def _told(
     gate: Gateway, found: list[FoundRun], statuses: list[str] | None
 ) -> list[dict[str, Any]]:
-    told = [_run(one, await _story(gate, one)) for one in found]
+    stories = await gate.reader.stories(found)
+    told = [_run(one, story) for one, story in zip(found, stories, strict=True)]
     wanted = {one.upper() for one in statuses or ()}
     return [one for one in told if not wanted or one["status"] in wanted]
-
-
-async def _story(gate: Gateway, found: FoundRun) -> Story:
-    return tell(found.row.run_id, await gate.reader.events(found.row.run_no))
 
 
 def _run(found: FoundRun, story: Story) -> dict[str, Any]:

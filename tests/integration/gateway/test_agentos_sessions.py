@@ -1,5 +1,6 @@
 """AgentOS's sessions: lists in the order that is asked for, filters that are heeded, one session."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -180,3 +181,28 @@ async def test_the_root_says_what_is_here(world: World):
         assert told["name"] == "Actalog"
         for name in ("health", "info", "docs"):
             assert (await http.get(told[name])).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/sessions/s/runs", "/sessions/s", "/v1/sessions/s", "/v1/runs"])
+async def test_runs_are_read_together_and_up_to_what_they_had(
+    world: World, path: str, monkeypatch: pytest.MonkeyPatch
+):
+    """Questions of a known length go to PostgreSQL in one statement; one behind the other, a
+    thousand took seconds."""
+    for number in range(6):
+        await ran(world, f"r{number}", session="s", minute=number)
+    read, now, most = world.log.read, 0, 0
+
+    async def counted(run_no: int, *, after: int = 0, upto: int | None = None) -> Any:
+        nonlocal now, most
+        assert upto is not None
+        now += 1
+        most = max(most, now)
+        await asyncio.sleep(0.01)
+        now -= 1
+        return await read(run_no, after=after, upto=upto)
+
+    monkeypatch.setattr(world.log, "read", counted)
+    async with world.gateway() as (http, _):
+        assert (await http.get(path)).status_code == 200
+    assert most == 6

@@ -116,7 +116,7 @@ async def test_head_is_answered_where_get_is_and_405_says_what_is_allowed(world:
             assert (answer.status_code, answer.content) == (200, b""), path
         assert service.parts[0].followers == 0  # type: ignore[attr-defined]
         wrong = await http.delete("/v1/runs/r")
-        assert (wrong.status_code, wrong.headers["allow"]) == (405, "GET")
+        assert (wrong.status_code, wrong.headers["allow"]) == (405, "GET, HEAD")
         assert (await http.delete("/v1/responses/x")).status_code == 501
 
 
@@ -134,3 +134,20 @@ async def test_a_fault_of_ours_has_the_headers_that_every_answer_has(
     assert answer.headers["access-control-allow-origin"] == "http://ui.example"
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert "nobody" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/agents/a/runs", "GET, HEAD, POST"),
+        ("/v1/tasks", "POST"),
+        ("/v1/runs/a%2Fb", "GET, HEAD"),
+        ("/sessions", "DELETE, GET, HEAD, PATCH, POST"),
+    ],
+)
+async def test_a_wrong_method_is_told_all_that_its_path_knows(
+    world: World, path: str, allowed: str
+):
+    async with world.gateway() as (http, _):
+        answer = await http.put(path)
+    assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
