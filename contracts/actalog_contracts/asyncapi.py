@@ -1,11 +1,13 @@
 """The AsyncAPI 3 document, from the table of topics."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from actalog_contracts import topics
 from actalog_contracts.catalogue import Entry
 from actalog_contracts.published import type_of
+from actalog_contracts.schemas import schema_of
 from actalog_contracts.topics import Topic
 
 OUTSIDE = "other systems"
@@ -134,10 +136,7 @@ def _message(entry: Entry, examples: Mapping[str, Any]) -> dict[str, Any]:
         "summary": " ".join(said.split()),
         "contentType": "application/json",
         "traits": [{"$ref": "#/components/messageTraits/cloudEvent"}],
-        "payload": {
-            "schemaFormat": SCHEMA_FORMAT,
-            "schema": {"$ref": f"./schemas/{entry.type}.json"},
-        },
+        "payload": {"schemaFormat": SCHEMA_FORMAT, "schema": _within(entry)},
         "bindings": {
             "kafka": {
                 "key": {"type": "string", "description": KEYS[entry.topics[0].key]},
@@ -146,6 +145,17 @@ def _message(entry: Entry, examples: Mapping[str, Any]) -> dict[str, Any]:
         },
         "examples": told,
     }
+
+
+def _within(entry: Entry) -> dict[str, Any]:
+    """The schema as a part of this document, which is whole: who has one file has everything. A
+    reference begins at the document's root, whatever `$id` a part of it has."""
+    at = f"#/components/messages/{entry.type}/payload/schema/$defs/"
+    schema = {name: told for name, told in schema_of(entry).items() if name != "$id"}
+    whole: dict[str, Any] = json.loads(
+        json.dumps(schema).replace('"$ref": "#/$defs/', f'"$ref": "{at}')
+    )
+    return whole
 
 
 def _dead_letter() -> dict[str, Any]:
