@@ -8,6 +8,7 @@ from typing import Any, cast
 from actalog.errors import BadDefinition
 
 MOST = 2**53 - 1  # what numbers of messages may be (protocol 11.1)
+CENTURY_MS = 100 * 366 * 86_400_000  # a deadline is a time, and times end with the year 9999
 
 
 def text(who: str, name: str, given: Any) -> str:
@@ -60,12 +61,13 @@ def milliseconds(who: str, name: str, seconds: Any, usual: int) -> int:
     """Seconds as whole milliseconds; what is usual where none are given.
 
     Raises:
-        BadDefinition: they are no number, or come to less than one millisecond.
+        BadDefinition: they are no number, or come to less than one millisecond, or to more than a
+            century.
     """
     if seconds is None:
         return usual
     number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
-    if not number or not math.isfinite(seconds) or not 1 <= round(seconds * 1000) <= MOST:
+    if not number or not math.isfinite(seconds) or not 1 <= round(seconds * 1000) <= CENTURY_MS:
         raise BadDefinition(f"{who}: {name}={seconds!r}; give a positive number of seconds.")
     return round(seconds * 1000)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from actalog.embedded.process import alive
+from actalog_bus.processes import alive
 
 
 class PlatformFile(BaseModel):

@@ -20,7 +20,7 @@ import asyncpg
 
 from actalog.embedded import password
 from actalog.embedded.home import made, ours
-from actalog.embedded.process import alive, dies_with_parent, free_port
+from actalog_bus.processes import alive, dies_with_parent, free_port
 from actalog_core.errors import SettingMissing, Transient
 from actalog_log.database import connect
 

@@ -10,6 +10,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iter
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from actalog_core.service import in_order
+
 T = TypeVar("T")
 STOP_S = 10.0  # how long the end of a program waits for what runs in it
 
@@ -30,6 +32,7 @@ class BackgroundLoop:
             if self._loop is None or self._pid != os.getpid():
                 self._loop = asyncio.new_event_loop()
                 self._pid = os.getpid()
+                self._closers = []  # what its parent has opened is its parent's
                 self._thread = threading.Thread(
                     target=self._loop.run_forever, name="actalog", daemon=True
                 )
@@ -111,7 +114,7 @@ class BackgroundLoop:
 
     async def _shut(self) -> None:
         while self._closers:
-            await self._closers.pop()()
+            await in_order(self._closers.pop()())
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
             task.cancel()

@@ -9,13 +9,11 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
-
-
 PORTS = range(15_000, 32_000)
 
 
@@ -29,16 +27,27 @@ def free_port() -> int:
     raise OSError("there is no free port on 127.0.0.1")
 
 
-def _die_with_parent() -> None:
-    """Runs in the child, between fork and exec."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+def dies_with_parent(sign: signal.Signals) -> Callable[[], None] | None:
+    """What a child runs before exec: ask Linux for `sign` when the parent dies, so that a killed
+    one leaves nothing behind. The death of the thread counts that started it."""
+    if sys.platform != "linux":
+        return None
+    prctl = ctypes.CDLL(None).prctl
+    parent = os.getpid()
+
+    def ask() -> None:
+        prctl(PR_SET_PDEATHSIG, int(sign))
+        if os.getppid() != parent:  # it died before we asked
+            os.kill(os.getpid(), sign)
+
+    return ask
 
 
 def spawn(
     arguments: Sequence[str], *, output: Path, env: Mapping[str, str] | None = None
 ) -> "subprocess.Popen[bytes]":
-    """Start a process of its own group; its output goes to a file. On Linux a killed parent
-    leaves nothing behind. Must be called from the main thread: the death of the thread counts."""
+    """Start a process of its own group; its output goes to a file. Must be called from the main
+    thread, with which it dies."""
     with output.open("ab") as log:
         return subprocess.Popen(
             arguments,
@@ -47,8 +56,27 @@ def spawn(
             stderr=subprocess.STDOUT,
             env={**os.environ, **(env or {})},
             start_new_session=True,
-            preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
+            preexec_fn=dies_with_parent(signal.SIGKILL),  # noqa: PLW1509
         )
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs (a zombie does not)."""
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        if sys.platform == "linux":
+            return False
+    except (OSError, IndexError):
+        pass
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 async def end(process: "subprocess.Popen[bytes]", *, grace_s: float = 5.0) -> None:

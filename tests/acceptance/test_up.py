@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from actalog.embedded.process import alive
 from actalog.testing import replay
+from actalog_bus.processes import alive
 from tests.acceptance.home import TASKS, Home
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.timeout(240)]

@@ -48,6 +48,7 @@ class Unmade(Toolkit):
         ({"timeout": float("nan")}, "timeout=nan"),
         ({"timeout": float("inf")}, "timeout=inf"),
         ({"timeout": 1e300}, r"timeout=1e\+300"),
+        ({"timeout": 1e12}, r"timeout=1000000000000\.0"),
         ({"timeout": True}, "timeout=True"),
         ({"turn_limit": 2**60}, "turn_limit=1152921504606846976"),
         ({"tool_call_limit": 1.5}, "tool_call_limit=1.5; give a positive number"),

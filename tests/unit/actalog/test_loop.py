@@ -88,6 +88,40 @@ def test_the_end_closes_what_was_opened_the_last_one_first(background: Backgroun
     background.close()
 
 
+def test_what_cannot_be_closed_keeps_no_other_from_it(background: BackgroundLoop):
+    closed: list[str] = []
+
+    async def closes() -> None:
+        closed.append("other")
+
+    async def breaks() -> None:
+        raise ConnectionError("gone")
+
+    background.run(thread_name())
+    for closer in (closes, breaks):
+        background.at_close(closer)
+    background.close()
+    assert closed == ["other"]
+
+
+def test_a_forked_process_closes_nothing_of_its_parents(background: BackgroundLoop):
+    closed: list[str] = []
+
+    async def closes() -> None:
+        closed.append("the parent's")
+
+    background.run(thread_name())
+    background.at_close(closes)
+    loop, thread, background._pid = background.loop(), background._thread, -1
+    background.run(thread_name())
+    background.close()
+    assert closed == []
+    loop.call_soon_threadsafe(loop.stop)
+    assert thread is not None
+    thread.join(5)
+    loop.close()
+
+
 async def test_a_cancelled_wait_cancels_what_it_waits_for(background: BackgroundLoop):
     seen = threading.Event()
 
