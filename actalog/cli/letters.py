@@ -14,9 +14,9 @@ from actalog.cli.sending import NoBroker, producing
 from actalog_bus.dead import about
 from actalog_bus.offsets import BrokerSilent, partitions
 from actalog_bus.ports import Outgoing, Record
+from actalog_bus.records import heard
 from actalog_bus.security import security
 from actalog_bus.settings import MAX_REQUEST_BYTES, KafkaSettings
-from actalog_bus.subscription import heard
 from actalog_contracts import topics
 from actalog_core.errors import OptionWrong
 from actalog_log.letters import Fate, LetterId, Letters

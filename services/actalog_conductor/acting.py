@@ -158,7 +158,7 @@ def evolved(
         case RequirementResolved():
             facts = _answered(facts, event, running, awaiting, doubts)
         case RunPaused():
-            return Paused(facts, awaiting, doubts)
+            return Paused(facts, awaiting, doubts, facts.usage)
         case _:
             assert_never(event)
     left = running or awaiting or doubts

@@ -105,11 +105,13 @@ class Acting:
 
 @dataclass(frozen=True, slots=True)
 class Paused:
-    """Nothing is left but what a person must confirm or know."""
+    """Nothing is left but what a person must confirm or know. `usage` is that of when it paused:
+    what is told of that does not change with what comes late."""
 
     facts: Facts
     awaiting: Mapping[str, ToolCalled]
     doubts: Mapping[str, Doubt] = field(default_factory=dict[str, Doubt])
+    usage: Usage = field(default_factory=Usage)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ def _paused(live: Live, state: Paused) -> dict[str, Any]:
     asked = tuple(
         _requirement(run_id, id, about, until) for id, about in acting.asked(state).items()
     )
-    return {"status": "paused", "requirements": asked, "usage": state.facts.usage}
+    return {"status": "paused", "requirements": asked, "usage": state.usage}
 
 
 def _ended(state: Finished) -> dict[str, Any]:

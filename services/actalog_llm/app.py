@@ -43,6 +43,7 @@ def build_app(
         Listen(
             topics=[topics.full_name(topics.LLM, prefix)], group=f"{prefix}.llm",
             hear=handlers.call_model, lane=lane, limit=MOST_AT_ONCE, assigned=handlers.since.assigned,
+            began_anew=handlers.since.assigned,
         )
     )  # fmt: skip
     return Service("llm", [adapters, claims])

@@ -75,6 +75,7 @@ def build_app(
             lane=lane,
             limit=LIMIT,
             assigned=handlers.since.assigned,
+            began_anew=handlers.since.assigned,
         )
     )
     return Service("tools", [claims, ThreadsPart(threads), isolated])

@@ -36,8 +36,7 @@ class Dispatcher:
     """One subscription's lanes. Must be used from one event loop.
 
     `limit` records are heard at once; about `buffer` of them or `buffer_bytes` are held, split
-    evenly between partitions,
-    so that one hot lane fills its own partition's share and no other.
+    evenly between partitions, so that one hot lane fills its own partition's share and no other.
     """
 
     def __init__(
@@ -104,6 +103,10 @@ class Dispatcher:
         """The last record before what was committed: fetched again, it tells whether the log is
         still the same."""
         self._shares.setdefault(partition, Share()).resume(stamp)
+
+    def reads_from(self, partition: Partition, offset: int) -> None:
+        """No record before that is asked for."""
+        self._shares.setdefault(partition, Share()).floor = offset
 
     def forget(self, partition: Partition) -> None:
         """Another log stands where this one was. What was taken of the old one is still heard:

@@ -2,15 +2,15 @@
 
 A broker that lost its data, or whose topics were made anew, begins again at offset 0. Nobody tells
 a consumer: it waits for an offset that is far away, takes new records for old ones, or passes over
-those before its position, or before an offset that was committed to the old one. So a commit tells
-the time of the last record before it, and whenever something may have happened we look: an end
-before our position, or at the last offset another record than ours, means another log, which is
-heard from its first record on. Hearing twice changes nothing.
+those before its position, or before an offset that was committed to the old one. So does one that
+lost its newest records (a power cut, a leader that was behind) and gives their offsets again. So a
+commit tells the time of the last record before it, and whenever something may have happened we
+look: an end before our position, or at the last offset another record than ours, means another
+log, which is heard from its first record on. Hearing twice changes nothing.
 """
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, cast
 
@@ -19,6 +19,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from actalog_bus.dispatch import Dispatcher, Partition
+from actalog_bus.records import Found, heard
 from actalog_bus.watermark import Beside
 from actalog_bus.wiring import (
     committed,
@@ -49,8 +50,11 @@ class Doubts:
         self._consumer, self._dispatcher, self._forget = consumer, dispatcher, forget
         self._topics, self._group, self._tell = topics, group, tell
         self._connections: frozenset[object] = frozenset()  # when a record came last
-        self._looked_at = time.monotonic()
-        self._doubted = False
+        self._trusted: frozenset[object] | None = None  # what comes over them follows our last
+        self._clock = asyncio.get_running_loop().time
+        self._looked_at = self._clock()
+        self._doubted = self._unsure = False
+        self._tells_ends = told_of_changes
         if told_of_changes:
             metadata_changes(consumer, self._doubt)
 
@@ -64,6 +68,7 @@ class Doubts:
         """
         async with asyncio.timeout(ASK_MOST_S):
             told = await committed(self._consumer, partitions)
+        self._doubted = self._tells_ends  # what was committed may lie behind the end
         acknowledged, lost = self._dispatcher.acknowledged(), 0
         for at in partitions:
             where = (at.topic, at.partition)
@@ -78,22 +83,47 @@ class Doubts:
             if offset < 0:
                 await self._consumer.seek_to_beginning(at)
             else:
-                self._consumer.seek(at, offset if stamp is None else stamp.offset)
+                self._seek(at, offset if stamp is None else stamp.offset)
         if lost:
             self._began_anew(lost)
         return any(offset >= 0 for offset, _ in told.values())
 
-    async def look(self, *, heard: bool) -> None:
-        """After each poll; `heard` when it brought records.
+    def sure(self, found: Found) -> Found:
+        """What was fetched after something may have happened is fetched again behind the last
+        record that we know: others may have been given the offsets up to there meanwhile."""
+        if not found:
+            return found
+        now, unsure = connections(self._consumer), self._unsure
+        known = self._trusted is None or (not unsure and now <= self._trusted)
+        self._trusted, self._unsure = now, False
+        if known:
+            return found
+        self._doubted = self._tells_ends
+        for at in sorted(self._consumer.assignment()):
+            if at in found:
+                self._dispatcher.known(heard(found[at][0]))  # is it before where we read?
+            last = self._dispatcher.last((at.topic, at.partition))
+            if last is not None:
+                self._seek(at, last)
+            elif at in found:
+                self._seek(at, found[at][0].offset)
+        return {}
+
+    def _seek(self, at: TopicPartition, offset: int) -> None:
+        self._dispatcher.reads_from((at.topic, at.partition), offset)
+        self._consumer.seek(at, offset)
+
+    async def look(self, *, fetched: bool) -> None:
+        """After each poll; `fetched` when it brought records.
 
         Raises:
             KafkaError, TimeoutError, IllegalStateError: not now; look again.
         """
         if anew := self._dispatcher.began_anew():
             await self._from_the_beginning([TopicPartition(*where) for where in anew])
-        if heard:
+        if fetched:
             self._connections = connections(self._consumer)
-        now = time.monotonic()
+        now = self._clock()
         if now - self._looked_at < LOOK_EVERY_S:
             return
         self._looked_at = now
@@ -102,12 +132,12 @@ class Doubts:
             with contextlib.suppress(KafkaError, TimeoutError):
                 await asyncio.wait_for(refresh_metadata(self._consumer), ASK_MOST_S)
         known = connections(self._consumer)
-        if self._doubted or not (heard or known <= self._connections):
+        if self._doubted or not (fetched or known <= self._connections):
             await self._compare()
             self._connections, self._doubted = known, False
 
     def _doubt(self, _: object) -> None:
-        self._doubted = True
+        self._doubted = self._unsure = True
 
     async def _compare(self) -> None:
         consumer, taken = self._consumer, self._consumer.assignment()
@@ -122,7 +152,7 @@ class Doubts:
             await self._from_the_beginning(lost)
         for where, position in at.items():
             if where not in lost and last[where] == position - 1:
-                consumer.seek(where, position - 1)  # the dispatcher knows it, or knows better
+                self._seek(where, position - 1)  # the dispatcher knows it, or knows better
 
     async def _from_the_beginning(self, anew: Sequence[TopicPartition]) -> None:
         for where in anew:

@@ -13,9 +13,9 @@ from aiokafka.errors import KafkaError
 from actalog_bus.dispatch import Partition
 from actalog_bus.ports import Record
 from actalog_bus.provision import partitions_of
+from actalog_bus.records import Found, heard
 from actalog_bus.security import security
 from actalog_bus.settings import KafkaSettings
-from actalog_bus.subscription import Found, heard
 from actalog_core.errors import Transient
 
 ANSWER_S = 10.0

@@ -24,6 +24,7 @@ class Share:
     last: Stamp | None = None
     resumed: Stamp | None = None
     newest_ms: int = 0
+    floor: int = 0  # no record before it was asked for
 
     def resume(self, stamp: Stamp) -> None:
         """Somebody has heard until there."""
@@ -35,13 +36,17 @@ class Share:
     def took(self, record: Record) -> None:
         self.last = Stamp(record.offset, record.timestamp_ms)
         self.newest_ms = max(self.newest_ms, record.timestamp_ms)
+        self.floor = record.offset + 1
 
     def knows(self, record: Record) -> bool:
-        """Whether its offset was taken."""
-        return self.mark.position is not None and record.offset < self.mark.position
+        """Whether its offset was taken, or passed over."""
+        return record.offset < max(self.mark.position or 0, self.floor)
 
     def of_another_log(self, record: Record) -> bool:
-        """Whether a record at a known offset cannot be the one that was there."""
+        """Whether a record at a known offset cannot be the one that was there. One before where
+        we read comes of itself only if the log ends before that: then the consumer begins anew."""
+        if record.offset < self.floor:
+            return True
         for known in (self.last, self.resumed):
             if known is not None and record.offset == known.offset:
                 return record.timestamp_ms != known.at_ms

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import cast
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaError
 
@@ -16,7 +16,8 @@ from actalog_bus.doubts import Doubts
 from actalog_bus.growth import Growth
 from actalog_bus.lag import Lag
 from actalog_bus.marks import OffsetMarks
-from actalog_bus.ports import Listen, Record
+from actalog_bus.ports import Listen
+from actalog_bus.records import Found, heard
 from actalog_bus.settings import KafkaSettings
 from actalog_bus.suspicion import Suspicion
 from actalog_bus.wiring import BUSY_MS, QUIET_MS, Consumers, set_fetch_wait
@@ -24,24 +25,10 @@ from actalog_core import crashpoints
 from actalog_core.errors import Transient
 
 log = structlog.get_logger()
-Found = dict[TopicPartition, list[ConsumerRecord[bytes, bytes]]]
 STILL_BUSY_S = 0.5
 POLL_LIMIT_S = 15.0
 MOST_RECORDS = 1_000  # of one poll
 LEISURE_S = 0.25
-
-
-def heard(found: ConsumerRecord[bytes, bytes]) -> Record:
-    """aiokafka's record as ours."""
-    return Record(
-        topic=found.topic,
-        partition=found.partition,
-        offset=found.offset,
-        timestamp_ms=found.timestamp,
-        key=found.key,
-        value=found.value,
-        headers=tuple([(name, value or b"") for name, value in found.headers]),
-    )
 
 
 class Subscription(ConsumerRebalanceListener):
@@ -173,22 +160,23 @@ class Subscription(ConsumerRebalanceListener):
         taken = 0
         while True:
             try:
-                if self._growth is not None:
-                    self._assigned |= await self._growth.taken()
+                if self._growth is not None and (grown := await self._growth.taken()):
+                    await self._resume(doubts, grown)  # nothing was lost: nobody is told
                 if self._assigned:
-                    await self._resume(doubts)
+                    await self._begin(doubts)
                 await self._at_leisure(behind=taken >= MOST_RECORDS)
                 waits_ms = 20 if consumer.paused() else 200
                 found = cast(
                     Found, await consumer.getmany(timeout_ms=waits_ms, max_records=MOST_RECORDS)
                 )
-                found = await self._of_now(found)
+                fetched = await self._of_now(found)
+                found = doubts.sure(fetched)
                 self._polled_at = time.monotonic()
                 taken = sum(map(len, found.values()))
                 await self._take(found)
                 self._throttle(consumer)
                 self._adapt(consumer, bool(found))
-                await doubts.look(heard=bool(found))
+                await doubts.look(fetched=bool(fetched))
             except ConsumerStoppedError:
                 return
             except (KafkaError, TimeoutError, IllegalStateError) as error:
@@ -198,14 +186,16 @@ class Subscription(ConsumerRebalanceListener):
                 log.exception("polling again", group=self.listen.group)
                 await asyncio.sleep(0.5)
 
-    async def _resume(self, doubts: Doubts) -> None:
+    async def _begin(self, doubts: Doubts) -> None:
         assert self._consumer is not None
         mine = self._assigned & self._consumer.assignment()
-        if not self.listen.broadcast:
-            known = await doubts.resume(mine)
-            if mine and not known and self.listen.began_anew is not None:
-                self.listen.began_anew()  # what one before us asked went with another broker
+        known = await self._resume(doubts, mine)
+        if mine and not known and self.listen.began_anew is not None:
+            self.listen.began_anew()  # what one before us asked went with another broker
         self._assigned.clear()
+
+    async def _resume(self, doubts: Doubts, partitions: Collection[TopicPartition]) -> bool:
+        return self.listen.broadcast or await doubts.resume(partitions)
 
     async def _at_leisure(self, *, behind: bool) -> None:
         awaited = self.listen.awaited

@@ -18,7 +18,7 @@ class Since:
         self.at = BEGAN
 
     def assigned(self) -> None:
-        """Partitions are ours from now on."""
+        """Partitions are ours from now on, or are heard from their beginning once more."""
         self.at = self.clock()
 
     def heard_before(self, record: Record) -> bool:

@@ -3,7 +3,7 @@
 import random
 from dataclasses import replace
 
-from tests.simulation.plan import SERVICES, Fault, Plan, Task
+from tests.simulation.plan import SERVICES, TOPICS, Fault, Plan, Task
 
 
 def _plan(seed: int, tasks: list[Task], faults: list[Fault]) -> Plan:
@@ -67,6 +67,33 @@ def the_broker_is_wiped(seed: int) -> Plan:
     return _plan(seed, _tasks("acts", "look,put|pay,look|put", by="gateway"), faults)
 
 
+def the_newest_records_are_lost(seed: int) -> Plan:
+    """The broker loses what it took last, and gives the offsets again, while everybody is at work;
+    some are started anew meanwhile, and clocks differ."""
+    dice = random.Random(f"cutting {seed}")
+    at, what = 2.0 + dice.random() * 2, dice.choice(("", *TOPICS[:5]))
+    point = dice.choice(("", "offsets"))
+    faults = [Fault(at, "cut off", point=point, what=what, for_s=dice.choice((0.1, 1)), count=6)]
+    faults += [
+        Fault(at + dice.uniform(-1, 0.5), "crash", dice.choice(("conductor", "llm", "tools")),
+              number=n, for_s=dice.uniform(0.2, 3), count=1)
+        for n in range(dice.randint(0, 2))
+    ]  # fmt: skip
+    tasks = [
+        *_tasks("acts", "look,put|pay,look|put", count=6),
+        *_tasks("side", "put", count=2, by="gateway"),
+    ]
+    tasks = [replace(one, token=f"r{n}", at=1.0 + n / 3) for n, one in enumerate(tasks)]
+    skews = {f"{name}-{n}": dice.uniform(-3, 3) for name in SERVICES for n in range(2)}
+    return replace(_plan(seed, tasks, faults), skews=skews)
+
+
+def commands_are_lost(seed: int) -> Plan:
+    """The newest commands of models are lost, and nothing else goes wrong."""
+    faults = [Fault(4.0, "cut off", what="actalog.llm.commands", for_s=0.1, count=3)]
+    return _plan(seed, _tasks("acts", "look,put|pay,look|put"), faults)
+
+
 def conductors_begin_after_a_wipe(seed: int) -> Plan:
     """The broker loses all it has while no conductor is there to notice."""
     dice = random.Random(f"beginning {seed}")
@@ -110,5 +137,5 @@ def clocks_are_wrong(seed: int) -> Plan:
 AIMED = (
     workers_sleep, workers_die_holding, workers_die_acting, conductors_change, conductors_die,
     attempts_break, the_broker_is_wiped, conductors_begin_after_a_wipe, the_database_is_slow,
-    everything_is_deployed, clocks_are_wrong,
+    everything_is_deployed, clocks_are_wrong, the_newest_records_are_lost, commands_are_lost,
 )  # fmt: skip

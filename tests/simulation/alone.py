@@ -2,11 +2,12 @@
 
 import random
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tests.simulation.broker import SESSION_S
 from tests.simulation.instances import LEASE_S
-from tests.simulation.plan import POINTS, TOPICS, WRITES, Fault, Plan, Task, fault_of
+from tests.simulation.plan import POINTS, TOPICS, WRITES, Fault, Plan, Task, cut_off, fault_of
+from tests.simulation.recovery import NET_S
 from tests.simulation.running import Report, simulate
 
 WORKERS = ("llm", "tools", "context", "guardrails", "memory")
@@ -49,6 +50,7 @@ KINDS = (
     Kind("rebalance", _BACK, "a heartbeat, and everybody joins anew"),
     Kind("rewind", _BACK, "a heartbeat, and everybody joins anew"),
     Kind("wipe", _BACK, "members join anew and notice; every open run is looked at", over=True),
+    Kind("cut off", NET_S, "what only the broker had comes with the supervisor's net", over=True),
     Kind("broker down", _BACK, "fetches and sends are tried again all the time", over=True),
     Kind("database down", _PAUSE_S + LOOK_S, "the pause between tries, which grows", over=True),
     Kind("stall", _BACK, "nothing: what was late is there", over=True),
@@ -87,6 +89,8 @@ def _fault(name: str, dice: random.Random) -> Fault:
     if name == "stall" or name in ("lost ack", "refused", "twice", "again"):
         made = fault_of(name, at, "", 0, dice)
         return Fault(at, name, "", made.point, dice.choice(TOPICS), made.for_s, made.count)
+    if name == "cut off":
+        return replace(cut_off(dice.randint(0, 999)), at=at)
     busy = dice.choice(["conductor", "llm", "tools", "context"])
     return fault_of(name, at, busy, dice.randint(0, 1), dice)
 

@@ -22,8 +22,10 @@ def is_narrow(plan: Plan) -> bool:
 
 
 @contextmanager
-def watched(plan: Plan, wrong: Callable[[str], None]) -> Generator[None]:
-    """Dispatchers tell `wrong` what is above its bound."""
+def watched(
+    plan: Plan, wrong: Callable[[str], None], takes: Callable[[Record], None]
+) -> Generator[None]:
+    """Dispatchers tell `wrong` what is above its bound, and `takes` what is taken."""
     narrow = is_narrow(plan)
     fetch = NARROW_FETCH if narrow else subscription.MOST_RECORDS
 
@@ -38,6 +40,8 @@ def watched(plan: Plan, wrong: Callable[[str], None]) -> Generator[None]:
             super().__init__(**given)
 
         def take(self, record: Record, fault: Fault | None = None) -> None:
+            if not self._closing and not self.known(record):
+                takes(record)
             super().take(record, fault)
             # What waits for a lane of a partition that was lost since is dropped in its turn.
             held = sum(not one.void for lane in self._lanes.values() for one in lane)

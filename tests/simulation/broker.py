@@ -7,8 +7,8 @@ import asyncio
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import TYPE_CHECKING
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, TypeVar
 
 from aiokafka import TopicPartition
 from aiokafka.errors import (
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from tests.simulation.consumer import SimConsumer, SimProducer
 
 Hook = Callable[[str, Process, str], str | None]
+Committed = tuple[str, str, int]  # group, topic, partition
+K = TypeVar("K")
+V = TypeVar("V")
 PARTITIONS = 3
 SESSION_S = 6.0
 
@@ -51,9 +54,10 @@ class SimBroker:
     """`history` has every record that was ever taken, whatever became of it."""
 
     def __init__(
-        self, loop: SimLoop, *, seed: object, clock: Callable[[], datetime], hook: Hook
-    ) -> None:
-        self.loop, self.clock, self.hook = loop, clock, hook
+        self, loop: SimLoop, *, seed: object, clock: Callable[[], datetime], hook: Hook,
+        skew_s: Callable[[Process], float],
+    ) -> None:  # fmt: skip
+        self.loop, self.clock, self.hook, self.skew_s = loop, clock, hook, skew_s
         self.dice = random.Random(f"broker {seed}")
         self.context = loop.within(loop.world)
         self.topics: dict[str, list[Partition]] = {}
@@ -63,7 +67,8 @@ class SimBroker:
         self.consumers: list[SimConsumer] = []
         self.history: list[Record] = []
         self.down_until = 0.0
-        self.wipes = 0
+        self.losses = 0  # how often something was lost that it had acknowledged
+        self._commits: list[tuple[float, Committed, int | None, str | None]] = []  # with what stood
 
     # Time.
 
@@ -94,6 +99,7 @@ class SimBroker:
             return self.later(wait_s, lambda: self.arrive(producer, where))
         sender = producer.process
         record, done = producer.sent[where].popleft()
+        at = self.clock() + timedelta(seconds=self.skew_s(producer.process))
         if sender.state == "dead" and self.dice.random() < 0.5:
             producer.broken.add(where)  # it was in a buffer that died with its process
         if where in producer.broken:
@@ -105,26 +111,29 @@ class SimBroker:
             return sender.kill()
         if before == "refuse":
             return _fail(done, RequestTimedOutError())
-        self.append(*record)
+        self.append(*record, at)
         match self.hook("publish.after", sender, record[0]):
             case "kill":
                 sender.kill()
             case "lose":
                 self.later(1.0, lambda: _fail(done, RequestTimedOutError()))
             case "twice":
-                self.append(*record)
+                self.append(*record, at)
                 _acknowledge(done)
             case _:
                 _acknowledge(done)
         return None
 
     def append(
-        self, topic: str, at: int, key: bytes | None, value: bytes | None, headers: Headers
-    ) -> None:
-        """Into the log of a partition; to be fetched a little later."""
+        self, topic: str, at: int, key: bytes | None, value: bytes | None, headers: Headers,
+        said: datetime,
+    ) -> None:  # fmt: skip
+        """Into the log of a partition; to be fetched a little later. Its time is what its producer
+        has `said`, except on the topic where the broker says it."""
         part = self.partition(topic, at)
-        now = int(self.clock().timestamp() * 1_000)
-        record = Record(topic, at, len(part.records), now, key, value, headers)
+        now = self.clock() if topic.endswith(".tasks") else said
+        ms = int(now.timestamp() * 1_000)
+        record = Record(topic, at, len(part.records), ms, key, value, headers)
         before = part.visible[-1] if part.visible else 0.0
         part.records.append(record)
         self.history.append(record)
@@ -142,7 +151,7 @@ class SimBroker:
 
     def wipe(self, *, down_s: float) -> None:
         """All topics, offsets and groups are gone; an empty broker comes back."""
-        self.wipes += 1
+        self.losses += 1
         self.topics.clear()
         self.offsets.clear()
         self.said.clear()
@@ -151,6 +160,33 @@ class SimBroker:
         for consumer in self.consumers:
             consumer.member_of = None
             self.ask_to_rejoin(consumer, after_s=down_s)
+
+    def cut_off(self, topic: str, *, within_s: float, offsets: bool, down_s: float) -> int:
+        """Of a topic's partitions ('': of all) some of the newest records are gone, as after a power
+        cut without fsync, or when a follower that was behind becomes the leader: offsets are given
+        again. With `offsets` what was committed meanwhile is gone, too. Members stay members, but
+        their connections break."""
+        since, gone = self.loop.now - within_s, 0
+        for name in [topic] if topic else sorted(self.topics):
+            for part in self.topics.get(name, ()):
+                newest = sum(at > since for at in part.visible)
+                lost = self.dice.randint(0, newest)
+                del (
+                    part.records[len(part.records) - lost :],
+                    part.visible[len(part.visible) - lost :],
+                )
+                gone += lost
+        while offsets and self._commits and self._commits[-1][0] > since:
+            _, where, offset, said = self._commits.pop()
+            _put(self.offsets, where, offset)
+            _put(self.said, (where[0], TopicPartition(*where[1:])), said)
+        self.losses += gone > 0
+        self.down_until = max(self.down_until, self.loop.now + down_s)
+        for consumer in self.consumers:
+            consumer.connects_anew()
+            self.later(down_s + self.dice.random() * 0.2, consumer.wake)
+            self.later(down_s + 1.0 + self.dice.random() * 0.2, consumer.wake)
+        return gone
 
     def stop(self, *, down_s: float) -> None:
         """Nothing is taken or handed out for so long."""
@@ -171,7 +207,7 @@ class SimBroker:
         every = [record for part in parts for record in part.records[-window:]]
         chosen = [self.dice.choice(every) for _ in range(copies if every else 0)]
         for one in chosen:
-            self.append(topic, one.partition, one.key, one.value, one.headers)
+            self.append(topic, one.partition, one.key, one.value, one.headers, self.clock())
         return len(chosen)
 
     def rewind(self, group: str) -> int:
@@ -272,7 +308,7 @@ class SimBroker:
         return self.offsets.get((group, where.topic, where.partition))
 
     def commit(
-        self, consumer: "SimConsumer", offsets: Iterable[tuple[TopicPartition, int]]
+        self, consumer: "SimConsumer", offsets: Iterable[tuple[TopicPartition, int, str]]
     ) -> None:
         """Raises what aiokafka raises: the broker is away, or we are no member any more."""
         if self.down:
@@ -280,8 +316,19 @@ class SimBroker:
         group = consumer.member_of
         if group is None or consumer not in group.members:
             raise UnknownMemberIdError
-        for where, offset in offsets:
-            self.offsets[consumer.group, where.topic, where.partition] = offset
+        for at, offset, said in offsets:
+            where, beside = (consumer.group, at.topic, at.partition), (consumer.group, at)
+            was = self.offsets.get(where), self.said.get(beside)
+            self._commits.append((self.loop.now, where, *was))
+            self.offsets[where], self.said[beside] = offset, said
+
+
+def _put(among: "dict[K, V]", name: K, value: V | None) -> None:
+    """As it stood: absent, where nothing did."""
+    if value is None:
+        among.pop(name, None)
+    else:
+        among[name] = value
 
 
 def _fail(done: "asyncio.Future[None]", error: KafkaError) -> None:

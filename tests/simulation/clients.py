@@ -64,7 +64,7 @@ class Person:
             loop.create_task(self._cancel())
         await asyncio.sleep(task.at)
         body = self.body()
-        world.submitted[task.token] = self
+        world.submitted[task.token], losses = self, world.broker.losses
         await self._submit(body)
         for n in range(task.repeats):
             await asyncio.sleep(self.dice.uniform(0.05, 2))
@@ -74,11 +74,10 @@ class Person:
         self.sent = True
         for n in range(task.persons):
             loop.create_task(self._answer(n))
-        wipes = world.broker.wipes
         while task.by == "topic" and not self.answered():
             await asyncio.sleep(1)
-            if world.broker.wipes > wipes:  # a result that never comes is asked for again
-                wipes = world.broker.wipes
+            if world.broker.losses > losses:  # a result that never comes is asked for again
+                losses = world.broker.losses
                 await self._submit(body, again=99)
 
     def answered(self) -> bool:

@@ -58,6 +58,10 @@ class SimConsumer:
     def assign(self, partitions: list[TopicPartition], generation: int) -> None:
         self._told.put_nowait((partitions, generation))
 
+    def connects_anew(self) -> None:
+        """The old connection is gone."""
+        self._client.connects()
+
     def wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
@@ -97,6 +101,9 @@ class SimConsumer:
     def highwater(self, at: TopicPartition) -> int:
         return len(self.broker.partition(at.topic, at.partition).records)
 
+    async def position(self, at: TopicPartition) -> int:
+        return self._positions[at]
+
     async def end_offsets(self, wanted: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         await asyncio.sleep(self.broker.latency())
         if self.broker.down:
@@ -120,8 +127,7 @@ class SimConsumer:
         if not offsets.keys() <= self.assigned:
             raise IllegalStateError("not assigned")
         await asyncio.sleep(self.broker.latency())
-        self.broker.commit(self, [(at, offset) for at, (offset, _) in offsets.items()])
-        self.broker.said |= {(self.group, at): said for at, (_, said) in offsets.items()}
+        self.broker.commit(self, [(at, *told) for at, told in offsets.items()])
 
     def seek(self, where: TopicPartition, offset: int) -> None:
         if where not in self.assigned:
@@ -213,7 +219,10 @@ class _Cluster:
 class _Client:
     def __init__(self, broker: SimBroker) -> None:
         self.cluster = _Cluster(broker)
-        self._conns = dict[object, object]()
+        self.connects()
+
+    def connects(self) -> None:
+        self._conns: dict[tuple[int, int], object] = {(0, 0): object()}
 
     async def fetch_all_metadata(self) -> _Cluster:
         return self.cluster

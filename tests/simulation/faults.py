@@ -88,6 +88,11 @@ class Faults:
             case "wipe":
                 self._hit(fault, "broker")
                 world.broker.wipe(down_s=fault.for_s)
+            case "cut off":
+                gone = world.broker.cut_off(
+                    fault.what, within_s=fault.count, offsets=bool(fault.point), down_s=fault.for_s
+                )
+                self._hit(fault, f"broker: {gone} records")
             case "broker down":
                 self._hit(fault, "broker")
                 world.broker.stop(down_s=fault.for_s)

@@ -30,9 +30,9 @@ from actalog_core.session_state import read_ops
 from tests.simulation import epochs, published
 from tests.simulation.clients import CANCELLED
 from tests.simulation.outside import final
-from tests.simulation.recovery import BOUND_S
+from tests.simulation.recovery import BOUND_S, NET_S
 from tests.simulation.told import Told
-from tests.simulation.world import ENDS, World
+from tests.simulation.world import ENDS, World, identity
 
 TOKEN = re.compile(r'"token": ?"([^"]+)"')
 
@@ -50,7 +50,7 @@ def violations(world: World) -> list[str]:
         _i1_no_loss, _i2_no_phantom, _i3_one_end, _i4_dense, _i5_effects, epochs.followed, epochs.voided,
         _i7_same,
         published.in_order, published.results, published.stream,
-        _i10_money, _state, _turns, _i14_recovered, _i14_converged, _i15_honest, _people, _cancels, _nothing_left,
+        _i10_money, _state, _turns, _i14_recovered, _i14_converged, _i15_honest, _people, _cancels, _all_heard, _nothing_left,
     )  # fmt: skip
     found = [said for check in checks for said in check(world, runs)]
     found += world.unbounded[:1]
@@ -217,9 +217,10 @@ def _turns(world: World, runs: Sequence[Told]) -> Iterator[str]:
 
 
 def _i14_recovered(world: World, runs: Sequence[Told]) -> Iterator[str]:
+    bound_s = NET_S if world.faults.counts()["cut off"] else BOUND_S
     for one in world.watch.stills():
-        if one.recovery_s > BOUND_S:
-            yield f"I14: {one}, more than {BOUND_S} s"
+        if one.recovery_s > bound_s:
+            yield f"I14: {one}, more than {bound_s} s"
 
 
 def _i14_converged(world: World, runs: Sequence[Told]) -> Iterator[str]:
@@ -279,9 +280,20 @@ def _cancels(world: World, runs: Sequence[Told]) -> Iterator[str]:
         person = world.submitted.get(row.run_id)
         if row.run_id not in told or person is None:
             continue
-        lost = person.task.by == "topic" and world.broker.wipes
+        lost = person.task.by == "topic" and world.broker.losses
         if CANCELLED not in one.types and row.run_id not in refused and not lost:
             yield f"2.3: the cancel of {one.name} came to nothing: {one.types[-1]}"
+
+
+def _all_heard(world: World, runs: Sequence[Told]) -> Iterator[str]:
+    """What the broker has in the end was heard, also where offsets were given twice."""
+    topics = {topic for _, topic, _ in world.broker.offsets} if world.converged else set[str]()
+    for topic in sorted(topics):
+        for part in world.broker.topics.get(topic, ()):
+            missed = [one for one in part.records if identity(one) not in world.heard]
+            if missed:
+                at = f"{topic}/{missed[0].partition}/{missed[0].offset}"
+                yield f"I16: nobody heard {at} and {len(missed) - 1} more"
 
 
 def _nothing_left(world: World, runs: Sequence[Told]) -> Iterator[str]:

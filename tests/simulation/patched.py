@@ -110,7 +110,7 @@ PATCHES = (
     ),
     Patch(
         "one query forgets the tenant", "shared/actalog_log/postgres.py",
-        '_RUN + "where r.tenant_id = $1 and ($2::text', '_RUN + "where $1 <> \'\' and ($2::text',
+        '_RUN + "where r.tenant_id = $1 and r.session_id = $2 and r.turn is', '_RUN + "where $1 <> \'\' and r.session_id = $2 and r.turn is',
         (f"{LOG}/test_tenants.py",),
     ),
     Patch(
@@ -197,5 +197,25 @@ PATCHES = (
         "a repeat of a task does not look for its cancel", "services/actalog_conductor/acceptance.py",
         "        live = await self._afterwards(asked, live, free=not waits)\n", "",
         (f"{CONDUCTOR}/test_conductor.py",),
+    ),
+    Patch(
+        "what was committed behind the end is trusted", "shared/actalog_bus/doubts.py",
+        "        self._doubted = self._tells_ends  # what was committed may lie behind the end\n", "",
+        (f"{BUS}/test_cut_off.py",),
+    ),
+    Patch(
+        "who is set back forgets it with what is fetched again", "shared/actalog_bus/doubts.py",
+        "                self._dispatcher.known(heard(found[at][0]))  # is it before where we read?\n",
+        "                pass\n", (f"{BUS}/test_cut_off.py",),
+    ),
+    Patch(
+        "commands that are read once more are asked beside their claims", "services/actalog_llm/app.py",
+        "            began_anew=handlers.since.assigned,\n", "",
+        ("tests/simulation/test_simulation.py", "-k", "once_more"),
+    ),
+    Patch(
+        "what a pause has cost is what the run costs now", "services/actalog_conductor/acting.py",
+        "return Paused(facts, awaiting, doubts, facts.usage)", "return Paused(facts, awaiting, doubts)",
+        ("tests/unit/actalog_conductor/test_doubts.py",),
     ),
 )  # fmt: skip

@@ -85,6 +85,8 @@ def plan(seed: int) -> Plan:
     tasks = tuple(_task(dice, n, sessions) for n in range(dice.randint(3, 9)))
     most = 0 if seed % 25 == 0 else dice.choice([1, 2, 3, 4, 6, 8, 12])
     faults = sorted((_fault(dice) for _ in range(most)), key=lambda one: one.at)
+    if most and seed % 8 == 1:  # drawn apart: other seeds keep their meaning
+        faults = sorted([*faults, cut_off(seed)], key=lambda one: one.at)
     skewed = most > 0 and dice.random() < 0.3
     skews = {f"{s}-{n}": dice.uniform(-2, 2) for s in SERVICES for n in range(2)} if skewed else {}
     return Plan(seed, tasks, tuple(faults), skews)
@@ -136,6 +138,21 @@ def _fault(dice: random.Random) -> Fault:
         "slow model", "slow tool", "broken model", "deploy", "deploy",
     ])  # fmt: skip
     return fault_of(kind, at, service, number, dice)
+
+
+def cut_off(seed: int) -> Fault:
+    """A broker loses its newest records (`point`: and what was committed meanwhile)."""
+    dice = random.Random(f"cut off {seed}")
+    at, topic = dice.uniform(0.3, FAULTS_END_S - 5), dice.choice(["", "", dice.choice(TOPICS)])
+    point = dice.choice(["", "offsets"])
+    return Fault(
+        at,
+        "cut off",
+        point=point,
+        what=topic,
+        for_s=dice.uniform(0.1, 4),
+        count=dice.randint(1, 10),
+    )
 
 
 def fault_of(kind: str, at: float, service: str, number: int, dice: random.Random) -> Fault:

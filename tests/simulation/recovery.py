@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 # When no fault is left: sessions of dead members or leases have to run out, a supervisor has to look.
 BOUND_S = 7.0
+NET_S = 38.0  # where what was asked is gone and nobody can know: the supervisor's net, and a look
 ENDS = ("run.completed.v1", "run.failed.v1", "run.blocked.v1", "run.cancelled.v1")
 PAUSED, SETTLED = "run.paused.v1", "call.settled.v1"
 

@@ -35,6 +35,7 @@ from tests.simulation.aimed import (
     conductors_change,
     conductors_die,
     the_broker_is_wiped,
+    the_newest_records_are_lost,
     workers_die_acting,
     workers_die_holding,
     workers_sleep,
@@ -287,6 +288,20 @@ def each_trusts_its_own_clock() -> Sequence[tuple[Any, str, Any]]:
     return [(SureClock, "compare", nothing)]
 
 
+def offsets_given_again_are_trusted() -> Sequence[tuple[Any, str, Any]]:
+    return [(doubts.Doubts, "sure", lambda self, found: found)]  # pyright: ignore
+
+
+def a_log_that_ends_before_us_is_trusted() -> Sequence[tuple[Any, str, Any]]:
+    def took(self: share.Share, record: Record) -> None:
+        known = share.Stamp(record.offset, record.timestamp_ms)
+        self.last, self.newest_ms = known, max(self.newest_ms, record.timestamp_ms)
+
+    async def never(self: doubts.Doubts) -> None: ...
+
+    return [(share.Share, "took", took), (doubts.Doubts, "_compare", never)]
+
+
 SABOTAGES = (
     Sabotage("no expected seq in the append", no_expected_seq, 1, conductors_change),
     Sabotage(
@@ -312,13 +327,25 @@ SABOTAGES = (
     Sabotage(
         "a wiped broker goes unnoticed", a_wiped_broker_goes_unnoticed, 52, the_broker_is_wiped
     ),
+    Sabotage(
+        "offsets that are given again are trusted",
+        offsets_given_again_are_trusted,
+        1,
+        the_newest_records_are_lost,
+    ),
+    Sabotage(
+        "a log that ends before us is trusted",
+        a_log_that_ends_before_us_is_trusted,
+        21,
+        the_newest_records_are_lost,
+    ),
     Sabotage("tools act before their claim stands", acts_before_its_claim, 1, workers_die_acting),
     Sabotage("a redelivery sends nothing again", nothing_is_told_again, 1, conductors_die),
     Sabotage("what follows an end keeps no row", an_end_closes_its_row, 334),
     Sabotage(
         "a fresh group trusts an empty broker",
         a_fresh_group_trusts_its_broker,
-        21,
+        10,
         conductors_begin_after_a_wipe,
     ),
     Sabotage("events have the order of their times", events_in_the_order_of_their_times, 2),

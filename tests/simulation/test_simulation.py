@@ -10,7 +10,12 @@ from pathlib import Path
 import pytest
 
 from tests.simulation import alone
-from tests.simulation.aimed import AIMED, everything_is_deployed, the_database_is_slow
+from tests.simulation.aimed import (
+    AIMED,
+    commands_are_lost,
+    everything_is_deployed,
+    the_database_is_slow,
+)
 from tests.simulation.plan import Plan, plan
 from tests.simulation.running import Report, kept, simulate
 
@@ -74,6 +79,13 @@ def test_a_slow_database_is_not_taken_for_dead_workers():
     told = simulate(1, of=the_database_is_slow(1))
     assert told.hits == {"slow database": 1}
     assert (told.runs, told.asked_again, told.effects) == (40, 0, 40 * 2)
+
+
+def test_what_is_read_once_more_asks_no_model_in_vain():
+    """Commands of a topic that lost its newest records are heard from the first one on."""
+    told = simulate(1, of=commands_are_lost(1))
+    assert told.hits == {"cut off": 1}
+    assert told.asked_again == 0
 
 
 def test_a_seed_reproduces_exactly():

@@ -13,7 +13,7 @@ import orjson
 
 from actalog.definitions import encode
 from actalog_bus import dispatch, envelope, publisher
-from actalog_bus.ports import Headers
+from actalog_bus.ports import Headers, Record
 from actalog_bus.retry import Backoff
 from actalog_conductor.live import SETTLED
 from actalog_contracts.runs import (
@@ -56,7 +56,9 @@ class World:
         self.loop = SimLoop(plan.seed)
         self.watch = Watch(self)
         self.faults = Faults(self)
-        self.broker = SimBroker(self.loop, seed=plan.seed, clock=self.clock, hook=self.faults.hook)
+        self.broker = SimBroker(
+            self.loop, seed=plan.seed, clock=self.clock, hook=self.faults.hook, skew_s=self._skew_s
+        )
         self.database = Database(self.loop, seed=plan.seed, clock=self.clock, hook=self.faults.hook)
         self.outside = Outside(
             self.loop, self.faults.hook, random.Random(f"out {plan.seed}"), self.watch
@@ -70,11 +72,19 @@ class World:
         self.submitted: dict[str, Person] = {}
         self.converged = False
         self.unbounded: list[str] = []
+        self.heard: set[tuple[object, ...]] = set()
         self.ended_at = 0.0
         self._producer = SimProducer(self.broker, self.loop.world)
 
     def clock(self) -> datetime:
         return BEGINNING + timedelta(seconds=self.loop.now)
+
+    def _skew_s(self, process: Process) -> float:
+        return self.plan.skews.get(process.name.partition(".")[0], 0.0)
+
+    def takes(self, record: Record) -> None:
+        """Somebody hears it."""
+        self.heard.add(identity(record))
 
     def trace(self, line: str) -> None:
         if self.tracing:
@@ -283,6 +293,11 @@ class World:
         return sum(one.standing != "ended" for one in log.open.values()) + len(log.inbox)
 
 
+def identity(record: Record) -> tuple[object, ...]:
+    """Of a record among all that ever had its offset."""
+    return record.topic, record.partition, record.offset, record.timestamp_ms, record.value
+
+
 def _settles(event: NewEvent) -> str:
     """The requirement that an event settles, if it does."""
     if event.type != "requirement.resolved.v1":
@@ -308,7 +323,7 @@ def _determined(world: World) -> Generator[None]:
         mock.patch.object(envelope, "system_clock", world.clock),
         mock.patch.object(publisher, "AIOKafkaProducer", producer),
         mock.patch.object(dispatch, "Backoff", partial(Backoff, dice=dice)),
-        bounded.watched(world.plan, world.unbounded.append),
+        bounded.watched(world.plan, world.unbounded.append, world.takes),
     ):
         yield
 

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.apache]
 async def test_new_partitions_are_heard_from_their_first_record(
     apache_kafka: ApacheKafka, who: str
 ):
-    topic, heard = f"t{uuid.uuid4().hex[:8]}", list[str]()
+    topic, heard, told = f"t{uuid.uuid4().hex[:8]}", list[str](), list[str]()
     settings = KafkaSettings(
         bootstrap=apache_kafka.bootstrap, prefix=topic,
         mode="assigned" if who == "assigned" else "group",
@@ -31,7 +31,12 @@ async def test_new_partitions_are_heard_from_their_first_record(
         heard.append((delivery.record.value or b"").decode())
 
     bus = KafkaBus(settings)
-    bus.listen(Listen([topic], f"{topic}.g", hear, lambda one: "-", broadcast=who == "broadcast"))
+    bus.listen(
+        Listen(
+            [topic], f"{topic}.g", hear, lambda one: "-", broadcast=who == "broadcast",
+            began_anew=lambda: told.append("anew"),
+        )
+    )  # fmt: skip
     await bus.start()
     try:
         async with asyncio.timeout(60):
@@ -40,6 +45,7 @@ async def test_new_partitions_are_heard_from_their_first_record(
             await bus.publish(topic, value=b"old", partition=1)
             while heard != ["old"]:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
+            before = list(told)  # that nothing was ever committed, to a group
             admin = AIOKafkaAdminClient(bootstrap_servers=settings.servers)
             await admin.start()
             await admin.create_partitions({topic: NewPartitions(total_count=4)})
@@ -57,5 +63,6 @@ async def test_new_partitions_are_heard_from_their_first_record(
             while {"new", "old again"} - set(heard):  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
         assert sorted(heard) == ["new", "old", "old again"]
+        assert told == before  # nothing was lost: no run has to be asked about again
     finally:
         await bus.stop(1)

@@ -281,3 +281,14 @@ def test_6_5_another_attempt_of_an_earlier_call_is_paid_for_while_the_next_is_as
     thinking = doubted().given(returned())
     assert isinstance(thinking.now, Thinking)
     thinking.when(again).then("call.settled").asks("model.call.v1", "deadline")
+
+
+def test_what_a_pause_has_cost_does_not_change_with_what_comes_late():
+    """Its result may be told again, under the same id."""
+    paused = doubted(ASK)
+    assert isinstance(paused.now, Paused)
+    late = replied().model_copy(update={"epoch": 2})
+    after = paused.when(late).then("call.settled").now
+    assert isinstance(after, Paused)
+    assert after.usage == paused.now.usage
+    assert after.facts.usage.total_tokens == 2 * after.usage.total_tokens > 0
