@@ -1,8 +1,7 @@
 """Who may read and write which topic, as commands of Apache Kafka's own tools."""
 
+from actalog.names import NAMES
 from actalog_contracts import topics
-
-SERVICES = ("conductor", "guardrails", "context", "llm", "tools", "memory", "gateway")
 
 
 def acls(*, prefix: str, bootstrap: str) -> list[str]:
@@ -24,7 +23,7 @@ def acls(*, prefix: str, bootstrap: str) -> list[str]:
                     f"{tool} --allow-principal User:{prefix}-{who} --producer --topic {dead}"
                 )
     heard = [topics.full_name(one, prefix) for one in (topics.TASKS, topics.REPLIES)]
-    for who in SERVICES:  # whether the database is as old as what was heard (protocol 15)
+    for who in NAMES:  # whether the database is as old as what was heard (protocol 15)
         where = " ".join(f"--topic {name}" for name in heard)
         may = f"{tool} --allow-principal User:{prefix}-{who} --operation Describe"
         made += [f"{may} --group {prefix}.conductor", f"{may} {where}"]
@@ -32,4 +31,4 @@ def acls(*, prefix: str, bootstrap: str) -> list[str]:
 
 
 def _ours(names: tuple[str, ...]) -> list[str]:
-    return [name for name in names if name in SERVICES]
+    return [name for name in names if name in NAMES]

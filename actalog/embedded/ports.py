@@ -4,7 +4,7 @@ import errno
 import socket
 
 from actalog_bus.processes import free_port
-from actalog_core.errors import SettingMissing
+from actalog_core.listening import refused
 
 
 def usable_port(host: str, port: int, *, wanted: str | None) -> int:
@@ -18,12 +18,7 @@ def usable_port(host: str, port: int, *, wanted: str | None) -> int:
         try:
             probe.bind((host, port))
         except OSError as error:
-            if error.errno == errno.EACCES:  # below 1024
-                told = f"{wanted or 'ACTALOG_PORT'}: port {port}: {error.strerror}."
-                raise SettingMissing(told) from error
-            if error.errno != errno.EADDRINUSE:
-                raise SettingMissing(f"ACTALOG_HOST {host}: {error.strerror}.") from error
-            if wanted is None:
+            if wanted is None and error.errno == errno.EADDRINUSE:
                 return free_port()
-            raise SettingMissing(f"{wanted}: port {port} is taken.") from error
+            raise refused(error, host, port, wanted=wanted or "ACTALOG_PORT") from error
     return port

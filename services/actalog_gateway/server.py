@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator
 import uvicorn
 from starlette.types import ASGIApp
 
+from actalog_core.listening import refused
 from actalog_gateway.streaming import HttpProtocol, OpenStream
 
 GRACE_S = 1  # streams were told to end before; the rest is requests in flight
@@ -53,7 +54,7 @@ class HttpServer:
         """Returns when it listens. Port 0 takes a free one; `port` then has it.
 
         Raises:
-            OSError: the address is taken.
+            SettingMissing: the address is taken, or none of this machine's.
         """
         listening = _listen(self.host, self.port)
         self.port = listening.getsockname()[1]
@@ -101,7 +102,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listening.bind((host, port))
         listening.listen(2_048)
         listening.setblocking(False)
-    except OSError:
+    except OSError as error:
         listening.close()
-        raise
+        raise refused(error, host, port, wanted="ACTALOG_PORT") from error
     return listening

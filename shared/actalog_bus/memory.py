@@ -1,4 +1,4 @@
-"""The bus in memory: the real dispatcher over lists. Shared by tests and by nothing else."""
+"""The bus in memory, of a program without a platform and of tests: the real dispatcher over lists."""
 
 import asyncio
 import itertools

@@ -49,10 +49,6 @@ class RunExists(Transient):
     """A run with this id exists. Read it."""
 
 
-class Archived(Permanent):
-    """The run is in a range that was detached."""
-
-
 class DataRefused(Permanent):
     """PostgreSQL refuses this run's data."""
 

@@ -8,6 +8,7 @@ from http import HTTPStatus
 import orjson
 
 from actalog_core import metrics
+from actalog_core.listening import refused
 
 Missing = Callable[[], Awaitable[Sequence[str]]]
 
@@ -25,10 +26,17 @@ class HealthServer:
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
-        """Listen. Port 0 takes a free one; `port` then has it."""
-        self._server = await asyncio.start_server(
-            self._serve, self.host, self.port, limit=READ_LIMIT
-        )
+        """Listen. Port 0 takes a free one; `port` then has it.
+
+        Raises:
+            SettingMissing: the address is taken, or none of this machine's.
+        """
+        try:
+            self._server = await asyncio.start_server(
+                self._serve, self.host, self.port, limit=READ_LIMIT
+            )
+        except OSError as error:
+            raise refused(error, self.host, self.port, wanted="ACTALOG_HEALTH_PORT") from error
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:

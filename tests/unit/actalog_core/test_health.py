@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from actalog_core import metrics
+from actalog_core.errors import SettingMissing
 from actalog_core.health import HealthServer
 
 
@@ -84,3 +85,13 @@ def test_every_metric_is_ours_and_described():
     assert len(metrics.names()) == len(set(metrics.names()))
     for family in metrics.REGISTRY.collect():
         assert family.documentation
+
+
+async def test_a_port_that_is_taken_is_told_by_its_setting(watched: Watched):
+    port = watched.server.port
+    other = HealthServer("llm", missing=watched.missing, host="127.0.0.1", port=port)
+    with pytest.raises(SettingMissing, match=f"ACTALOG_HEALTH_PORT: port {port} is taken"):
+        await other.start()
+    nowhere = HealthServer("llm", missing=watched.missing, host="192.0.2.1", port=0)
+    with pytest.raises(SettingMissing, match=r"ACTALOG_HOST 192\.0\.2\.1: "):
+        await nowhere.start()
