@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
+from actalog.embedded.home import made
 from actalog_bus.processes import alive
 
 
@@ -36,7 +37,7 @@ def read(home: str) -> PlatformFile | None:
 def write(home: str, told: PlatformFile) -> None:
     """Whole or not at all: readers never see half a file."""
     path = path_of(home)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    made(path.parent)
     new = path.with_suffix(f".{os.getpid()}")
     new.unlink(missing_ok=True)
     # Nobody else's from the first byte on: the database's address has a password.

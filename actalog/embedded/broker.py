@@ -3,6 +3,7 @@
 import subprocess
 from pathlib import Path
 
+from actalog.embedded.home import made
 from actalog.embedded.ports import usable_port
 from actalog_bus.processes import answers, end, free_port, spawn
 from actalog_core.errors import SettingMissing, Transient
@@ -47,7 +48,7 @@ class EmbeddedBroker:
         if self._port is not None:
             usable_port("127.0.0.1", self._port, wanted="--kafka-port")
 
-        self._home.mkdir(parents=True, exist_ok=True)
+        made(self._home)
         bootstrap = f"127.0.0.1:{self._port or free_port()}"
         output = self._home / "broker.log"
         self._process = spawn(

@@ -14,13 +14,12 @@ import signal
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import BinaryIO
 
 import asyncpg
 
 from actalog.embedded import password
 from actalog.embedded.home import made, ours
-from actalog_bus.processes import alive, dies_with_parent, free_port
+from actalog_bus.processes import alive, dies_with_parent, free_port, private
 from actalog_core.errors import SettingMissing, Transient
 from actalog_log.database import connect
 
@@ -100,10 +99,9 @@ class EmbeddedPostgres:
         elif not password.there(self.data):  # of an earlier build, which let everybody in
             await self._close()
         port = free_port()
-        with self.log.open("ab") as log:
-            # Popen and not the loop's: uvloop cannot start a process as another user. The wait
-            # for the fork is short.
-            self.process = self._spawn(port, log)
+        # Popen and not the loop's: uvloop cannot start a process as another user. The wait for the
+        # fork is short.
+        self.process = self._spawn(port)
         await self._answers(dsn := self.address(port))
         return dsn
 
@@ -128,7 +126,7 @@ class EmbeddedPostgres:
     async def _create(self) -> None:
         # What an interrupted initdb left behind cannot be started.
         shutil.rmtree(self.data, ignore_errors=True)
-        self.data.mkdir()
+        self.data.mkdir(0o700)
         if self.owner:
             shutil.chown(self.data, self.owner)
         made = await asyncio.to_thread(self._initdb)
@@ -146,13 +144,14 @@ class EmbeddedPostgres:
         if told is not None:
             raise PostgresWillNotStart(told[-2000:])
 
-    def _spawn(self, port: int, log: BinaryIO) -> "subprocess.Popen[bytes]":
-        return subprocess.Popen(
-            [binaries() / "postgres", "-D", self.data, "-p", str(port)],
-            stdout=log, stderr=log, stdin=subprocess.DEVNULL, user=self.owner,
-            start_new_session=True, # fast shutdown
-            preexec_fn=dies_with_parent(signal.SIGINT),  # noqa: PLW1509
-        )  # fmt: skip
+    def _spawn(self, port: int) -> "subprocess.Popen[bytes]":
+        with open(self.log, "ab", opener=private) as log:
+            return subprocess.Popen(
+                [binaries() / "postgres", "-D", self.data, "-p", str(port)],
+                stdout=log, stderr=log, stdin=subprocess.DEVNULL, user=self.owner,
+                start_new_session=True, # fast shutdown
+                preexec_fn=dies_with_parent(signal.SIGINT),  # noqa: PLW1509
+            )  # fmt: skip
 
     def _initdb(self) -> "subprocess.CompletedProcess[bytes]":
         return subprocess.run(

@@ -43,12 +43,17 @@ def dies_with_parent(sign: signal.Signals) -> Callable[[], None] | None:
     return ask
 
 
+def private(path: str, flags: int) -> int:
+    """An opener of files that are for their user alone: what servers write says what was sent."""
+    return os.open(path, flags, 0o600)
+
+
 def spawn(
     arguments: Sequence[str], *, output: Path, env: Mapping[str, str] | None = None
 ) -> "subprocess.Popen[bytes]":
     """Start a process of its own group; its output goes to a file. Must be called from the main
     thread, with which it dies."""
-    with output.open("ab") as log:
+    with open(output, "ab", opener=private) as log:
         return subprocess.Popen(
             arguments,
             stdin=subprocess.DEVNULL,

@@ -30,8 +30,7 @@ class Database(EmbeddedPostgres):
         if not self.port:
             await self._create()
             self.port = free_port()
-        with self.log.open("ab") as log:
-            self.process = self._spawn(self.port, log)
+        self.process = self._spawn(self.port)
         await self._answers(self.dsn)
         return self.dsn
 

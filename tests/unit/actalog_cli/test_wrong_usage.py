@@ -15,15 +15,18 @@ from typer.testing import CliRunner
 
 from actalog.__main__ import main
 from actalog.cli import author
+from actalog.cli.alone import Alone
 from actalog.cli.common import carry_out
 from actalog.cli.lock import HomeLock
 from actalog.cli.main import app
+from actalog.cli.reach import Reach
 from actalog.cli.summaries import moment
 from actalog.embedded.broker import EmbeddedBroker
 from actalog.embedded.postgres import EmbeddedPostgres
 from actalog.recording import Recording
 from actalog.services import installed
 from actalog_core.errors import SettingMissing
+from actalog_core.settings import Settings
 from actalog_log.memory import MemoryLog
 
 
@@ -145,6 +148,13 @@ async def test_what_is_not_installed_is_told_with_its_extra(
     with pytest.raises(SettingMissing, match=r"llm service needs openai: install actalog\[llm\]"):
         installed("llm")
     installed("conductor")
+    url = "postgresql://a:b@127.0.0.1:1/nobody"  # it is not waited for
+    settings = Settings(kafka="127.0.0.1:1", database_url=url, home=str(tmp_path))
+    reach = Reach(
+        settings=settings, kafka="127.0.0.1:1", database_url=url, http=None, embedded=False
+    )
+    with pytest.raises(SettingMissing, match=r"install actalog\[gateway\]"):
+        Alone("gateway", reach)
     with pytest.raises(SettingMissing, match=r"install actalog\[embedded\]"):
         await EmbeddedBroker(tmp_path).start()
 
