@@ -40,18 +40,10 @@ class Dispatcher:
     """
 
     def __init__(
-        self,
-        *,
-        hear: Hear,
-        lane: Lane,
-        bury: Bury,
-        limit: int = 256,
-        buffer: int = 4_096,
-        buffer_bytes: int = BUFFER_BYTES,
-        tries: int = 3,
-        backoff: Backoff | None = None,
+        self, *, hear: Hear, lane: Lane, bury: Bury, limit: int = 256, buffer: int = 4_096,
+        buffer_bytes: int = BUFFER_BYTES, tries: int = 3, backoff: Backoff | None = None,
         progress: Callable[[], None] = _nothing,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self._hear, self._lane, self._bury = hear, lane, bury
         self._limit, self._buffer, self._tries = limit, buffer, tries
         self._buffer_bytes = buffer_bytes
