@@ -12,6 +12,8 @@ from actalog_contracts.tasks import TaskSubmit
 # Spring's request and reply over Kafka names them so.
 REPLY_TOPIC, CORRELATION = "kafka_replyTopic", "kafka_correlationId"
 REPLY_PARTITION = "kafka_replyPartition"  # four bytes, from whoever reads that one alone
+# What the platform itself says of a message, whatever the operator's patterns take in.
+OURS = ("ce_", "content-type", "traceparent", "tracestate", "actalog-", "dlq-", "redrive-")
 LONGEST_ECHO = 4_096  # bytes, of all echoed headers
 
 
@@ -65,7 +67,9 @@ class Addresses:
 
     def _echo(self, headers: Headers, *also: str) -> tuple[tuple[str, str], ...]:
         wanted = (CORRELATION, *also, *self.echo_headers)
-        found = [(name, value) for name, value in headers if _matches(name, wanted)]
+        found = [
+            (name, value) for name, value in headers if _matches(name, wanted) and not _ours(name)
+        ]
         size, told = 0, list[tuple[str, str]]()
         for name, value in found:
             size += len(name) + len(value)
@@ -94,6 +98,11 @@ def correlation(headers: Headers) -> str | None:
 
 def _patterns(setting: str) -> tuple[str, ...]:
     return tuple(one.strip() for one in setting.split(",") if one.strip())
+
+
+def _ours(name: str) -> bool:
+    """Whether it is a header that a result has of its own: a consumer takes the last of a name."""
+    return name.lower().startswith(OURS)
 
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:

@@ -124,7 +124,7 @@ class MemoryLog(MemoryOpen):
         self, run_no: int, *, after: int = 0, upto: int | None = None
     ) -> Sequence[StoredEvent]:
         events = self.events.get(run_no, [])
-        if not events:
+        if after >= len(events):
             return []
         previous = events[after - 1].hash if after else chain.row_digest(self.runs[run_no])
         return chain.verified(events[after:upto], previous)

@@ -48,6 +48,20 @@ async def test_springs_headers_are_honoured_and_echoed(shop: World):
     assert header(record.headers, "x-other") is None
 
 
+async def test_no_pattern_echoes_what_the_platform_itself_says_of_a_result(log: Log):
+    world = World(log, settings=Settings(echo_headers="*"))
+    await world.start()
+    value = json.dumps({"target": "agent:a", "input": "x", "run_id": "r"}).encode()
+    await world.raw(value, ce_id=b"mine", ce_type=b"task.submit.v1", x__shop__id=b"7")
+    await world.bus.drained()
+    (record,) = world.bus.records("actalog.results")
+    said = json.loads(record.value or b"")
+    assert record.header("ce_type") == b"run.result.v1"
+    assert record.header("ce_id") == said["id"].encode()
+    assert record.header("x-shop-id") == b"7"
+    await world.bus.stop()
+
+
 async def test_a_correlation_id_that_is_text_is_told_in_the_result_too(shop: World):
     value = json.dumps({"target": "agent:a", "input": "x", "run_id": "r"}).encode()
     await shop.raw(value, kafka_correlationId=b"c-1")

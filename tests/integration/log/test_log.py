@@ -70,6 +70,7 @@ async def test_what_was_appended_is_read_back_in_order_and_chained(log: Log):
     assert [one.previous_hash for one in events[1:]] == [one.hash for one in events[:-1]]
     assert head == Head(3, events[-1].hash)
     assert [one.seq for one in await log.read(new.run_no, after=1, upto=2)] == [2]
+    assert await log.read(new.run_no, after=99) == []
     found = await log.find_run("default", new.run_id)
     assert found is not None
     assert (found.row, found.head, found.standing) == (new, head, "active")
