@@ -22,6 +22,7 @@ from actalog_contracts.border import Decoded
 from actalog_contracts.definitions import AgentDefinition
 from actalog_contracts.tasks import TaskSubmit
 from actalog_core.errors import DataRefused, RunExists, SequenceTaken, TurnTaken
+from actalog_core.misfits import some
 from actalog_log.beside_ports import Held
 from actalog_log.ports import FoundRun, Opening, RunLog, RunRow
 
@@ -173,7 +174,7 @@ class Acceptance:
         found = await self.hearing.runs.definitions.current(kind, id)
         if found is None:
             known = [f"{k}:{i}" for k, i, _, _ in await self.log.current_definitions()]
-            said = f"there is no {name[:200]!r}; deployed: {', '.join(known) or 'nothing'}"
+            said = f"there is no {name[:200]!r}; deployed: {some(known)}"
             raise Refused("unknown_target", said, field="target", run_id=asked.run_id)
         digest, definition = found
         return f"{kind}:{id}", digest, definition

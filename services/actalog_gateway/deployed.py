@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from actalog_contracts.definitions import AgentDefinition
 from actalog_core.clock import Monotonic
+from actalog_core.misfits import MOST_NAMES, some
 from actalog_gateway.problems import Problem
 from actalog_log.ports import RunLog
 
@@ -31,8 +32,8 @@ class Deployed:
         if name in self._targets:
             return self._targets[name]
         known = sorted(set(self._targets.values()))
-        said = f"there is no {name!r}; deployed: {', '.join(known) or 'nothing'}"
-        raise Problem("unknown_target", said, field="target", known=known)
+        said = f"there is no {name[:200]!r}; deployed: {some(known)}"
+        raise Problem("unknown_target", said, field="target", known=known[:MOST_NAMES])
 
     async def agent(self, id: str) -> AgentDefinition | None:
         """An agent's definition; None where there is none."""

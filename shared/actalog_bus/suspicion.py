@@ -150,16 +150,23 @@ class Suspicion:
                 self._wary[at] = _Wary(record.offset + WARY_FOR, condemned, record.offset)
         await self.marks.write(marks)
 
+    async def _mark(self, at: Partition, offset: int) -> None:
+        try:
+            await self.marks.write({at: (offset, 1)})
+        except Exception:  # whatever it is: nobody else would take what waits here
+            log.exception("a mark was not written", topic=at[0], partition=at[1])
+
     async def _one_at_a_time(self, at: Partition, wary: _Wary) -> None:
         last = wary.marked
         while wary.waiting:
-            record = wary.waiting.popleft()
+            record = wary.waiting[0]
             if record.offset != wary.marked:
-                await self.marks.write({at: (record.offset, 1)})
+                await self._mark(at, record.offset)
                 wary.marked = self._marked[at] = record.offset
             self.dispatcher.take(
                 record, killed() if record.offset == wary.condemned else None
             )  # fmt: skip
+            wary.waiting.popleft()
             last = record.offset
             while (heard := self.dispatcher.heard_upto(at)) is not None and heard <= last:
                 self._progress.clear()

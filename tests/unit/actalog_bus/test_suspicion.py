@@ -140,3 +140,19 @@ async def test_a_death_somewhere_else_is_not_counted_where_it_stands_now():
     assert not await Life(broker, frozenset()).live()
     assert broker.buried == []
     assert sorted(broker.heard) == list(range(5, 20))
+
+
+async def test_a_mark_that_cannot_be_written_holds_up_no_record():
+    """Not even by an error that nobody foresaw: a driver's own, a broken connection's."""
+    broker = Broker(end=8, began=1)
+    write = broker.write
+
+    async def failing(marks: Mapping[Partition, tuple[int, int]]) -> None:
+        await write(marks)
+        if broker.commits > 1:
+            raise RuntimeError("a fault of whoever writes")
+
+    broker.write = failing  # type: ignore[method-assign]
+    assert not await Life(broker, frozenset()).live()
+    assert broker.heard == list(range(8))
+    assert broker.commits == 8

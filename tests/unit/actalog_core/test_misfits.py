@@ -5,7 +5,7 @@ from pydantic import BaseModel, ValidationError
 
 from actalog_core.errors import Undecodable
 from actalog_core.events import decode
-from actalog_core.misfits import misfit
+from actalog_core.misfits import misfit, some
 
 
 class Shape(BaseModel):
@@ -37,3 +37,12 @@ def test_an_event_that_cannot_be_read_is_not_repeated(payload: bytes):
         decode("model.replied.v1", payload)
     assert "planted" not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [([], "nothing"), (["a"], "a"), (["a", "b"], "a, b"), (["a"] * 20, ", ".join("a" * 20)),
+     (["a"] * 22, ", ".join("a" * 20) + " and 2 more")],
+)  # fmt: skip
+def test_of_many_names_some_are_told(names: list[str], told: str):
+    assert some(names) == told
