@@ -166,14 +166,18 @@ class Client:
         *,
         digest: str | None = None,
         arguments: Mapping[str, Any] | None = None,
+        result: Any = None,
         note: str | None = None,
         by: str | None = None,
     ) -> None:
-        """Answer a requirement. `digest` is that of the arguments a person saw."""
+        """Answer a requirement. `digest` is that of the arguments a person saw, `arguments` are
+        what the call is approved with instead, `result` is what a call in doubt that was done is
+        taken to have returned (text, or what becomes JSON)."""
         answer = RequirementResolve(
             run_id=run_id, tenant_id=self.tenant_id, requirement_id=requirement_id,
-            decision=decision, digest=digest, arguments=dict(arguments) if arguments else None,
-            note=note, by=by,
+            decision=decision, digest=digest,
+            arguments=None if arguments is None else dict(arguments), result=result, note=note,
+            by=by,
         )  # fmt: skip
         await self.transport.send(answer)
 
