@@ -155,7 +155,8 @@ class TimePassed(Message):
 
 class CallBuried(Message):
     """What a run asked for, or an answer to it, went to the dead letters: the run must not wait
-    for it. `call_id` is None when the message was about no call."""
+    for it. `call_id` is None when the message was about no call. `after_epoch`: it was about an
+    attempt behind that epoch of the call, and says nothing of one that was let begin later."""
 
     type: Literal["call.buried.v1"] = "call.buried.v1"
     tenant_id: str
@@ -163,6 +164,7 @@ class CallBuried(Message):
     run_id: str
     session_id: str
     call_id: CallId | None = None
+    after_epoch: Count | None = None  # absent in what was said before there was this field
     reason: str
     message: str
     source: str  # topic/partition/offset/timestamp of the record

@@ -82,8 +82,11 @@ def decide(state: State, heard: Heard) -> Sequence[RunEvent]:
         case _, Cancel() | Broken() | TimeIs():
             return endings.ended_by(heard, state.facts)
         case Acting(running=running), Buried(call_id=str(call_id)) if call_id in running:
+            voided = state.facts.voided.get(call_id, 0)
+            if heard.after_epoch is not None and heard.after_epoch < voided:
+                return []  # a person has let it begin once more since
             # Of all its attempts: else what a person says of it would let none run.
-            epoch = max(heard.epoch, state.facts.voided.get(call_id, 0) + 1)
+            epoch = max(heard.epoch, voided + 1)
             doubt = ToolInDoubt(call_id=call_id, epoch=epoch, message=heard.message)
             return acting.acted(state, doubt)
         case _, Buried():

@@ -104,7 +104,7 @@ class ConductorHandlers:
         if reply.call_id is not None:
             epoch = await self.log.claimed_epoch(ledger_key(reply.run_no, reply.call_id))
         said = f"{reply.message} (dead letter of {reply.source}, {reply.reason})"
-        buried = Buried(reply.call_id, clean_text(said), epoch)
+        buried = Buried(reply.call_id, clean_text(said), epoch, reply.after_epoch)
         await self.hearing.hear(reply.run_no, buried, causation=causation)
 
     async def hear_answer(self, stored: bytes) -> None:

@@ -70,11 +70,13 @@ class Late:
 @dataclass(frozen=True, slots=True)
 class Buried:
     """A command of the run, or an answer to one, went to the dead letters. `call_id` is None
-    where the message was about no call; `epoch` that of its last claim, 0 where nobody has any."""
+    where the message was about no call; `epoch` that of its last claim, 0 where nobody has any.
+    The attempt was one behind `after_epoch`, where that is known."""
 
     call_id: str | None
     message: str
     epoch: int = 0
+    after_epoch: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

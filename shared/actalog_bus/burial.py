@@ -15,6 +15,7 @@ from actalog_bus.envelope import body, headers, stable_id
 from actalog_bus.ports import Fault, Listen, Outgoing, Record
 from actalog_contracts import topics
 from actalog_contracts.calls import CallBuried
+from actalog_contracts.strict_json import MAX_INTEGER
 from actalog_core import metrics
 from actalog_core.errors import Permanent
 
@@ -71,6 +72,15 @@ def _where(record: Record) -> tuple[object, ...]:
     return record.topic, record.partition, record.offset, record.timestamp_ms
 
 
+def _after(named: dict[str, Any]) -> int | None:
+    """Behind which epoch of its call the attempt was that a command asked for, or answered."""
+    if named.get("call_id") is None:
+        return None
+    epoch: Any = named.get("epoch")
+    said: Any = epoch - 1 if isinstance(epoch, int) else named.get("after_epoch") or 0
+    return said if isinstance(said, int) and 0 <= said <= MAX_INTEGER else None
+
+
 def _word(record: Record, fault: Fault) -> CallBuried | None:
     """None where the record names no run: then the supervisor asks again for what was lost. Word
     that cannot be heard has no word of its own."""
@@ -88,8 +98,9 @@ def _word(record: Record, fault: Fault) -> CallBuried | None:
     try:
         return CallBuried(
             tenant_id=said["tenant_id"], run_no=said["run_no"], run_id=said["run_id"],
-            session_id=said["session_id"], call_id=named.get("call_id"), reason=fault.reason,
-            message=fault.error[:1_000], source=str(origin(record)),
+            session_id=said["session_id"], call_id=named.get("call_id"),
+            after_epoch=_after(named), reason=fault.reason, message=fault.error[:1_000],
+            source=str(origin(record)),
         )  # fmt: skip
     except (KeyError, ValueError):
         return None

@@ -110,6 +110,24 @@ def test_the_run_of_a_dead_command_or_answer_is_told():
 
 
 @pytest.mark.parametrize(
+    ("value", "after"),
+    [
+        (b'"call_id": "r:t1.0"', 0), (b'"call_id": "r:t1.0", "after_epoch": null', 0),
+        (b'"call_id": "r:t1.0", "after_epoch": 2', 2),
+        (b'"outcome": {"call_id": "r:t1.0", "epoch": 3}', 2),
+        (b'"outcome": {"call_id": "r:t1.0", "epoch": 0}', None),
+        (b'"call_id": "r:t1.0", "after_epoch": 1e9', None), (b'"type": "turn.free.v1"', None),
+    ],
+)  # fmt: skip
+def test_word_of_a_dead_letter_says_which_attempt_it_was(value: bytes, after: int | None):
+    """What a person has let begin since is not meant."""
+    topic = "p.replies" if b"outcome" in value or b"free" in value else "p.tools.commands"
+    said = word(topic, b"{" + value + b", " + IDS + b"}")
+    assert said is not None
+    assert said.after_epoch == after
+
+
+@pytest.mark.parametrize(
     "value",
     [b"", b"[]", b"\xff", b"null", b'{"run_no": 3}', b'{"type": "call.buried.v1", ' + IDS + b"}",
      b'{"run_no": "x", "tenant_id": "t", "run_id": "r", "session_id": "s"}'],

@@ -211,6 +211,17 @@ def test_the_doubt_about_a_dead_tool_call_is_about_all_its_attempts():
     assert spec.now.facts.voided == {"r:t1.0": 3}
 
 
+@pytest.mark.parametrize("old", [0, 2])
+def test_word_of_an_attempt_that_is_void_says_nothing_of_the_next_one(old: int):
+    """It came late: a person has let the call begin once more since."""
+    spec = doubted().given(Buried("r:t1.0", "no colour", 3, 0))
+    (asked,) = acting.asked(spec.now)
+    again = spec.given(answered("not_done", asked))
+    again.when(Buried("r:t1.0", "no colour", 4, old)).then_nothing()
+    again.when(Buried("r:t1.0", "no colour", 4, 3)).then("tool.in_doubt", "run.paused")
+    again.when(Buried("r:t1.0", "no colour", 4)).then("tool.in_doubt", "run.paused")  # as it was
+
+
 def test_a_dead_model_call_ends_the_run_and_one_that_nobody_waits_for_does_not():
     spec = Spec().given(START)
     spec.when(Buried("r:m1", "no colour")).then("run.failed")
