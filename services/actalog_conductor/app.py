@@ -14,13 +14,13 @@ from actalog_conductor.outside import Outside
 from actalog_conductor.publish import Publisher
 from actalog_conductor.refusals import Refusals
 from actalog_conductor.supervisor import Supervisor
-from actalog_conductor.sure_clock import SureClock
 from actalog_conductor.telling import Teller
 from actalog_conductor.waking import Waking
 from actalog_contracts import topics
 from actalog_core.clock import Clock, Monotonic, system_clock
 from actalog_core.service import Service
 from actalog_core.settings import Settings
+from actalog_core.sure_clock import SureClock
 from actalog_log.ports import RunLog
 
 

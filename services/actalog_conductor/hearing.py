@@ -8,12 +8,12 @@ from actalog_conductor import draft
 from actalog_conductor.draft import Beside, Drafted
 from actalog_conductor.heard import Broken, Heard
 from actalog_conductor.live import Live, Runs
-from actalog_conductor.sure_clock import SureClock
 from actalog_conductor.telling import Teller
 from actalog_contracts.runs import RunEvent
 from actalog_core import metrics
 from actalog_core.clock import Clock
 from actalog_core.errors import DataRefused, RunExists, SequenceTaken
+from actalog_core.sure_clock import SureClock
 from actalog_log.ports import Decision, RunLog
 
 CONFLICTS_BEFORE_GIVING_UP = 10

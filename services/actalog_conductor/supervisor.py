@@ -15,10 +15,10 @@ import structlog
 
 from actalog_calls.reach import Reach
 from actalog_conductor.rows import at_once, lanes
-from actalog_conductor.sure_clock import SureClock
 from actalog_conductor.waking import Waking
 from actalog_core import crashpoints
 from actalog_core.errors import Permanent, Transient
+from actalog_core.sure_clock import SureClock
 from actalog_log.beside_ports import InboxRow
 from actalog_log.ports import Looming, RunLog
 

@@ -1,5 +1,7 @@
 """Topic to handler."""
 
+from dataclasses import replace
+
 from actalog_bus.envelope import Postman
 from actalog_bus.ports import Bus, Listen, Record
 from actalog_calls.claims import Claims
@@ -31,8 +33,10 @@ def build_app(
     prefix = settings.topic_prefix
     patience = patience or Patience()
     claims = Claims(
-        calls, holder=holder, lease_ms=settings.lease_ms, clock=patience.monotonic
+        calls, holder=holder, lease_ms=settings.lease_ms, clock=patience.monotonic,
+        wall=patience.clock,
     )  # fmt: skip
+    patience = replace(patience, clock=claims.sure)
     adapters = Adapters(clients or Clients(), log)
     handlers = LlmHandlers(
         log=log, prompts=PromptCache(log), adapters=adapters, claims=claims,

@@ -55,7 +55,7 @@ def build_app(
         BadFunction: a callable that cannot be described; the message names its parameter.
     """
     prefix = settings.topic_prefix
-    claims = Claims(calls, holder=holder, lease_ms=settings.lease_ms, clock=monotonic)
+    claims = Claims(calls, holder=holder, lease_ms=settings.lease_ms, clock=monotonic, wall=clock)
     threads = threads or Threads()
     isolated = Isolated(most=settings.isolated_workers)
     handlers = ToolHandlers(
@@ -65,7 +65,7 @@ def build_app(
         postman=Postman(bus, prefix=prefix, service="tools"),
         runner=Runner(threads, monotonic),
         isolated=isolated,
-        clock=clock,
+        clock=claims.sure,
     )
     bus.listen(
         Listen(

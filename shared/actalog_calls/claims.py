@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from actalog_calls.leases import Cancel, Leases, Mine, T
 from actalog_calls.soon import Settled, Soon
 from actalog_core import crashpoints
-from actalog_core.clock import Monotonic
+from actalog_core.clock import Clock, Monotonic, system_clock
 from actalog_core.errors import Transient
 from actalog_log.call_ports import Calls, Claim
 
@@ -16,9 +16,10 @@ class Claims(Leases):
     """A part of a service. Call ids here are ledger keys (`actalog_log.call_ports.ledger_key`)."""
 
     def __init__(
-        self, calls: Calls, *, holder: str, lease_ms: int, clock: Monotonic = time.monotonic
-    ) -> None:
-        super().__init__(calls, holder=holder, lease_ms=lease_ms, clock=clock)
+        self, calls: Calls, *, holder: str, lease_ms: int, clock: Monotonic = time.monotonic,
+        wall: Clock = system_clock,
+    ) -> None:  # fmt: skip
+        super().__init__(calls, holder=holder, lease_ms=lease_ms, clock=clock, wall=wall)
         self.soon = Soon(self._settle_all)
 
     async def stop(self) -> None:

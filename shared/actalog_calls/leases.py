@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 import structlog
 
 from actalog_calls.reach import Reach
-from actalog_core.clock import Monotonic
+from actalog_core.clock import Clock, Monotonic, system_clock
 from actalog_core.errors import Transient
+from actalog_core.sure_clock import SureClock
 from actalog_log.call_ports import Calls, Claim
 
 T = TypeVar("T")
@@ -52,14 +53,17 @@ class Mine:
 
 
 class Leases:
-    """A part of a service: renews three times a lease, and knows gaps."""
+    """A part of a service: renews three times a lease, and knows gaps. `sure` is its clock beside
+    the database's (decision 0022)."""
 
     def __init__(
-        self, calls: Calls, *, holder: str, lease_ms: int, clock: Monotonic = time.monotonic
-    ) -> None:
+        self, calls: Calls, *, holder: str, lease_ms: int, clock: Monotonic = time.monotonic,
+        wall: Clock = system_clock,
+    ) -> None:  # fmt: skip
         self.calls, self.lease_ms = calls, lease_ms
         # One life of one process: a successor of the same name must not renew for the dead.
         self.holder = f"{holder}/{uuid.uuid4().hex[:12]}"
+        self.sure = SureClock(wall)
         self.reach = Reach(lease_s=lease_ms / 1000, clock=clock)
         self.mine: dict[str, Mine] = {}
         self.waiting: dict[str, Again] = {}
@@ -102,6 +106,7 @@ class Leases:
         except (Transient, TimeoutError):
             self.reach.failed()
             return False
+        self.sure.compare(renewed.at)
         for key in renewed.ended & self.mine.keys():
             self.mine[key].end()
         for key in renewed.lost & self.mine.keys():

@@ -1,7 +1,8 @@
 """The effect ledger as services see it. Memory and PostgreSQL satisfy it; one suite runs over both."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal, Protocol
 
 
@@ -31,10 +32,12 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Renewed:
-    """`ended`: still ours, but its run has ended. `lost`: no longer ours to answer."""
+    """`ended`: still ours, but its run has ended. `lost`: no longer ours to answer. `at`: the
+    database's time."""
 
     ended: frozenset[str] = frozenset()
     lost: frozenset[str] = frozenset()
+    at: datetime | None = field(default=None, compare=False)
 
 
 class Calls(Protocol):

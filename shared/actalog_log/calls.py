@@ -60,8 +60,9 @@ _RENEW = """
         update calls c set lease_until = clock_timestamp() + $2 * interval '1 millisecond'
         from mine where c.call_id = mine.call_id returning c.call_id, c.run_no
     )
-    select call_id, o.run_no is null or o.standing = 'ended' as ended
-    from renewed left join open_runs o using (run_no)
+    select r.call_id, o.run_no is null or o.standing = 'ended' as ended, t.at
+    from (select clock_timestamp() as at) t left join renewed r on true
+        left join open_runs o on o.run_no = r.run_no
 """
 _SETTLE = """
     with asked as (
@@ -131,8 +132,9 @@ class PostgresCalls:
     async def renew(self, holder: str, lease_ms: int, call_ids: Collection[str]) -> Renewed:
         asked = sorted(call_ids)
         rows = await self._fetch(_RENEW, holder, lease_ms, asked)
-        ended = frozenset(row["call_id"] for row in rows if row["ended"])
-        return Renewed(ended, frozenset(asked) - {row["call_id"] for row in rows})
+        at, ours = rows[0]["at"], [row for row in rows if row["call_id"] is not None]
+        ended = frozenset(row["call_id"] for row in ours if row["ended"])
+        return Renewed(ended, frozenset(asked) - {row["call_id"] for row in ours}, at)
 
     @reaching
     async def raise_epoch(self, call_id: str, *, epoch: int, holder: str) -> int | None:

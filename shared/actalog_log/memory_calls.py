@@ -84,7 +84,7 @@ class MemoryCalls:
             known = self.log.open.get(row.run_no)
             if known is None or known.standing == "ended":
                 ended.add(call_id)
-        return Renewed(frozenset(ended), frozenset(lost))
+        return Renewed(frozenset(ended), frozenset(lost), self.log.clock())
 
     async def raise_epoch(self, call_id: str, *, epoch: int, holder: str) -> int | None:
         row = self.rows.get(call_id)

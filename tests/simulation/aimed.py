@@ -126,11 +126,13 @@ def everything_is_deployed(seed: int) -> Plan:
 
 
 def clocks_are_wrong(seed: int) -> Plan:
-    """One conductor's clock is a day ahead, the other's a day behind; persons take their time."""
+    """Of conductors and workers one has a clock that is a day ahead, the other's is a day behind;
+    persons take their time."""
     tasks = _tasks("acts", "look,put|pay,look|put", count=6)
     tasks += [Task(1.0 + n, f"p{n}", "asks", None, "wire", answers_after_s=3.0) for n in range(3)]
     faults = [Fault(3.0, "kill", "conductor", "db.after", "append", for_s=0.5)]
-    skews = {"conductor-0": 86_400.0, "conductor-1": -86_400.0}
+    services = ("conductor", "llm", "tools")
+    skews = {f"{name}-{n}": (1 - 2 * n) * 86_400.0 for name in services for n in range(2)}
     return replace(_plan(seed, tasks, faults), skews=skews)
 
 

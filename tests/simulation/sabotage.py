@@ -21,8 +21,8 @@ from actalog_conductor import draft, results
 from actalog_conductor.acceptance import Acceptance
 from actalog_conductor.hearing import Hearing
 from actalog_conductor.supervisor import Supervisor
-from actalog_conductor.sure_clock import SureClock
 from actalog_conductor.telling import Teller
+from actalog_core.sure_clock import SureClock
 from actalog_log.call_ports import Claim
 from actalog_log.memory import MemoryLog
 from actalog_log.memory_calls import MemoryCalls

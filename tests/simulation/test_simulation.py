@@ -12,6 +12,7 @@ import pytest
 from tests.simulation import alone
 from tests.simulation.aimed import (
     AIMED,
+    clocks_are_wrong,
     commands_are_lost,
     everything_is_deployed,
     the_database_is_slow,
@@ -79,6 +80,12 @@ def test_a_slow_database_is_not_taken_for_dead_workers():
     told = simulate(1, of=the_database_is_slow(1))
     assert told.hits == {"slow database": 1}
     assert (told.runs, told.asked_again, told.effects) == (40, 0, 40 * 2)
+
+
+def test_a_clock_that_is_wrong_keeps_nothing_from_being_done():
+    """What workers are handed counts by the database's clock as well."""
+    told = simulate(1, of=clocks_are_wrong(1))
+    assert (list(told.broken), told.effects) == ([], 6 * 3 + 3)
 
 
 def test_what_is_read_once_more_asks_no_model_in_vain():

@@ -120,6 +120,12 @@ async def test_an_epoch_is_raised_by_its_holder_only_and_once(calls: Calls):
     assert await calls.raise_epoch("c", epoch=2, holder="a") is None
 
 
+async def test_renewing_tells_the_time_also_where_there_is_nothing_to_renew(calls: Calls):
+    await calls.claim("c", run_no=1, holder="a", lease_ms=LONG)
+    times = [(await calls.renew("a", LONG, asked)).at for asked in ([], ["c"], ["c", "none"])]
+    assert all(isinstance(at, datetime) for at in times)
+
+
 async def test_renewing_tells_which_runs_have_ended(calls: Calls):
     await calls.claim("c", run_no=1, holder="a", lease_ms=LONG)
     assert await calls.renew("a", LONG, ["c"]) == Renewed(ended=frozenset({"c"}))
