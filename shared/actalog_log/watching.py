@@ -63,8 +63,9 @@ _WOKEN = """
     where o.run_no = k.run_no
 """
 ASKED_S = 2  # what was just asked for is not due
-DUE = f"""lease_until < clock_timestamp() and (
-    asked_at is null or asked_at < clock_timestamp() - interval '{ASKED_S} seconds')
+# The statement's time, and not the clock's: that one moves, so no index would find what is due.
+DUE = f"""lease_until < statement_timestamp() and (
+    asked_at is null or asked_at < statement_timestamp() - interval '{ASKED_S} seconds')
 """
 LOOMING = f"""
     select exists (select from open_runs where wake_at <= $1) as runs,

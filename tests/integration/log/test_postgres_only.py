@@ -188,6 +188,20 @@ async def test_finished_runs_cost_the_supervisor_nothing(log: PostgresLog):
     assert plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"] < 30
 
 
+async def test_many_calls_that_are_being_worked_on_cost_a_look_nothing(log: PostgresLog):
+    for settled in (False, True):
+        await log.pool.execute(
+            "insert into calls (call_id, run_no, holder, lease_until, settled, outcome)"
+            " select $2::text || n, n, 'h', clock_timestamp() + interval '1 hour', $1, 'x'"
+            " from generate_series(1, 20000) n", settled, f"settled {settled} ",
+        )  # fmt: skip
+    await log.pool.execute("vacuum analyze calls")
+    now = datetime.now(UTC)
+    told = await log.pool.fetchval(f"explain (analyze, buffers, format json) {LOOMING}", now, now)
+    (plan,) = json.loads(told)
+    assert plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"] < 30
+
+
 async def test_a_run_whose_row_somebody_holds_is_woken_with_the_others(
     log: PostgresLog, fresh_database: str
 ):
