@@ -74,6 +74,11 @@ def test_whole_calls_of_one_index_without_ids_are_kept_apart():
     assert one == CallText("", "f", '{"x":1}')
 
 
+def test_what_follows_on_whole_arguments_without_a_name_is_theirs():
+    told = calls([call("f", '{"x":1}', index=0)], [call(None, "\n", index=0)])
+    assert [(one.name, one.arguments) for one in told] == [("f", '{"x":1}\n')]
+
+
 def test_a_repeated_id_is_two_calls_when_both_are_whole():
     told = calls([call("f", "{}", id="a")], [call("f", '{"x":1}', id="a")])
     assert [one.arguments for one in told] == ["{}", '{"x":1}']

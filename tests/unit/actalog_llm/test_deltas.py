@@ -8,9 +8,10 @@ from structlog.testing import capture_logs
 from actalog_bus.envelope import Postman
 from actalog_bus.memory import MemoryBus
 from actalog_contracts.calls import CallModel
+from actalog_contracts.streams import Delta
 from actalog_core import homes
 from actalog_core.errors import Transient
-from actalog_llm.deltas import Deltas
+from actalog_llm.deltas import Deltas, Kind
 
 COMMAND = CallModel(
     tenant_id="default", run_no=1, run_id="r", session_id="s", call_id="r:m1",
@@ -58,3 +59,31 @@ async def test_an_answer_does_not_fail_by_its_deltas_where_a_topic_is_not_known_
     assert Postman(MemoryBus(), prefix="actalog", service="llm").request(COMMAND).partition == (
         homes.home("r", MemoryBus().partitions("actalog.llm.commands"))
     )
+
+
+async def _ours() -> None:
+    pass
+
+
+async def test_what_comes_within_a_window_leaves_as_one_record_of_each_kind():
+    bus = MemoryBus()
+    postman = Postman(bus, prefix="actalog", service="llm")
+    deltas = Deltas(COMMAND, epoch=1, postman=postman, stands=_ours, window_s=0.05)
+    deltas.add("text", "at once")
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    written: list[tuple[Kind, str]] = [
+        ("reasoning", "h"), ("reasoning", "m"), ("text", "a"), ("text", "b")
+    ]  # fmt: skip
+    for kind, text in written:
+        deltas.add(kind, text)
+        await asyncio.sleep(0)
+    await asyncio.sleep(0.2)
+    deltas.add("text", "c")
+    deltas.end()
+    deltas.send_rest()
+    await asyncio.sleep(0.01)
+    sent = [Delta.model_validate_json(one.value or b"") for one in bus.records("actalog.stream")]
+    assert [(one.kind, one.offset, one.text) for one in sent] == [
+        ("text", 0, "at once"), ("reasoning", 0, "hm"), ("text", 7, "ab"), ("text", 9, "c")
+    ]  # fmt: skip

@@ -1,6 +1,8 @@
 """What a failed attempt tells of its provider's error."""
 
 import json
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import anthropic
 import httpx2
@@ -127,3 +129,35 @@ def test_a_server_that_is_not_there_is_named_with_the_setting_that_says_where():
         "mine at http://box/v1: base_url says where"
     )
     assert where not in failure(RuntimeError("something else"), where=where).message
+
+
+@pytest.mark.parametrize(
+    ("headers", "asked_ms"),
+    [
+        ({"retry-after-ms": "250"}, 250), ({"retry-after": "7"}, 7_000),
+        ({"retry-after-ms": "250", "retry-after": "7"}, 250),
+        ({"retry-after-ms": "no", "retry-after": "1.5"}, 1_500), ({"retry-after": "-5"}, None),
+        ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, None), ({"retry-after": "1e400"}, None),
+        ({"retry-after": "soon"}, None), ({"retry-after": "nan"}, None), ({}, None),
+        ({"retry-after": "9" * 300}, 2**53 - 1),
+    ],
+)  # fmt: skip
+def test_how_long_a_provider_asks_to_wait(headers: dict[str, str], asked_ms: int | None):
+    response = httpx2.Response(429, headers=headers, request=httpx2.Request("POST", URL))
+    error = openai.RateLimitError("slow", response=response, body=None)
+    assert failure(error).retry_after_ms == asked_ms
+
+
+def test_a_moment_to_come_back_at_is_so_far_away():
+    at = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
+    response = httpx2.Response(
+        429, headers={"retry-after": at}, request=httpx2.Request("POST", URL)
+    )
+    asked_ms = failure(openai.RateLimitError("slow", response=response, body=None)).retry_after_ms
+    assert asked_ms is not None
+    assert 50_000 < asked_ms <= 60_000
+
+
+def test_a_delay_of_another_unit_is_not_taken_for_seconds():
+    told = failure(refused(429, gemini(429, "quota", details=[{"retryDelay": "3450"}])))
+    assert told.retry_after_ms is None

@@ -9,11 +9,13 @@ import httpx2
 import pytest
 
 from actalog_llm.adapters.clients import Clients
+from actalog_llm.adapters.events import peeked
 from actalog_llm.adapters.loading import Adapters
 from actalog_llm.adapters.posting import MOST_KNOWN
 from actalog_llm.failures import failure
 from actalog_llm.ports import Adapter
 from actalog_llm.providers import Dialect, Endpoint
+from tests.unit.actalog_llm.wires import Pieces
 
 Handle = Callable[[httpx2.Request], httpx2.Response]
 OPENAI = Endpoint("openai", "http://a.test/v1", "k", (("x-two", "a"),))
@@ -207,3 +209,24 @@ async def test_no_more_heads_are_kept_than_are_sensible():
             await ask(adapter, Endpoint("openai", f"http://a.test/{number}", "k"))
         assert len(adapter.posting._heads) <= MOST_KNOWN  # pyright: ignore
     assert len({str(one.url) for one in server.seen}) == MOST_KNOWN + 5
+
+
+@pytest.mark.parametrize("where", [OPENAI, ANTHROPIC], ids=lambda one: one.dialect)
+async def test_a_response_is_given_with_its_head_before_there_is_a_body(where: Endpoint):
+    def begins(_: httpx2.Request) -> httpx2.Response:
+        headers = {"content-type": "text/event-stream", "x-request-id": "o", "request-id": "a"}
+        return httpx2.Response(200, headers=headers, stream=Pieces([RuntimeError("read")]))
+
+    server = Server(begins, begins)
+    async with asking(server, where.dialect) as adapter:
+        for _ in range(2):
+            opened = await adapter.open(where, {"model": "m"}, connect_s=3)
+            assert opened.request_id == where.dialect[0]
+            await opened.close()
+
+
+async def test_what_is_called_json_is_looked_at_no_further_than_its_begin():
+    response = httpx2.Response(200, stream=Pieces([b" ", b" d", b"ata", RuntimeError("read")]))
+    first, body = await peeked(response)
+    assert first == b"d"
+    assert [await anext(body), await anext(body)] == [b"  d", b"ata"]

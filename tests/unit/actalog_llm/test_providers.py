@@ -66,3 +66,10 @@ def test_what_is_missing_is_told_by_the_setting_that_mends_it(provider: str, set
     with pytest.raises(NotConfigured) as told:
         endpoint(ModelChoice(provider=provider, id="m"), Settings())
     assert setting in told.value.message
+
+
+def test_a_provider_that_is_not_known_is_told_with_those_that_are():
+    with pytest.raises(NotConfigured, match="There is no provider 'grok' without a base_url"):
+        endpoint(ModelChoice(provider="grok", id="m"), Settings())
+    where = endpoint(ModelChoice(provider="grok", id="m", base_url="http://a.test/v1"), Settings())
+    assert (where.dialect, where.api_key) == ("openai", NO_KEY)
