@@ -47,8 +47,6 @@ async def ask(
                         await opened.close()
     except TimeoutError as error:
         reading.broke("timeout", reading.late(), error)
-    except Broken:
-        raise
     except Exception as error:
         if not (reading.accumulator.finished or reading.cut_off(error)):
             raise

@@ -51,7 +51,7 @@ async def test_what_is_kept_is_counted_and_the_least_used_goes_first(began: Worl
     for run_id in ("a", "b"):
         await begin(began, run_id)
         numbers.append(began.runs[run_id].row.run_no)
-        for turn in (1, 2):
+        for turn in (1, 2, 3):
             await cache.prompt(began.command(run_id))
             reply = await began.ask(run_id, turn)
             assert isinstance(reply, ModelReplied)

@@ -1,12 +1,14 @@
 """Deltas of an answer that is whole before its claim was looked at."""
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 from structlog.testing import capture_logs
 
 from actalog_bus.envelope import Postman
 from actalog_bus.memory import MemoryBus
+from actalog_bus.ports import Outgoing
 from actalog_contracts.calls import CallModel
 from actalog_contracts.streams import Delta
 from actalog_core import homes
@@ -87,3 +89,21 @@ async def test_what_comes_within_a_window_leaves_as_one_record_of_each_kind():
     assert [(one.kind, one.offset, one.text) for one in sent] == [
         ("text", 0, "at once"), ("reasoning", 0, "hm"), ("text", 7, "ab"), ("text", 9, "c")
     ]  # fmt: skip
+
+
+class Counting(MemoryBus):
+    published = 0
+
+    async def publish_many(self, records: Sequence[Outgoing]) -> None:
+        self.published += 1
+        await super().publish_many(records)
+
+
+async def test_while_the_model_says_nothing_nothing_is_published():
+    bus = Counting()
+    postman = Postman(bus, prefix="actalog", service="llm")
+    deltas = Deltas(COMMAND, epoch=1, postman=postman, stands=_ours, window_s=0.001)
+    deltas.add("text", "a")
+    await asyncio.sleep(0.1)
+    assert bus.published == 1
+    deltas.drop()

@@ -57,6 +57,13 @@ async def test_signs_of_life_are_no_chunks(idle: str):
     assert answered.whole.text == "hi"
 
 
+@pytest.mark.parametrize("rest", ["data: {\n\n", "data: null\n\n"])
+async def test_what_is_broken_behind_a_whole_message_breaks_it_no_more(rest: str):
+    done = {"choices": [{"delta": {"content": "hi"}, "finish_reason": "stop"}]}
+    answered, _ = await through("openai", [sse(done, rest)])
+    assert (answered.whole.text, answered.whole.finish) == ("hi", "stop")
+
+
 async def test_an_event_that_is_called_an_error_is_one():
     with pytest.raises(Exception, match="out of memory") as caught:
         await through("openai", [b'event: error\ndata: {"message": "out of memory"}\n\n'])
