@@ -60,7 +60,7 @@ def test_a_command_exists(name: str):
         group = group.commands[word]
 
 
-@pytest.mark.parametrize("name", OURS.keys() - {"logins"})
+@pytest.mark.parametrize("name", sorted(OURS.keys() - {"logins"}))
 def test_a_setting_is_one_that_somebody_reads(name: str):
     for setting in OURS[name]["environment"]:
         assert setting in known_variables() | SECRETS | PROVIDER_NAMES or setting.startswith(
