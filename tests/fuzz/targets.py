@@ -7,7 +7,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx2
 import orjson
+from anthropic import AsyncAnthropic
+from openai import AsyncOpenAI
 
 from actalog_contracts.border import BadInput, decode
 from actalog_contracts.streams import Delta
@@ -20,6 +23,7 @@ from actalog_gateway.told import Teller
 from actalog_llm.accumulate_anthropic import AnthropicAccumulator
 from actalog_llm.accumulate_openai import OpenAIAccumulator
 from actalog_llm.adapters.events import Frames, parsed
+from actalog_llm.failures import failure
 from actalog_llm.whole import Accumulator, Broken
 from tests.contracts.corpus import poison
 from tests.integration.gateway.reassembly import parse
@@ -27,6 +31,10 @@ from tests.integration.gateway.reassembly import parse
 EXAMPLES = Path(__file__).parents[2] / "contracts" / "actalog_contracts" / "published" / "examples"
 STREAMS = Path(__file__).parents[1] / "unit" / "actalog_llm" / "malformed"
 LARGE = 100_000  # bytes; above it a seed makes slow mutants and teaches nothing
+KEY = "sk-the-key-of-somebody"
+REQUEST = httpx2.Request("POST", "http://model.test/v1/chat/completions")
+OPENAI = AsyncOpenAI(api_key=KEY, base_url="http://model.test")
+ANTHROPIC = AsyncAnthropic(api_key=KEY)
 NOT_TEXT = set(map(chr, range(0xD800, 0xE000))) | {"\x00"}
 
 
@@ -92,6 +100,30 @@ def _stream(data: bytes, accumulator: Accumulator) -> None:
         assert all(NOT_TEXT.isdisjoint(text) for text in texts)
         assert whole.usage is None or min(whole.usage.input_tokens, whole.usage.output_tokens) >= 0
         orjson.loads(whole.extra)
+
+
+def refusal(data: bytes) -> None:
+    """An error of a provider, its status made of the first byte: it has a kind and a short message,
+    and does not tell the key."""
+    status = 300 + 2 * (data[0] if data else 0) % 300
+    response = httpx2.Response(status, content=data[1:], request=REQUEST)
+    sdk = OPENAI if len(data) % 2 else ANTHROPIC
+    told = failure(sdk._make_status_error_from_response(response), secret=KEY)  # pyright: ignore
+    assert told.kind != "unknown"
+    assert len(told.message) <= 2_000
+    assert NOT_TEXT.isdisjoint(told.message)
+    assert KEY not in told.message
+    assert told.retry_after_ms is None or told.retry_after_ms >= 0
+
+
+def _refusals() -> Sequence[bytes]:
+    bodies: list[object] = [
+        {"error": {"message": f"the key {KEY} is wrong", "type": "invalid", "code": 401}},
+        [{"error": {"code": 429, "details": [{"retryDelay": "3.5s"}], "message": "quota"}}],
+        {"detail": [{"loc": ["body"], "msg": "no"}]}, {"error": "maximum context length"},
+        {"type": "error", "error": {"type": "overloaded_error", "message": "busy"}},
+    ]  # fmt: skip
+    return [bytes([50 + at]) + orjson.dumps(one) for at, one in enumerate(bodies)] + [b"\x32<html>"]
 
 
 def _chunks(body: bytes, size: int) -> Iterator[object]:
@@ -163,6 +195,7 @@ TARGETS: Mapping[str, Target] = {
     "headers": Target(headers, _with_headers),
     "openai": Target(openai, _streams("openai")),
     "anthropic": Target(anthropic, _streams("anthropic")),
+    "refusal": Target(refusal, _refusals),
     "event-id": Target(event_id, _ids),
     "framing": Target(framing, lambda: ["Grüße 👋\r\n\u2028".encode(), b"\ndata: x\n\n", b"\xed"]),
     "form": Target(form, lambda: [b'[{"tool_call_id":"a","confirmed":true}]', b"[]", b"[1]"]),

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from actalog_contracts.base import Usage
 from actalog_llm.accumulate_openai import OpenAIAccumulator
 from actalog_llm.whole import Broken, CallText, Whole, without_echo
 from tests.unit.actalog_llm.wires import chunk
@@ -76,6 +77,12 @@ def test_whole_calls_of_one_index_without_ids_are_kept_apart():
 
 def test_what_follows_on_whole_arguments_without_a_name_is_theirs():
     told = calls([call("f", '{"x":1}', index=0)], [call(None, "\n", index=0)])
+    assert [(one.name, one.arguments) for one in told] == [("f", '{"x":1}\n')]
+
+
+def test_a_server_that_says_id_and_name_with_each_piece_means_one_call():
+    pieces = ['{"x":', "1}", "\n"]
+    told = calls(*([call("f", one, index=0, id="a")] for one in pieces))
     assert [(one.name, one.arguments) for one in told] == [("f", '{"x":1}\n')]
 
 
@@ -153,6 +160,12 @@ def test_usage_that_cannot_be_true_is_none(usage: object):
     assert whole(chunk({"content": "x"}, "stop"), {"choices": [], "usage": usage}).usage is None
 
 
+def test_usage_without_details_has_none_of_them():
+    usage = {"prompt_tokens": 0, "completion_tokens": 0}
+    told = whole(chunk({"content": "x"}, "stop", usage=usage)).usage
+    assert told == Usage()
+
+
 def test_the_last_usage_counts_with_its_details():
     told = whole(
         chunk({"content": "x"}, usage={"prompt_tokens": 1, "completion_tokens": 1}),
@@ -186,6 +199,7 @@ def test_thoughts_that_are_counted_apart_are_written_all_the_same(total: int, wr
         ([], "truncated"),
         ([chunk({"content": "x"})], "truncated"),
         ([chunk({"refusal": "I will "}), chunk({"refusal": "not"}, "stop")], "refused"),
+        ([chunk({"refusal": "I will not"})], "refused"),
         ([chunk({"content": "x"}, "content_filter")], "refused"),
         ([chunk({"content": "x"}, "error")], "overloaded"),
         ([chunk({"content": "x"}, "abort")], "overloaded"),

@@ -13,6 +13,7 @@ from actalog_conductor.kinds import commands
 from actalog_contracts.calls import CallModel
 from actalog_contracts.definitions import AgentDefinition
 from actalog_contracts.runs import ContextBuilt, MemoryNote, RunAccepted, RunEvent
+from actalog_core.errors import NewerBuild
 from actalog_llm.prompt import Prompt, render, render_prompt
 from actalog_llm.prompt.conversation import Conversation
 from tests.unit.actalog_conductor.spec import (
@@ -106,3 +107,13 @@ def test_a_later_turn_carries_nothing():
         PLAIN, ACCEPTED, [replied(1, "", [("lookup", "{}")]), returned()], free=True
     )
     assert (later.call_id, later.begun) == ("r:m2", None)
+
+
+def test_an_event_of_a_newer_build_gives_no_prompt_and_one_that_says_nothing_to_models_is_passed():
+    run = Conversation(1)
+    (first,) = logged(ACCEPTED)
+    run.hear(first)
+    run.hear(first._replace(seq=2, type="run.started.v1", payload=b"{}"))
+    assert run.seq == 2
+    with pytest.raises(NewerBuild):
+        run.hear(first._replace(seq=3, type="model.replied.v9", payload=b"{}"))

@@ -53,8 +53,9 @@ def test_a_line_without_end_does_not_fill_the_memory(monkeypatch: pytest.MonkeyP
     for _ in range(3):  # each event is counted for itself
         frames.feed(b"data: " + b"x" * 80 + b"\n\n")
     frames.feed(b"data: " + b"x" * 80)
-    with pytest.raises(Broken, match="over 100 bytes"):
+    with pytest.raises(Broken, match="over 100 bytes") as caught:
         frames.feed(b"x" * 80)
+    assert caught.value.kind == "malformed"
 
 
 def test_json_that_only_some_parsers_take():

@@ -161,3 +161,42 @@ def test_a_moment_to_come_back_at_is_so_far_away():
 def test_a_delay_of_another_unit_is_not_taken_for_seconds():
     told = failure(refused(429, gemini(429, "quota", details=[{"retryDelay": "3450"}])))
     assert told.retry_after_ms is None
+
+
+def caused(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
+REQUEST = httpx2.Request("POST", URL)
+CONNECTIONS: dict[str, tuple[Exception, str]] = {
+    "silence": (caused(openai.APITimeoutError(REQUEST), httpx2.ReadTimeout("x")), "timeout"),
+    "no way there": (
+        caused(anthropic.APITimeoutError(REQUEST), httpx2.ConnectTimeout("x")), "connection"
+    ),
+    "no connection free": (
+        caused(openai.APITimeoutError(REQUEST), httpx2.PoolTimeout("x")), "connection"
+    ),
+    "silence in a stream": (httpx2.ReadTimeout("x"), "timeout"),
+    "cut in a stream": (httpx2.ReadError("x"), "connection"),
+    "no HTTP": (httpx2.RemoteProtocolError("x"), "connection"),
+    "refused": (openai.APIConnectionError(request=REQUEST), "connection"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CONNECTIONS)
+def test_what_becomes_of_a_connection_is_tried_again(name: str):
+    error, kind = CONNECTIONS[name]
+    told = failure(error)
+    assert (told.kind, told.retry) == (kind, True)
+
+
+@pytest.mark.parametrize("field", ["type", "code"])
+def test_a_quota_that_is_used_up_does_not_come_back_by_waiting(field: str):
+    told = failure(refused(429, {"error": {"message": "no", field: "insufficient_quota"}}))
+    assert (told.kind, told.retry) == ("rate_limited", False)
+    assert failure(refused(429, {"error": {"message": "slow", field: "x"}})).retry
+
+
+def test_an_error_without_a_word_says_that():
+    assert failure(refused(418, "")).message == "Error code: 418 - without a word"

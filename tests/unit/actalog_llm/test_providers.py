@@ -73,3 +73,15 @@ def test_a_provider_that_is_not_known_is_told_with_those_that_are():
         endpoint(ModelChoice(provider="grok", id="m"), Settings())
     where = endpoint(ModelChoice(provider="grok", id="m", base_url="http://a.test/v1"), Settings())
     assert (where.dialect, where.api_key) == ("openai", NO_KEY)
+
+
+def test_azure_s_key_is_sent_in_a_header_of_its_own_and_is_needed_wherever_it_is():
+    choice = ModelChoice(provider="azure", id="m", base_url="http://a.test/openai/v1")
+    where = endpoint(choice, Settings.from_env({"AZURE_API_KEY": "k"}))
+    assert (where.api_key, where.headers) == ("k", (("api-key", "k"),))
+    with pytest.raises(NotConfigured, match="AZURE_API_KEY"):
+        endpoint(choice, Settings())
+    groq = endpoint(ModelChoice(provider="groq", id="m"), Settings.from_env({"GROQ_API_KEY": "k"}))
+    assert groq.headers == ()
+    mine = endpoint(ModelChoice(provider="ollama", id="m"), Settings())
+    assert (mine.api_key, mine.headers) == (NO_KEY, ())
