@@ -254,8 +254,11 @@ async def after_a_death(charge: Any, effect: str, begun: Any) -> Any:
     now += timedelta(seconds=1)
     second = await World(log=log, broker=broker, lease_ms=120).start(charge=charge)
     await asyncio.sleep(0.4)  # more than one lease in which others might have renewed
-    outcome = await second.run("charge", effect=effect)
+    await second.ask("charge", effect=effect)
+    # Not at once where this machine paused meanwhile: then another lease is waited for.
+    await until(second.outcomes)
     await second.stop()
+    (outcome,) = second.outcomes()
     return outcome
 
 
