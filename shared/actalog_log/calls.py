@@ -14,7 +14,8 @@ from actalog_log.together import Together, planned
 MOST_ROWS = 200  # in one statement
 # One statement decides for each of its rows who runs the call: a new row is ours, an expired
 # lease becomes ours under the next epoch, what we have is ours still, and whatever else stands
-# is told as it is. Every statement takes its rows in the order of their keys: no two deadlock.
+# is told as it is. Nothing has begun before the first epoch that is not void; asked again by its
+# holder it is told as the first time: had anything begun under it, its holder would know. Every statement takes its rows in the order of their keys: no two deadlock.
 _CLAIM = """
     with asked as (
         select * from unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[], $5::boolean[],
@@ -43,8 +44,7 @@ _CLAIM = """
         returning c.call_id, c.epoch, c.deaths
     )
     select a.call_id, coalesce(m.epoch, c.epoch) as epoch, c.outcome, m.deaths,
-           case when m.epoch = 1 or (m.epoch > 1 and c.settled)
-                    or (m.epoch = a.after_epoch + 1 and c.call_id is null) then 'claimed'
+           case when m.epoch in (1, a.after_epoch + 1) or (m.epoch > 1 and c.settled) then 'claimed'
                 when m.epoch > 1 then 'expired'
                 when c.settled then 'answered' when c.call_id is not null then 'busy' end as state,
            o.standing = 'ended' or (o.run_no is null and m.call_id is not null

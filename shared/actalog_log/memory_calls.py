@@ -52,14 +52,15 @@ class MemoryCalls:
             return Claim(call_id, "answered", row.epoch, row.outcome)
         if row.holder == holder:
             row.lease_until = until
-            state = "claimed" if row.epoch == 1 else "expired"
+            state = "claimed" if row.epoch in (1, after_epoch + 1) else "expired"
             return Claim(call_id, state, row.epoch, ended=self._ended(run_no), deaths=row.deaths)
         noted = row.asked_at is not None and row.asked_at > row.lease_until
         if row.lease_until >= now or not (take_over or (on_notice and noted)):
             return Claim(call_id, "busy", row.epoch)
         row.epoch, row.holder, row.lease_until = row.epoch + 1, holder, until
         row.deaths, row.alone = row.deaths + (row.deaths < 2 or row.alone), False
-        return Claim(call_id, "expired", row.epoch, ended=self._ended(run_no), deaths=row.deaths)
+        state = "claimed" if row.epoch == after_epoch + 1 else "expired"
+        return Claim(call_id, state, row.epoch, ended=self._ended(run_no), deaths=row.deaths)
 
     async def run_alone(self, call_id: str, *, epoch: int) -> bool:
         row = self.rows.get(call_id)

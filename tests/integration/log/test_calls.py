@@ -135,6 +135,29 @@ async def test_renewing_tells_which_runs_have_ended(calls: Calls):
     assert await calls.renew("a", LONG, ["c"]) == Renewed(lost=frozenset({"c"}))
 
 
+async def test_a_claim_of_what_a_person_has_let_begin_again_is_told_as_the_first_time(
+    calls: Calls,
+):
+    """Its answer was lost, so nothing has begun under it: it is in no doubt."""
+    await calls.claim("c", run_no=1, holder="a", lease_ms=LONG)
+    await calls.settle("c", epoch=1, outcome=b"in doubt")
+    for _ in range(2):
+        claim = await calls.claim("c", run_no=1, holder="b", lease_ms=LONG, after_epoch=1)
+        assert (claim.state, claim.epoch) == ("claimed", 2)
+    assert await calls.raise_epoch("c", epoch=2, holder="b") == 3  # its work broke off
+    claim = await calls.claim("c", run_no=1, holder="b", lease_ms=LONG, after_epoch=1)
+    assert (claim.state, claim.epoch) == ("expired", 3)
+
+
+async def test_a_claim_of_somebody_else_s_after_a_person_s_word_is_expired(calls: Calls):
+    await calls.claim("c", run_no=1, holder="a", lease_ms=LONG)
+    await calls.settle("c", epoch=1, outcome=b"in doubt")
+    await calls.claim("c", run_no=1, holder="b", lease_ms=0, after_epoch=1)
+    await asyncio.sleep(0.01)
+    claim = await calls.claim("c", run_no=1, holder="d", lease_ms=LONG, after_epoch=1)
+    assert (claim.state, claim.epoch) == ("expired", 3)
+
+
 async def test_a_claim_whose_answer_was_lost_is_told_again_to_its_holder_only(calls: Calls):
     for _ in range(2):
         claim = await calls.claim("c", run_no=1, holder="a", lease_ms=LONG)
