@@ -89,8 +89,8 @@ class Outside:
             return
         fault = Fault("unexpected", f"{INBOX_TRIES} hearings of it came to no end", INBOX_TRIES)
         record = _record(row, topics.full_name(topics.TASKS, self.refusals.prefix))
-        out = [*burial(record, fault), *self.refusals.buried(record, fault)]
-        await self.refusals.bus.publish_many(out)
+        await self.refusals.bus.publish_many(burial(record, fault))
+        await self.refusals.buried(record, fault)
         metrics.DEAD_LETTERS.labels(record.topic, fault.reason).inc()
         await self.log.drop_inbox(row.tenant_id, row.inbox_id)
 

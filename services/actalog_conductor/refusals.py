@@ -35,13 +35,13 @@ class Refusals:
                 raise
             await self.bus.publish_many([said])
 
-    def buried(self, record: Record, fault: Fault) -> list[Outgoing]:
-        """Whoever sent what was given up hears about it, where an id can be read. What was
+    async def buried(self, record: Record, fault: Fault) -> None:
+        """Whoever sent what was given up hears about it, where it waits for its answer. What was
         refused was told already; word of replies is sent by the bus."""
         if fault.reason == "refused" or not record.topic.endswith(f".{topics.TASKS.name}"):
-            return []
+            return
         said = "it could not be decided; it is kept among the dead letters"
-        return [self.refusal(record, Refused("internal", said), readable_ids(record.value))]
+        await self.tell(record, Refused("internal", said), readable_ids(record.value))
 
     def refusal(self, record: Record, refused: Refused, readable: Mapping[str, str]) -> Outgoing:
         """The record that tells of it."""

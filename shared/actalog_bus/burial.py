@@ -36,8 +36,6 @@ async def bury_over(publish: PublishMany, listen: Listen, record: Record, fault:
         metrics.DEAD_LETTERS.labels(record.topic, "dropped").inc()
         return
     letter, *word = burial(record, fault)
-    if listen.buried is not None:
-        word += listen.buried(record, fault)
     try:
         await publish([letter])
     except (
@@ -46,6 +44,8 @@ async def bury_over(publish: PublishMany, listen: Listen, record: Record, fault:
         await publish([cut(letter)])
     if word:
         await publish(word)
+    if listen.buried is not None:
+        await listen.buried(record, fault)
     metrics.DEAD_LETTERS.labels(record.topic, fault.reason).inc()
 
 

@@ -77,7 +77,7 @@ class Outgoing:
 
 Hear = Callable[[Delivery], Awaitable[None]]
 Marking = Callable[[Mapping[tuple[str, int], int]], Awaitable[None]]
-Buried = Callable[[Record, Fault], Sequence[Outgoing]]
+Buried = Callable[[Record, Fault], Awaitable[None]]
 Lane = Callable[[Record], str]
 
 
@@ -92,8 +92,8 @@ class Listen:
     `began_anew` when the broker has lost what it had (protocol 16.3).
     While `awaited` is there and not set, nobody waits for the records: they may be fetched some
     times a second, which costs less than one by one.
-    `buried` may add records that are published with a dead letter. What is heard as a broadcast
-    has none: it is dropped, and counted.
+    `buried` is told of a record that is given up, behind its dead letter. What is heard as a
+    broadcast has none: it is dropped, and counted.
     `marking` is told the offsets by (topic, partition) before they are committed; what it cannot
     note is not committed.
     """

@@ -3,13 +3,16 @@
 import json
 from typing import Any
 
+import pytest
+
 from actalog_bus.ports import Record
 from actalog_conductor.handlers import ConductorHandlers
 from actalog_contracts import topics
 from actalog_contracts.calls import CallModel, TurnFree
-from actalog_core.errors import Permanent
+from actalog_core.errors import Permanent, Transient
+from actalog_core.settings import Settings
 from actalog_log.beside_ports import InboxRow
-from tests.integration.conductor.world import World
+from tests.integration.conductor.world import Log, World
 from tests.unit.actalog_conductor.spec import CHECKED, GATHERS
 
 TASK = {"target": "agent:a", "input": "hello", "run_id": "r"}
@@ -134,6 +137,28 @@ async def test_a_task_that_cannot_be_decided_is_refused_and_kept(world: World):
     assert letter.header("dlq-reason") == b"unexpected"
     (refused,) = told(world, "message.refused.v1")
     assert (refused["run_id"], refused["error"]["code"]) == ("r", "internal")
+
+
+@pytest.mark.parametrize("away", [False, True])
+async def test_who_waits_on_a_topic_of_its_own_hears_there_that_it_cannot_be_decided(
+    log: Log, away: bool
+):
+    world = World(log, settings=Settings(reply_topics="shop.*"))
+    await world.start()
+    break_acceptance(world)
+    publish = world.bus.publish
+
+    async def refusing(topic: str, **record: Any) -> None:
+        if away and topic == "shop.replies":
+            raise Transient("no such topic")
+        await publish(topic, **record)
+
+    world.bus.publish = refusing
+    await say(world, reply_to="shop.replies")
+    (said,) = world.bus.records("actalog.results" if away else "shop.replies")
+    assert json.loads(said.value or b"")["error"]["code"] == "internal"
+    assert len(world.bus.records("actalog.tasks.dlq")) == 1
+    await world.bus.stop()
 
 
 async def test_an_accepted_task_that_cannot_be_decided_leaves_the_inbox_after_three_tries(
