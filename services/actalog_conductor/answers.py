@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from actalog_conductor import calls
 from actalog_conductor.agent_states import Doubt, Facts
+from actalog_conductor.calls import MOST_ARGUMENTS
 from actalog_conductor.endings import failed
 from actalog_contracts.base import ToolCall, Usage
 from actalog_contracts.definitions import ToolDefinition
@@ -36,7 +37,8 @@ def after_message(
     if facts.tool_calls + len(tool_calls) > limits.tool_calls:
         more = f"more than {limits.tool_calls} tool calls"
         return [failed("budget_exhausted", more, usage)]
-    asked = [_call(facts, at, call) for at, call in enumerate(tool_calls)]
+    fits = _fitting(tool_calls)
+    asked = [_call(facts, at, call, fits=fits[at]) for at, call in enumerate(tool_calls)]
     # All intents come first: a call that fails at once must not end the turn before the others.
     events: list[RunEvent] = [called for called, _ in asked]
     events += [problem for _, problem in asked if problem is not None]
@@ -73,7 +75,19 @@ def _completed(facts: Facts, text: str, usage: Usage) -> RunEvent:
     return RunCompleted(output_seq=facts.seq + 1, output_is_json=bool(wants_json), usage=usage)
 
 
-def _call(facts: Facts, at: int, call: ToolCall) -> tuple[ToolCalled, ToolFailed | None]:
+def _fitting(tool_calls: Sequence[ToolCall]) -> list[bool]:
+    """Which of them commands and results can carry, the first ones first."""
+    left, fits = MOST_ARGUMENTS, list[bool]()
+    for one in tool_calls:
+        size = calls.size(one.arguments)
+        fits.append(size <= left)
+        left -= size if fits[-1] else 0
+    return fits
+
+
+def _call(
+    facts: Facts, at: int, call: ToolCall, *, fits: bool
+) -> tuple[ToolCalled, ToolFailed | None]:
     """The intent, and why it cannot be carried out: the model is told and may try again."""
     call_id = calls.tool(facts, at)  # by position: a model may repeat its own ids
     tool = {one.name: one for one in facts.definition.tools}.get(call.name)
@@ -87,6 +101,12 @@ def _call(facts: Facts, at: int, call: ToolCall) -> tuple[ToolCalled, ToolFailed
         known = ", ".join(sorted(one.name for one in facts.definition.tools)) or "none"
         said = f"There is no tool {call.name!r}. Tools: {known}."
         return called, ToolFailed(call_id=call_id, kind="unknown_tool", message=said)
+    if not fits:
+        said = (
+            f"The arguments of {tool.name} are too large: all calls of a message may have"
+            f" {MOST_ARGUMENTS} bytes together. Call it again with less."
+        )
+        return called, ToolFailed(call_id=call_id, kind="arguments", message=said)
     return called, _arguments_problem(call_id, tool, call.arguments)
 
 

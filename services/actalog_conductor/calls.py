@@ -2,6 +2,8 @@
 
 from typing import Any, Literal, TypeAlias
 
+import orjson
+
 from actalog_conductor.agent_states import Facts
 from actalog_contracts import calls
 from actalog_contracts.base import TextRef
@@ -12,6 +14,7 @@ Step: TypeAlias = Literal["memories", "summary"]
 # The seq up to which a run's first prompt goes, where nothing is checked or gathered.
 FIRST_CALL = 3
 MOST_CARRIED = 2_000  # code points; below, reading them costs more than carrying them again
+MOST_ARGUMENTS = 800_000  # bytes as they travel; a record has 1,000,000 with all that is around
 KEEP_DEFAULTS = (60_000, 262_144)  # timeout in ms, output limit in code points
 
 
@@ -91,6 +94,11 @@ def _begun(facts: Facts) -> calls.Begun | None:
     if len(text) + len(schema or "") > MOST_CARRIED:
         return None
     return calls.Begun(input=text, output_schema=schema)
+
+
+def size(arguments: str) -> int:
+    """Bytes of arguments in a command, where JSON text is a text in JSON."""
+    return len(orjson.dumps(arguments))
 
 
 def remember(

@@ -141,6 +141,9 @@ class Outside:
         if found is None:
             raise Refused("unknown_run", "there is no such run", field="run_id")
         arguments = None if answer.arguments is None else orjson.dumps(answer.arguments).decode()
+        if arguments is not None and calls.size(arguments) > calls.MOST_ARGUMENTS:
+            said = f"a call's arguments have at most {calls.MOST_ARGUMENTS} bytes"
+            raise Refused("too_large", said, field="arguments", run_id=answer.run_id)
         heard = Resolve(
             answer.requirement_id, answer.decision, digest=answer.digest, note=answer.note,
             by=by, arguments=arguments, result=_result(answer),

@@ -10,7 +10,7 @@ from actalog_bus.ports import Bus, Headers, Outgoing
 from actalog_conductor.addresses import echoed, reply_partition
 from actalog_conductor.agent_states import Finished, Paused
 from actalog_conductor.live import Live
-from actalog_conductor.results import LIMIT_BYTES, result_of, stored_output
+from actalog_conductor.results import LIMIT_BYTES, result_of, shortened, stored_output
 from actalog_contracts import topics
 from actalog_contracts.tasks import OutputRef, RunResult
 from actalog_core import homes
@@ -69,8 +69,15 @@ class Publisher:
                 await self.bus.publish_many([one])
 
     async def _claim_check(self, live: Live, said: RunResult) -> RunResult:
-        """Above the message limit the output travels by reference (design 6)."""
-        if said.output is None or len(body(said)) <= LIMIT_BYTES:
+        """Above the message limit the output travels by reference (design 6), and arguments that
+        a person is asked about are left to the run's log."""
+        if len(body(said)) <= LIMIT_BYTES:
+            return said
+        if said.requirements:
+            return said.model_copy(
+                update={"requirements": tuple(map(shortened, said.requirements))}
+            )
+        if said.output is None:
             return said
         blob = stored_output(said, await self.log.installation_key())
         await self.log.put_blob(live.row.tenant_id, blob.id, blob.media_type, blob.data)

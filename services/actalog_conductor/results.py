@@ -14,6 +14,7 @@ from actalog_core.canonical import keyed_digest
 from actalog_core.clock import rfc3339
 from actalog_core.foreign import read_or_text
 
+SHOWN_BYTES = 10_000  # of a call's arguments, where all of them are too many
 LIMIT_BYTES = 900_000  # of a value; brokers take 1 MiB with key, headers and framing
 
 
@@ -60,6 +61,17 @@ def _requirement(run_id: str, id: str, about: ToolCalled | Doubt, until: str) ->
     )  # fmt: skip
     kind = "in_doubt" if doubt else "confirmation"
     return Requirement(id=id, run_id=run_id, kind=kind, tool_call=call, expires_at=until)
+
+
+def shortened(asked: Requirement) -> Requirement:
+    """Without large arguments: what they are is in the run's log, and the digest is theirs."""
+    call = asked.tool_call
+    size = len(orjson.dumps(call.arguments)) if call is not None else 0
+    if call is None or size <= SHOWN_BYTES:
+        return asked
+    said = f"{size} bytes, too many to be shown here: /v1/runs/{asked.run_id}/log has them"
+    call = call.model_copy(update={"arguments": said})
+    return asked.model_copy(update={"tool_call": call})
 
 
 @dataclass(frozen=True, slots=True)

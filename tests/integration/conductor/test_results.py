@@ -33,6 +33,23 @@ async def test_a_result_goes_where_the_task_says_and_nowhere_else(shop: World):
     assert result["status"] == "completed"
 
 
+async def test_a_person_is_asked_also_where_the_arguments_are_too_large_to_be_told(world: World):
+    world.script, world.arguments = {1: ["refund"]}, json.dumps({"text": "x" * 700_000})
+    await world.start()
+    await world.task(metadata={"order": "y" * 250_000})
+    paused = await world.result()
+    (asked,) = paused["requirements"]
+    assert "/v1/runs/r/log has them" in asked["tool_call"]["arguments"]
+    answer = {"type": "requirement.resolve.v1", "run_id": "r", "requirement_id": asked["id"]}
+    large = {"decision": "approve", "arguments": {"text": "x" * 900_000}}
+    await world.send(**answer, **large)
+    (refused,) = [one for one in await world.results() if one["type"] == "message.refused.v1"]
+    assert (refused["error"]["code"], refused["error"]["field"]) == ("too_large", "arguments")
+    await world.send(**answer, decision="approve", digest=asked["tool_call"]["digest"])
+    await world.bus.drained()
+    assert await world.statuses() == {"paused", "completed"}
+
+
 async def test_springs_headers_are_honoured_and_echoed(shop: World):
     value = json.dumps({"target": "agent:a", "input": "x", "run_id": "r"}).encode()
     binary = bytes(range(240, 256))

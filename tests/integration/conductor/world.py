@@ -68,6 +68,7 @@ class World:
     broker: MemoryBroker = field(default_factory=MemoryBroker)
     settings: Settings = field(default_factory=Settings)
     script: dict[int, list[str]] = field(default_factory=dict[int, list[str]])
+    arguments: str = "{}"
     stores: bool = False
     deaf: set[str] = field(default_factory=set[str])
     verdict: str = "passed"
@@ -172,7 +173,7 @@ class World:
     async def think(self, command: CallModel) -> ModelReplied:
         turn = int(command.call_id.rpartition(":m")[2])
         calls = tuple(
-            ToolCall(id="", provider_id="c", name=name, arguments="{}")
+            ToolCall(id="", provider_id="c", name=name, arguments=self.arguments)
             for name in self.script.get(turn, []) if command.purpose == "answer"
         )  # fmt: skip
         text = self.says or f"answer {turn}"
