@@ -3,41 +3,26 @@
 import contextlib
 from dataclasses import dataclass, replace
 
-import orjson
-
 from actalog_bus.burial import burial
 from actalog_bus.envelope import stable_id
 from actalog_bus.ports import Fault, Record
-from actalog_conductor import acting, calls
 from actalog_conductor.acceptance import Acceptance
-from actalog_conductor.agent_states import Finished, NotStarted
-from actalog_conductor.heard import Cancel, Resolve, TimeIs
+from actalog_conductor.agent_states import Finished
+from actalog_conductor.heard import Cancel
 from actalog_conductor.hearing import Hearing
 from actalog_conductor.live import Live
 from actalog_conductor.refusals import Refusals
 from actalog_conductor.refused import MessageWasRefused, Refused
+from actalog_conductor.resolving import Resolving
 from actalog_conductor.supervisor import INBOX_TRIES
 from actalog_contracts import topics
 from actalog_contracts.base import MAX_ID
 from actalog_contracts.border import BadInput, Decoded, decode
-from actalog_contracts.runs import (
-    RequirementResolved,
-    RunBlocked,
-    RunCancelled,
-    RunCompleted,
-    RunEvent,
-    RunFailed,
-    ToolCalled,
-    ToolFailed,
-    ToolInDoubt,
-    ToolReturned,
-)
 from actalog_contracts.tasks import RequirementResolve, RunCancel, TaskSubmit
-from actalog_core import events, metrics
+from actalog_core import metrics
 from actalog_core.canonical import clean_text
-from actalog_core.clock import rfc3339
 from actalog_log.beside_ports import InboxRow, Tombstone
-from actalog_log.ports import FoundRun, RunLog
+from actalog_log.ports import RunLog
 
 NO_PARTITION = -1  # of a row that is heard as a record
 INBOX = "actalog-inbox-id"  # names the row that waits for this message (protocol 2.1)
@@ -51,6 +36,9 @@ class Outside:
     hearing: Hearing
     acceptance: Acceptance
     refusals: Refusals
+
+    def __post_init__(self) -> None:
+        self.resolving = Resolving(self.log, self.hearing)
 
     async def hear(self, record: Record) -> None:
         """A task or a control. What is refused is told and goes to the dead letters.
@@ -107,7 +95,7 @@ class Outside:
             case RequirementResolve() as answer:
                 sender = (record.header("ce_source") or b"").decode("utf-8", "replace")
                 by = answer.by or clean_text(sender) or None
-                await self._resolve(answer, cause=_cause(record, inbox), by=by)
+                await self.resolving.resolve(answer, cause=_cause(record, inbox), by=by)
             case other:
                 raise Refused("not_allowed", f"{other.type} is not supported by this version")
 
@@ -135,56 +123,6 @@ class Outside:
         about = {"type": RunCancel.model_fields["type"].default, "tenant_id": row.tenant_id}
         refused = _stands(live, _ended_otherwise(live) or "")
         await self.refusals.tell(replace(record, headers=()), refused, about)
-
-    async def _resolve(self, answer: RequirementResolve, *, cause: str, by: str | None) -> None:
-        found = await self.log.find_run(answer.tenant_id or "default", answer.run_id)
-        if found is None:
-            raise Refused("unknown_run", "there is no such run", field="run_id")
-        arguments = None if answer.arguments is None else orjson.dumps(answer.arguments).decode()
-        if arguments is not None and calls.size(arguments) > calls.MOST_ARGUMENTS:
-            said = f"a call's arguments have at most {calls.MOST_ARGUMENTS} bytes"
-            raise Refused("too_large", said, field="arguments", run_id=answer.run_id)
-        heard = Resolve(
-            answer.requirement_id, answer.decision, digest=answer.digest, note=answer.note,
-            by=by, arguments=arguments, result=_result(answer),
-        )  # fmt: skip
-        live = await self.hearing.runs.rebuild(found)
-        if rfc3339(now := self.hearing.sure()) >= _deadline(live):
-            # Nobody needs to have looked yet: what comes after the deadline comes too late.
-            live = await self.hearing.hear(found.row.run_no, TimeIs(rfc3339(now)))
-        try:
-            _check(live, heard, found)
-        except Refused as refused:
-            if refused.code not in ("already_resolved", "expired"):
-                raise
-            await self.hearing.teller.again(live)
-            return await self._too_late(live, heard, refused, cause=cause)
-        live = await self.hearing.hear(found.row.run_no, heard, causation=cause)
-        try:
-            _check(live, heard, found)
-        except Refused as refused:  # it is settled: by this answer, or by what was a moment earlier
-            return await self._too_late(live, heard, refused, cause=cause)
-
-    async def _too_late(self, live: Live, heard: Resolve, refused: Refused, *, cause: str) -> None:
-        """Answered: by this very message, whose first hearing may have died before it told
-        what followed (protocol 4.4), or by another one, which is the winner."""
-        raised = False
-        for stored in await self.log.read(live.row.run_no):
-            event = events.decode(stored.type, stored.payload)
-            raised = raised or heard.requirement_id == _raises(event)
-            if not raised or not _settles(event, heard.requirement_id):
-                continue
-            answered = isinstance(event, RequirementResolved) and _same(event, heard)
-            if answered and stored.causation_id == cause:
-                return
-            refused.winner = f"{live.row.run_id}:{stored.seq}"
-            break
-        if not raised:
-            said = "the run has no such requirement"
-            raise Refused(
-                "bad_input", said, field="requirement_id", run_id=live.row.run_id
-            ) from None
-        raise refused
 
     async def _told(self, decoded: Decoded, record: Record, refused: Refused) -> None:
         fields = {"type", "run_id", "tenant_id", "correlation_id", "reply_to"}
@@ -218,53 +156,11 @@ def _stands(live: Live, status: str) -> Refused:
     )  # fmt: skip
 
 
-def _deadline(live: Live) -> str:
-    """Until when anything may be answered (RFC 3339); after every time where the run has ended."""
-    state = live.state
-    return "~" if isinstance(state, Finished | NotStarted) else state.facts.accepted.deadline
-
-
-def _raises(event: RunEvent) -> str | None:
-    """The requirement that an event raises."""
-    match event:
-        case ToolCalled(requires_confirmation=True):
-            return calls.requirement(event.call_id)
-        case ToolInDoubt():
-            return calls.doubt(event.call_id, event.epoch)
-        case _:
-            return None
-
-
-def _settles(event: RunEvent, requirement_id: str) -> bool:
-    """Whether an event, behind the one that raised it, settles a requirement."""
-    match event:
-        case RequirementResolved():
-            return event.requirement_id == requirement_id
-        case ToolReturned() | ToolFailed():
-            return event.call_id == calls.of_requirement(requirement_id)
-        case RunCompleted() | RunFailed() | RunBlocked() | RunCancelled():
-            return True
-        case _:
-            return False
-
-
 def _cause(record: Record, inbox: str | None) -> str:
     """By what a redelivery of a message is recognised."""
     told = inbox or clean_text((record.header("ce_id") or b"").decode("utf-8", "replace"))
     where = (record.topic, record.partition, record.offset, record.timestamp_ms)
     return told or stable_id("message", *where)
-
-
-def _same(event: RequirementResolved, heard: Resolve) -> bool:
-    told = (heard.decision, heard.arguments, heard.result, heard.note, heard.by)
-    return (event.decision, event.arguments, event.result, event.note, event.by) == told
-
-
-def _result(answer: RequirementResolve) -> str | None:
-    """What a call in doubt is taken to have returned: text as it is, everything else as JSON."""
-    if answer.result is None or isinstance(answer.result, str):
-        return answer.result
-    return orjson.dumps(answer.result).decode()
 
 
 def _record(row: InboxRow, topic: str) -> Record:
@@ -275,29 +171,3 @@ def _record(row: InboxRow, topic: str) -> Record:
         topic, NO_PARTITION, 0, int(at.timestamp() * 1_000) if at else 0, row.inbox_id.encode(), row.body,
         (*told.items(), (INBOX, row.inbox_id.encode())),
     )  # fmt: skip
-
-
-def _check(live: Live, heard: Resolve, found: FoundRun) -> None:
-    run_id = found.row.run_id
-    if live.row.kind != "agent":
-        raise Refused("not_allowed", "nothing is asked in such a run", run_id=run_id)
-    match acting.refusal(live.state, heard):  # pyright: ignore[reportArgumentType]
-        case None:
-            return
-        case "digest_mismatch":
-            said = "the arguments are not those that the person saw"
-            raise Refused("digest_mismatch", said, field="digest", run_id=run_id)
-        case "not_allowed":
-            said = (
-                "a confirmation is answered by approve or reject,"
-                " a call in doubt by done, not_done or reject"
-            )
-            raise Refused("not_allowed", said, field="decision", run_id=run_id)
-        case "expired":
-            said = "the run's deadline has passed"
-            raise Refused("expired", said, run_id=run_id, winner=f"{run_id}:{live.told_seq}")
-        case _:
-            raise Refused(
-                "already_resolved", "no such requirement is open", field="requirement_id",
-                run_id=run_id, winner=f"{run_id}:{live.told_seq}",
-            )  # fmt: skip

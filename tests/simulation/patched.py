@@ -139,7 +139,7 @@ PATCHES = (
         (f"{LOG}/test_calls.py",),
     ),
     Patch(
-        "the answer that lost is told nothing", "services/actalog_conductor/outside.py",
+        "the answer that lost is told nothing", "services/actalog_conductor/resolving.py",
         "        live = await self.hearing.hear(found.row.run_no, heard, causation=cause)\n        try:",
         "        live = await self.hearing.hear(found.row.run_no, heard, causation=cause)\n"
         "        return None\n        try:",
@@ -155,7 +155,7 @@ PATCHES = (
         "keeps_answer=True", "keeps_answer=False", (f"{CONDUCTOR}/test_untold.py",),
     ),
     Patch(
-        "an approval has no end", "services/actalog_conductor/outside.py",
+        "an approval has no end", "services/actalog_conductor/resolving.py",
         'return "~" if isinstance(state', 'return "~" if True or isinstance(state',
         (f"{CONDUCTOR}/test_doubts.py",),
     ),
