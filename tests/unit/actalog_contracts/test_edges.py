@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from actalog_contracts import topics
 from actalog_contracts.base import MAX_ID
 from actalog_contracts.border import MAX_BYTES, BadInput, decode, parse
 from actalog_contracts.tasks import TaskSubmit
@@ -78,3 +79,10 @@ def test_a_field_behind_a_schema_registrys_frame_is_named_as_any_other():
         read(framed)
     assert refused.value.field == "metadata.n"
     assert "schema registry" in refused.value.message
+
+
+def test_the_platforms_own_topics_are_those_of_the_table_with_their_dead_letters():
+    names = topics.own_names("p")
+    assert {"p.tasks", "p.results", "p.tools.commands", "p.tasks.dlq", "p.checkpoints"} <= names
+    assert all(name.startswith("p.") for name in names)
+    assert len(names) == 2 * len(topics.TOPICS) + 1
