@@ -222,6 +222,13 @@ class SimBroker:
 
     # Groups.
 
+    def shared_out(self) -> bool:
+        """Whether every partition has somebody alive who hears it."""
+        return not any(
+            group.rebalancing or any(one.process.state != "up" for one in group.members)
+            for group in self.groups.values()
+        )
+
     def join(self, consumer: "SimConsumer") -> None:
         """A member asks to join; the group is balanced when all have."""
         if self.down:
