@@ -42,7 +42,7 @@ from tests.simulation.recovery import Watch
 from tests.simulation.store import Database
 
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
-SETTLES_S = 7.0  # quiet for so long, it stays so: a fetch is parked for 5 s, then ends are looked at
+SETTLES_S = 7.0  # of quiet: a fetch is parked for 5 s, then ends are looked at
 BOUND_S = 300.0  # within which everything has ended once the faults are over
 ENDS = ("run.completed.v1", "run.failed.v1", "run.blocked.v1", "run.cancelled.v1")
 
