@@ -23,6 +23,7 @@ from actalog_bus.header_names import Next, Rest
 from actalog_bus.ports import Sealed
 
 MOST_BYTES = 32 * 1_048_576  # of a batch, unpacked; far more than what its producer holds together
+MOST_MEMBERS = 16  # of gzip: producers write one
 GZIP = 31  # zlib's word for gzip's frame
 XERIAL, XERIAL_BYTES = b"\x82SNAPPY\x00", 16  # of Java's snappy, which writes blocks
 TIME_AT = 35  # of the youngest record, in Kafka's format 2
@@ -61,9 +62,12 @@ class Room:
 
     def gzip(self, payload: Buffer) -> bytes:
         """One member behind the other, as gzip has it."""
-        told, left = b"", bytes(payload)
+        told, left, members = b"", bytes(payload), 0
         try:
             while left:
+                members += 1
+                if members > MOST_MEMBERS:
+                    raise CannotUnpack(f"it has more than {MOST_MEMBERS} members")
                 member = zlib.decompressobj(GZIP)
                 told += member.decompress(left, self.most + 1 - len(told))
                 if len(told) > self.most:

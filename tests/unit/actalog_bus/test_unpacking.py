@@ -131,3 +131,9 @@ def test_a_partition_hands_over_what_it_has_before_it_unpacks_more(
         heard.append([one.offset for one in told])
         begin = told.next_fetch_offset
     assert heard == [[0, 1], [2, 3], [4]]
+
+
+def test_a_batch_of_very_many_gzip_members_is_given_up_at_once():
+    """Each costs a copy of what is left: a megabyte of them would hold up everybody."""
+    with pytest.raises(CannotUnpack, match="members"):
+        unpack("gzip", gzip.compress(b"") * 50_000)
