@@ -122,12 +122,12 @@ def text_of(value: object) -> str:
 
 def mapping(value: object) -> Mapping[str, Any]:
     """An object, or an empty one."""
-    return cast(Mapping[str, Any], value) if isinstance(value, dict) else {}
+    return cast("Mapping[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def items(value: object) -> Sequence[object]:
     """A list, or an empty one."""
-    return cast(Sequence[object], value) if isinstance(value, list) else ()
+    return cast("Sequence[object]", value) if isinstance(value, list) else ()
 
 
 def as_json(value: object) -> str:

@@ -3,6 +3,8 @@
 import hashlib
 import hmac
 import struct
+from collections.abc import Iterable, Sequence
+from typing import cast
 
 import orjson
 
@@ -21,33 +23,37 @@ def canonical(value: object) -> bytes:
         TypeError: floats, integers out of range, lone surrogates, or keys beyond ASCII.
     """
     _check(value)
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER)
 
 
-_PLAIN = frozenset({str, bool, type(None)})  # most of what there is, and nothing to look at
+# Most of what there is: nothing to look at, or orjson looks (at integers).
+_PLAIN = frozenset({str, int, bool, type(None)})
 
 
 def _check(value: object) -> None:
-    match value:
-        case bool() | str() | None:
-            return
-        case int():
-            if abs(value) > MAX_INTEGER:
-                raise TypeError(f"{value} is not within 2^53 - 1")
-        case float():
-            raise TypeError("own numbers are integers; carry foreign JSON as text")
-        case dict():
-            for key, item in value.items():  # pyright: ignore[reportUnknownVariableType]
-                if not isinstance(key, str) or not key.isascii():
-                    raise TypeError(f"key {key!r} is not ASCII text")
-                if type(item) not in _PLAIN:  # pyright: ignore[reportUnknownArgumentType]
-                    _check(item)  # pyright: ignore[reportUnknownArgumentType]
-        case list() | tuple():
-            for item in value:  # pyright: ignore[reportUnknownVariableType]
-                if type(item) not in _PLAIN:  # pyright: ignore[reportUnknownArgumentType]
-                    _check(item)  # pyright: ignore[reportUnknownArgumentType]
-        case _:
-            return
+    """Of what orjson would write, refuse floats and keys beyond ASCII. Every event is looked at."""
+    items: Iterable[object]
+    if isinstance(value, dict):
+        mapping = cast("dict[str, object]", value)
+        if not _all_ascii(mapping):
+            raise TypeError(f"keys are ASCII text, and not all of {list(mapping)!r} are")
+        items = mapping.values()
+    elif isinstance(value, list | tuple):
+        items = cast("Sequence[object]", value)
+    elif isinstance(value, float):
+        raise TypeError("own numbers are integers; carry foreign JSON as text")
+    else:
+        return
+    for item in items:
+        if type(item) not in _PLAIN:
+            _check(item)
+
+
+def _all_ascii(keys: Iterable[str]) -> bool:
+    try:
+        return "".join(keys).isascii()
+    except TypeError:  # one is no text
+        return False
 
 
 def framed(part: bytes) -> bytes:
