@@ -15,8 +15,9 @@ import orjson
 from actalog_llm.whole import TOO_DEEP, Broken
 
 MOST_BYTES = 32_000_000  # of one event; a server that never ends a line must not fill the memory
-MOST_OF_STREAM = 256_000_000  # of all events: more than a million tokens, each in an event
-LARGE = 65_536  # bytes; a piece that may hold the loop up
+MOST_OF_STREAM = 256_000_000  # of all events: more tokens than models write, each in an event
+OF_LINE = 64  # bytes that a line counts for besides its own: reading an empty one costs no less
+LARGE = 65_536  # bytes that are framed at once: more would hold the loop up
 Event = tuple[str, bytes]  # its name, and its data
 SPACE = b" \t\r\n\xef\xbb\xbf"  # and a byte order mark
 COMMENT: Event = (":", b"")  # no event's name has a colon
@@ -37,7 +38,7 @@ class Frames:
         """The events that end within `data`, and a `COMMENT` for each comment.
 
         Raises:
-            Broken: an event, or all of them, are larger than anything sensible.
+            Broken: an event, or all of them, are larger or have more lines than anything sensible.
         """
         if self._half_break and data[:1] == b"\n":
             data = data[1:]
@@ -46,11 +47,12 @@ class Frames:
         if b"\r" in data:
             data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         self._size += len(data)
-        self._all += len(data)
+        self._all += len(data) + OF_LINE * data.count(b"\n")
         if self._size > MOST_BYTES:
             raise Broken("malformed", f"an event of the stream is over {MOST_BYTES} bytes")
         if self._all > MOST_OF_STREAM:
-            raise Broken("malformed", f"the stream is over {MOST_OF_STREAM} bytes")
+            said = f"the stream is over {MOST_OF_STREAM} bytes, of which each line counts {OF_LINE}"
+            raise Broken("malformed", said)
         if b"\n" not in data:
             self._parts.append(data)
             return []
@@ -102,12 +104,19 @@ def parsed(data: bytes) -> Any:
 
 
 async def peeked(response: httpx2.Response) -> tuple[bytes, AsyncIterator[bytes]]:
-    """The first byte of a body that is no white space, empty where there is none, and the body."""
-    pieces, head = aiter(_pieces(response)), b""
-    async for piece in pieces:
-        head += piece
+    """The first byte of a body that is no white space, empty where there is none, and the body from
+    the piece that has it.
+
+    Raises:
+        Broken: more white space is before it than anything sensible.
+    """
+    pieces, head, blank = aiter(_pieces(response)), b"", 0
+    async for head in pieces:
         if head.strip(SPACE):
             break
+        blank += len(head)
+        if blank > MOST_BYTES:
+            raise Broken("malformed", f"the answer begins with over {MOST_BYTES} bytes of nothing")
 
     async def body() -> AsyncIterator[bytes]:
         yield head
@@ -166,9 +175,13 @@ async def events(
     """
     frames = Frames()
     async for piece in _pieces(response) if body is None else body:
-        for event in frames.feed(piece):
-            yield event
-        if len(piece) > LARGE:  # as what unpacks to a thousand times its size
+        if len(piece) <= LARGE:
+            for event in frames.feed(piece):
+                yield event
+            continue
+        for at in range(0, len(piece), LARGE):  # as of what unpacks to a thousand times its size
+            for event in frames.feed(piece[at : at + LARGE]):
+                yield event
             await asyncio.sleep(0)
     for event in frames.end():
         yield event

@@ -11,6 +11,7 @@ import pytest
 from actalog_llm.adapters import events
 from actalog_llm.adapters.answers import MOST_OF_ERROR
 from actalog_llm.adapters.clients import Clients
+from actalog_llm.adapters.events import Frames
 from actalog_llm.adapters.loading import Adapters
 from actalog_llm.failures import failure
 from actalog_llm.ports import Failure
@@ -178,7 +179,8 @@ async def test_a_stream_of_nothing_does_not_go_on_for_ever(monkeypatch: pytest.M
 
 
 async def test_what_unpacks_to_much_lets_others_work():
-    body = gzip.compress(b"\n" * 8_000_000 + sse(chunk({"content": "hi"}, "stop")))
+    idle = (b":" + b" " * 999 + b"\n") * 8_000
+    body = gzip.compress(idle + sse(chunk({"content": "hi"}, "stop")))
     turns = 0
 
     async def others() -> None:
@@ -192,7 +194,22 @@ async def test_what_unpacks_to_much_lets_others_work():
     answered, _ = await through("openai", lambda _: response([body], **packed))
     task.cancel()
     assert answered.whole.text == "hi"
-    assert turns > 7
+    assert turns > 100
+
+
+@pytest.mark.parametrize("line", [b"\n", b"\r", b"\r\n", b":\n", b"id\n", b"data:\n\n"])
+async def test_a_few_bytes_that_unpack_to_lines_without_end_are_given_up_soon(line: bytes):
+    body = gzip.compress(line * 5_000_000)
+    packed: dict[str, Any] = {"content-encoding": "gzip"}
+    with pytest.raises(Exception, match="of which each line counts 64") as caught:
+        await through("openai", lambda _: response([body], **packed))
+    assert failure(caught.value).kind == "malformed"
+
+
+async def test_a_long_message_in_many_small_events_is_no_stream_of_nothing():
+    event = b"event: content_block_delta\n" + sse({"type": "content_block_delta"}, done=False)
+    frames = Frames()
+    assert sum(len(frames.feed(event * 1_000)) for _ in range(400)) == 400_000
 
 
 async def test_what_says_that_it_is_packed_and_is_not_is_malformed():

@@ -1,5 +1,7 @@
 """Servers that answer with something else than a stream."""
 
+import json
+
 import httpx2
 import pytest
 
@@ -119,4 +121,16 @@ async def test_what_is_called_json_is_told_by_how_it_begins(before: bytes):
 async def test_nothing_that_is_called_json_is_no_answer():
     with pytest.raises(Exception) as caught:  # noqa: PT011, what kind is asserted below
         await through("openai", lambda _: response([b" "], **JSON))
+    assert failure(caught.value).kind == "malformed"
+
+
+async def test_nothing_without_end_that_is_called_json_does_not_fill_the_memory(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(events, "MOST_BYTES", 200)
+    body = [b" \n" * 50] * 2 + [httpx2.Response(200, json=WHOLE).content[:1]]
+    with pytest.raises(json.JSONDecodeError):  # of the piece behind it
+        await through("openai", lambda _: response(body, **JSON))
+    with pytest.raises(Exception, match="begins with over 200 bytes of nothing") as caught:
+        await through("openai", lambda _: response([b" \n" * 50] * 3, **JSON))
     assert failure(caught.value).kind == "malformed"
