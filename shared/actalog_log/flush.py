@@ -13,7 +13,6 @@ import asyncpg
 from actalog_core import crashpoints
 from actalog_core.errors import (
     ActalogError,
-    DataRefused,
     RunExists,
     SequenceTaken,
     Transient,
@@ -23,16 +22,12 @@ from actalog_core.gathering import gathered
 from actalog_log import appending, chain
 from actalog_log.database import CONNECTION_LOST, Pool
 from actalog_log.ports import Decision, Head, StoredEvent
+from actalog_log.refusing import OF_THE_DATA, refused
 
 MOST_DECISIONS = 500  # in one statement: larger ones were not faster
 DEADLOCKS_BEFORE_GIVING_UP = 5
 
 TRY_AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
-# Of what the statement carried. What else PostgreSQL refuses, it refuses because of its own state:
-# a lock that was not had in time, rights that were taken, a table that is being put back.
-OF_THE_DATA = (
-    asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError,
-)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -157,9 +152,9 @@ class Flusher:
                 # That no partition has this run yet breaks no constraint that has a name, and its text
                 # is in the server's language: whoever keeps the ranges ahead mends it (12).
                 named = getattr(error, "constraint_name", None)
-                waiting.fail(DataRefused(str(error)) if named else Transient(str(error)))
+                waiting.fail(refused(error) if named else Transient(error.args[0]))
             except OF_THE_DATA as error:
-                waiting.fail(DataRefused(str(error)))
+                waiting.fail(refused(error))
             except CONNECTION_LOST as error:
                 await self._settle_by_reading([waiting], error)
             except asyncpg.PostgresError as error:

@@ -9,22 +9,22 @@ import asyncpg
 
 from actalog_core.errors import Transient
 from actalog_log.database import CONNECTION_LOST
-from actalog_log.flush import OF_THE_DATA
+from actalog_log.refusing import OF_THE_DATA, refused
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 def reaching(call: Callable[P, Awaitable[T]]) -> "Callable[P, CoroutineType[Any, Any, T]]":
-    """A call that raises Transient unless it is what was asked that the database refuses: no message
-    is to blame for a lock that was not had in time."""
+    """A call that raises Transient unless it is what was asked that the database refuses, which is
+    DataRefused: no message is to blame for a lock that was not had in time."""
 
     @wraps(call)
     async def reached(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return await call(*args, **kwargs)
-        except OF_THE_DATA:
-            raise
+        except OF_THE_DATA as error:
+            raise refused(error) from None
         except (*CONNECTION_LOST, asyncpg.PostgresError) as error:
             raise Transient(f"PostgreSQL: {error or type(error).__name__}") from error
 

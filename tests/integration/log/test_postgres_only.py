@@ -2,12 +2,15 @@
 
 import asyncio
 import json
+import traceback
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
 
 from actalog_core.errors import ChainBroken, DataRefused, Transient
+from actalog_log.beside_ports import Tombstone
 from actalog_log.calls import PostgresCalls
 from actalog_log.database import connect
 from actalog_log.migrate import DatabaseIsNewer, MigrationChanged, migrate
@@ -70,6 +73,18 @@ async def test_data_that_postgres_refuses_ends_only_its_own_decision(log: Postgr
         await log.append(Decision((bad,)))
     await log.append(Decision((other,)))
     assert await log.last_seq(new.run_no) == 1
+
+
+async def test_what_postgres_refuses_is_told_without_a_word_of_it(log: PostgresLog):
+    new, head = await begin(log)
+    bad = Append(new.run_no, head, (replace(event(), causation_id="Anna said\x00"),))
+    with pytest.raises(DataRefused) as caught:
+        await log.append(Decision((bad,)))
+    assert caught.value.detail == "CharacterNotInRepertoireError (22021)"
+    with pytest.raises(DataRefused) as caught:  # asyncpg itself quotes what it cannot write
+        await log.put_tombstone(Tombstone("default", "r", "Anna said\ud800", None))
+    assert caught.value.detail == "DataError (22000)"
+    assert "Anna said" not in "".join(traceback.format_exception(caught.value))
 
 
 async def test_the_tail_waits_for_an_open_transaction_that_a_naive_one_would_skip(
