@@ -6,6 +6,7 @@ its fall-back is a decision.
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import asyncpg
@@ -20,12 +21,13 @@ from actalog_core.errors import (
 )
 from actalog_core.gathering import gathered
 from actalog_log import appending, chain
-from actalog_log.database import CONNECTION_LOST, Pool
+from actalog_log.database import CONNECTION_LOST, Pool, Queries
 from actalog_log.ports import Decision, Head, StoredEvent
 from actalog_log.refusing import OF_THE_DATA, refused
 
 MOST_DECISIONS = 500  # in one statement: larger ones were not faster
 DEADLOCKS_BEFORE_GIVING_UP = 5
+READ_S = 5  # for what settles a batch whose answer was lost
 
 TRY_AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 
@@ -73,12 +75,15 @@ class Flusher:
         self.queue: list[Waiting] = []
         self.batch: list[Waiting] = []  # on its way
         self.wake = asyncio.Event()
+        self.stopped = False
         self.task = asyncio.create_task(self._run(), name="log flusher")
 
     async def append(
         self, decision: Decision, subjects: tuple[int | None, ...]
     ) -> tuple[Head, ...]:
         """Commit a decision; see RunLog.append."""
+        if self.stopped:
+            raise Transient("the log is stopped")
         waiting = Waiting.of(decision, subjects)
         self.queue.append(waiting)
         self.wake.set()
@@ -86,9 +91,10 @@ class Flusher:
         return await asyncio.shield(waiting.done)
 
     async def stop(self) -> None:
-        """Finish what is on its way, then stop."""
-        if asked := [one.done for one in (*self.batch, *self.queue)]:
+        """Finish what is on its way, and what comes meanwhile, then stop."""
+        while asked := [w.done for w in (*self.batch, *self.queue) if not w.done.done()]:
             await asyncio.wait(asked)
+        self.stopped = True
         self.task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self.task
@@ -162,23 +168,17 @@ class Flusher:
 
     async def _without_taken(self, batch: list[Waiting]) -> list[Waiting]:
         """Read what exists, tell its decisions, and return the others."""
-        numbers = [(e.run_no, e.seq) for w in batch for linked in w.events for e in linked]
         ids = [
             (one.row.tenant_id, one.row.run_id)
             for w in batch for one in w.decision.appends if one.row is not None
         ]  # fmt: skip
         async with self.pool.acquire() as connection:
-            events = await connection.fetch(
-                "select run_no, seq from events join unnest($1::bigint[], $2::bigint[])"
-                " as k(run_no, seq) using (run_no, seq)",
-                [run_no for run_no, _ in numbers], [seq for _, seq in numbers],
-            )  # fmt: skip
+            taken = await _hashes(connection, [e for w in batch for es in w.events for e in es])
             runs = await connection.fetch(
                 "select tenant_id, run_id from runs join unnest($1::text[], $2::text[])"
                 " as k(tenant_id, run_id) using (tenant_id, run_id)",
                 [tenant_id for tenant_id, _ in ids], [run_id for _, run_id in ids],
             )  # fmt: skip
-        taken = {(row["run_no"], row["seq"]) for row in events}
         known = {(row["tenant_id"], row["run_id"]) for row in runs}
         free: list[Waiting] = []
         for waiting in batch:
@@ -192,20 +192,28 @@ class Flusher:
         return free
 
     async def _settle_by_reading(self, batch: list[Waiting], error: BaseException) -> None:
-        """The answer to COMMIT was lost: what stands is settled by reading, never by guessing."""
-        for waiting in batch:
-            last = [linked[-1] for linked in waiting.events if linked]
-            try:
-                found = last and await self.pool.fetchval(
-                    "select hash from events where run_no = $1 and seq = $2",
-                    last[0].run_no, last[0].seq, timeout=5,
-                )  # fmt: skip
-            except (*CONNECTION_LOST, asyncpg.PostgresError):
-                found = None
-            if found and found == last[0].hash:
+        """The answer to COMMIT was lost: what stands is settled by reading, never by guessing. All
+        at once: one after the other would wait for a silent server as often."""
+        last = [[events[-1] for events in waiting.events if events] for waiting in batch]
+        try:
+            found = await _hashes(self.pool, [event for events in last for event in events])
+        except (*CONNECTION_LOST, asyncpg.PostgresError):
+            found = {}
+        for waiting, events in zip(batch, last, strict=True):
+            if any(found.get((event.run_no, event.seq)) == event.hash for event in events):
                 waiting.commit()
             else:
                 waiting.fail(Transient(f"PostgreSQL: {error or type(error).__name__}"))
+
+
+async def _hashes(on: Queries, events: Sequence[StoredEvent]) -> dict[tuple[int, int], bytes]:
+    """What stands at the places of these events, by run and seq."""
+    rows = await on.fetch(
+        "select run_no, seq, hash from events join unnest($1::bigint[], $2::bigint[])"
+        " as k(run_no, seq) using (run_no, seq)",
+        [event.run_no for event in events], [event.seq for event in events], timeout=READ_S,
+    )  # fmt: skip
+    return {(row["run_no"], row["seq"]): row["hash"] for row in rows}
 
 
 def _fail_all(batch: list[Waiting], error: ActalogError) -> None:

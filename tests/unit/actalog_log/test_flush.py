@@ -1,7 +1,7 @@
 """What becomes of decisions when their statement fails, or its answer is lost (protocol 4.2)."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -20,13 +20,14 @@ STANDS = chain.link(1, BEFORE, EVENTS)[-1].hash
 
 
 class Database:
-    """Fails as it is told to; what it `has` at any place is this hash."""
+    """Fails as it is told to; what it `has` at any place, once an answer was lost, is this hash."""
 
     def __init__(self) -> None:
-        self.fails: list[BaseException] = []
+        self.fails: Sequence[BaseException] = []
         self.has: bytes | None = None
         self.taken: list[list[int]] = []  # the runs of each statement
         self.others: set[int] = set()  # runs in which somebody was first
+        self.reads, self.silent, self.lost = 0, False, False
         self.answered = 0  # statements; the others are when `answers` is set
         self.answers = asyncio.Event()
         self.answers.set()
@@ -36,19 +37,28 @@ class Database:
         if len(self.taken) > self.answered:
             await self.answers.wait()
         if self.fails:
-            raise self.fails.pop(0)
-
-    async def fetchval(self, sql: str, *_: object, timeout: float) -> bytes | None:
-        return self.has
+            error, *self.fails = self.fails
+            self.lost |= isinstance(error, ConnectionResetError)
+            raise error
 
     @asynccontextmanager
     async def acquire(self) -> AsyncGenerator["Database"]:
         yield self
 
-    async def fetch(self, sql: str, runs: list[int], seqs: list[int]) -> list[dict[str, int]]:
+    async def fetch(
+        self, sql: str, runs: list[int], seqs: list[int], *, timeout: float | None = None
+    ) -> list[dict[str, object]]:
         """Events that are there already."""
+        self.reads += 1
+        if self.silent:
+            raise TimeoutError
+        stand = dict.fromkeys(self.others, b"another's")
+        if self.has is not None and self.lost:
+            stand |= dict.fromkeys(set(runs) - self.others, self.has)
         there = zip(runs, seqs, strict=True)
-        return [{"run_no": run, "seq": seq} for run, seq in there if run in self.others]
+        return [
+            {"run_no": run, "seq": seq, "hash": stand[run]} for run, seq in there if run in stand
+        ]
 
 
 @pytest.fixture
@@ -148,3 +158,59 @@ async def test_a_fault_of_ours_leaves_nobody_waiting(database: Database, flusher
     with pytest.raises(Transient, match="ZeroDivisionError"):
         await append(flusher)
     assert await append(flusher) == Head(2, STANDS)
+
+
+async def test_a_lost_answer_is_settled_for_a_whole_batch_at_once(
+    database: Database, flusher: Flusher
+):
+    """A server that says nothing is waited for once, and not once for each decision."""
+    database.fails, database.silent = [ConnectionResetError()], True
+    told = await asyncio.gather(
+        *(append(flusher, run_no) for run_no in range(9)), return_exceptions=True
+    )
+    assert [type(one) for one in told] == [Transient] * 9
+    assert database.reads == 1
+
+
+async def test_of_a_batch_whose_answer_was_lost_each_is_told_what_stands_of_its_own(
+    database: Database, flusher: Flusher
+):
+    database.fails, database.has, database.others = [ConnectionResetError()], STANDS, {7}
+    told = await asyncio.gather(append(flusher), append(flusher, 7), return_exceptions=True)
+    assert told[0] == Head(2, STANDS)
+    assert isinstance(told[1], Transient)
+
+
+async def test_who_gives_up_undoes_nothing_and_is_waited_for(database: Database, flusher: Flusher):
+    """A hearing that is cancelled at the end of its process: what it appended is on its way."""
+    database.answers.clear()
+    gave_up, stays = [asyncio.create_task(append(flusher, run_no)) for run_no in (1, 2)]
+    await asyncio.sleep(0.01)
+    gave_up.cancel()
+    await asyncio.wait([gave_up])
+    await a_stop_waits_for(stays, database, flusher)
+    assert database.taken == [[1, 2]]
+
+
+async def test_a_stop_waits_for_what_comes_while_it_waits(database: Database, flusher: Flusher):
+    database.answers.clear()
+    appending = asyncio.create_task(append(flusher))
+    await asyncio.sleep(0.01)
+    stopping = asyncio.create_task(flusher.stop())
+    await asyncio.sleep(0.01)
+    late = asyncio.create_task(append(flusher, 2))
+    await asyncio.sleep(0)
+    database.answers.set()
+    database.answers.clear()
+    assert await appending == Head(2, STANDS)
+    await asyncio.sleep(0.01)
+    assert not stopping.done()
+    database.answers.set()
+    assert (await late).seq == 2
+    await stopping
+
+
+async def test_nobody_waits_for_a_log_that_has_stopped(database: Database, flusher: Flusher):
+    await flusher.stop()
+    with pytest.raises(Transient, match="stopped"):
+        await append(flusher)
