@@ -16,8 +16,8 @@ class Stamp(NamedTuple):
     @classmethod
     def of(cls, text: str) -> Self | None:
         """From a commit's metadata; None: it is none of ours."""
-        offset, at, ms = text.partition("@")
-        return cls(int(offset), int(ms)) if at and offset.isdigit() and ms.isdigit() else None
+        offset, _, ms = text.partition("@")
+        return cls(int(offset), int(ms)) if offset.isdecimal() and ms.isdecimal() else None
 
 
 class Beside(NamedTuple):

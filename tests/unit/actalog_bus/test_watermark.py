@@ -1,5 +1,8 @@
 """The law of the watermark, as properties."""
 
+import pickle
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -48,7 +51,25 @@ def test_a_commit_names_the_last_record_before_it() -> None:
     mark.finish(5)
     assert (mark.offset, mark.done) == (10, Stamp(9, 90))
     assert Stamp.of(str(Stamp(9, 90))) == Stamp(9, 90)
-    assert [Stamp.of(text) for text in ("", "9", "@", "a@b", "-1@5", "some text")] == [None] * 6
+
+
+@pytest.mark.parametrize(
+    "text", ["", "9", "@", "a@b", "-1@5", "5@b", "5@\u00b2", "5@1@2", "some text"]
+)
+def test_what_another_tool_wrote_beside_an_offset_says_nothing(text: str) -> None:
+    assert Stamp.of(text) is None
+    assert Beside.of(text) == Beside()
+
+
+def test_what_is_finished_takes_no_room_however_long_a_partition_is() -> None:
+    """The one thing here that would grow for as long as a process lives."""
+    sizes: list[int] = []
+    mark = Watermark()
+    for offset in range(4_000):
+        mark.take(offset)
+        mark.finish(offset)
+        sizes.append(len(pickle.dumps(mark)))
+    assert sizes[-1] < 2 * sizes[0]
 
 
 def test_what_stands_beside_an_offset_is_read_as_it_was_written() -> None:
