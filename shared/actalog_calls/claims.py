@@ -103,8 +103,8 @@ class Claims(Leases):
         return call_id in self.mine and self.mine[call_id].working
 
     def outcome(self, call_id: str) -> bytes | None:
-        """What was told of a call that this process still holds."""
-        return self.mine[call_id].outcome if call_id in self.mine else None
+        """What was told of a call that this process still `holds`."""
+        return self.mine[call_id].outcome
 
     async def next_epoch(self, call_id: str, epoch: int) -> int | None:
         """The epoch of the next attempt (6.7); None: the call is no longer ours."""
