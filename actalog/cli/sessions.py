@@ -22,7 +22,7 @@ async def _sessions(user: str | None, limit: int, tenant: str, json: bool) -> No
     from actalog.cli.reach import Reach, open_log
 
     async with open_log(Reach.from_env().dsn) as log:
-        found, _ = await log.list_sessions(tenant, user_id=user, limit=limit)
+        found = await log.list_sessions(tenant, user_id=user, limit=limit)
     titles = ["session", "first", "last", "user", "target"]
     if json:
         write_json([dict(zip(titles, one, strict=True)) for one in found])

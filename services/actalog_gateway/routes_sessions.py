@@ -51,10 +51,14 @@ async def sessions(
     found: Sequence[FoundSession] = ()
     total = 0
     if type in (None, "agent"):
-        found, total = await gate.log.list_sessions(
-            TENANT, user_id=user_id, target=f"agent:{component_id}" if component_id else None,
-            by="last" if sort_by == "updated_at" else "first", ascending=sort_order == "asc",
-            limit=limit, offset=(page - 1) * limit,
+        target = f"agent:{component_id}" if component_id else None
+        found, total = await asyncio.gather(
+            gate.log.list_sessions(
+                TENANT, user_id=user_id, target=target,
+                by="last" if sort_by == "updated_at" else "first", ascending=sort_order == "asc",
+                limit=limit, offset=(page - 1) * limit,
+            ),
+            gate.log.count_sessions(TENANT, user_id=user_id, target=target),
         )  # fmt: skip
     meta = {
         "page": page, "limit": limit, "total_pages": -(-total // limit), "total_count": total,

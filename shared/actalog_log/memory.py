@@ -198,18 +198,29 @@ class MemoryLog(MemoryOpen):
         self, tenant_id: str, *, user_id: str | None = None, target: str | None = None,
         by: Literal["first", "last"] = "last", ascending: bool = False,
         limit: int = 100, offset: int = 0,
-    ) -> tuple[Sequence[FoundSession], int]:  # fmt: skip
-        told: list[FoundSession] = []
-        for (tenant, session), turns in self.turns.items():
-            rows = [self.runs[n] for _, n in sorted(turns.items())]
-            first, times = rows[0], [row.accepted_at for row in rows]
-            mine = tenant == tenant_id and user_id in (None, first.user_id)
-            if mine and target in (None, first.target):
-                found = FoundSession(session, min(times), max(times), first.user_id, first.target)
-                told.append(found)
+    ) -> Sequence[FoundSession]:  # fmt: skip
+        told = self._sessions(tenant_id, user_id, target)
         told.sort(key=lambda one: one.session_id)
         told.sort(key=lambda one: getattr(one, by), reverse=not ascending)
-        return told[offset : offset + limit], len(told)
+        return told[offset : offset + limit]
+
+    async def count_sessions(
+        self, tenant_id: str, *, user_id: str | None = None, target: str | None = None
+    ) -> int:
+        return len(self._sessions(tenant_id, user_id, target))
+
+    def _sessions(
+        self, tenant_id: str, user_id: str | None, target: str | None
+    ) -> list[FoundSession]:
+        told: list[FoundSession] = []
+        for (tenant, session), turns in self.turns.items():
+            if tenant != tenant_id or 1 not in turns:
+                continue
+            first, last = self.runs[turns[1]], self.runs[turns[max(turns)]]
+            if user_id in (None, first.user_id) and target in (None, first.target):
+                times = first.accepted_at, last.accepted_at
+                told.append(FoundSession(session, *times, first.user_id, first.target))
+        return told
 
     async def session_ops(self, tenant_id: str, session_id: str) -> Sequence[SessionOp]:
         return [op for _, op in sorted(self.ops.get((tenant_id, session_id), {}).items())]

@@ -238,9 +238,15 @@ class RunLog(BesideLog, WatchedCalls, Protocol):
         self, tenant_id: str, *, user_id: str | None = None, target: str | None = None,
         by: Literal["first", "last"] = "last", ascending: bool = False,
         limit: int = 100, offset: int = 0,
-    ) -> tuple[Sequence[FoundSession], int]:  # fmt: skip
-        """Sessions by their first or last run, the newest before, and how many there are of them
-        in all. A user's and a target's are those whose first run was theirs."""
+    ) -> Sequence[FoundSession]:  # fmt: skip
+        """Sessions by their first or last run, the newest before. A user's and a target's are
+        those whose first run was theirs."""
+        ...
+
+    async def count_sessions(
+        self, tenant_id: str, *, user_id: str | None = None, target: str | None = None
+    ) -> int:
+        """How many there are in all. Costs by their number, and a page does not."""
         ...
 
     async def session_ops(self, tenant_id: str, session_id: str) -> Sequence[SessionOp]:

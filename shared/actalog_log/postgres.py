@@ -215,15 +215,20 @@ class PostgresLog(Watching, PostgresBeside):
         self, tenant_id: str, *, user_id: str | None = None, target: str | None = None,
         by: Literal["first", "last"] = "last", ascending: bool = False,
         limit: int = 100, offset: int = 0,
-    ) -> tuple[Sequence[FoundSession], int]:  # fmt: skip
-        sql, given = listing.sessions(tenant_id, user_id, target)
-        page = f"{sql}{listing.ORDER[by, ascending]} limit {limit:d} offset {offset:d}"
-        rows = await self.pool.fetch(page, *given)
-        if not rows and offset:  # behind the last one
-            total = len(await self.pool.fetch(sql, *given))
-        else:
-            total = rows[0]["total"] if rows else 0
-        return [FoundSession(*list(row.values())[:-1]) for row in rows], total
+    ) -> Sequence[FoundSession]:  # fmt: skip
+        if by == "last" and not ascending and user_id is target is None:
+            sql, given = listing.newest_sessions(tenant_id, limit, offset)
+            if len(rows := await self.pool.fetch(sql, *given)) == limit:
+                return [FoundSession(*row) for row in rows]
+        sql, given = listing.sessions(tenant_id, user_id, target, by, ascending, limit, offset)
+        return [FoundSession(*row) for row in await self.pool.fetch(sql, *given)]
+
+    @reaching
+    async def count_sessions(
+        self, tenant_id: str, *, user_id: str | None = None, target: str | None = None
+    ) -> int:
+        sql, given = listing.count_sessions(tenant_id, user_id, target)
+        return await self.pool.fetchval(sql, *given)
 
     @reaching
     async def session_ops(self, tenant_id: str, session_id: str) -> Sequence[SessionOp]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -198,7 +199,7 @@ class World:
     log: MemoryLog = field(default_factory=MemoryLog)
     broker: MemoryBroker = field(default_factory=MemoryBroker)
     bus: MemoryBus = field(init=False)
-    numbers: int = 0
+    turns: Counter[str] = field(default_factory=Counter[str])
     prefix: str = "actalog"
 
     def __post_init__(self) -> None:
@@ -213,10 +214,11 @@ class World:
         parent: RunRow | None = None, kind: str = "agent", definition: str = "sha256:a",
         target: str = "agent:a",
     ) -> Run:  # fmt: skip
-        self.numbers += 1
+        if parent is None:
+            self.turns[session] += 1
         return await new_run(
-            self, run_id, session=session, tenant=tenant, parent=parent, kind=kind,
-            definition=definition, turn=None if parent else self.numbers, target=target,
+            self, run_id, session=session, tenant=tenant, parent=parent, kind=kind, target=target,
+            definition=definition, turn=None if parent else self.turns[session],
         )  # fmt: skip
 
     @asynccontextmanager

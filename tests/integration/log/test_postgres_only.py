@@ -5,11 +5,13 @@ import json
 import traceback
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import asyncpg
 import pytest
 
 from actalog_core.errors import ChainBroken, DataRefused, Transient
+from actalog_log import listing
 from actalog_log.beside_ports import Tombstone
 from actalog_log.calls import PostgresCalls
 from actalog_log.database import connect
@@ -216,6 +218,44 @@ async def test_many_calls_that_are_being_worked_on_cost_a_look_nothing(log: Post
     told = await log.pool.fetchval(f"explain (analyze, buffers, format json) {LOOMING}", now, now)
     (plan,) = json.loads(told)
     assert plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"] < 30
+
+
+@pytest.mark.parametrize("runs_each", [1, 100])
+async def test_a_page_of_sessions_costs_by_the_page(log: PostgresLog, runs_each: int):
+    await log.pool.execute(
+        "with u as (insert into subjects (tenant_id, user_id) select 'default', 'u' || n"
+        " from generate_series(0, 9) n returning subject)"
+        " insert into runs (run_no, tenant_id, run_id, session_id, turn, kind, target, definition,"
+        " body_digest, accepted_at, subject)"
+        " select n, 'default', n, 's' || n / $1, 1 + n % $1, 'agent', 'agent:' || n / $1 % 10, 'd',"
+        " 'b', timestamptz '2026-11-24 16:00Z' + n * interval '1 s',"
+        " (select min(subject) + n / $1 % 10 from u) from generate_series(0, 19999) n", runs_each,
+    )  # fmt: skip
+    await log.pool.execute("vacuum analyze runs")
+    first = partial(listing.sessions, by="first", limit=20, offset=0)
+    for sql, given in [
+        first("default", None, None, ascending=False), first("default", None, None, ascending=True),
+        first("default", "u1", None, ascending=False),
+        first("default", None, "agent:2", ascending=False),
+        listing.newest_sessions("default", 20 if runs_each == 1 else 2, 0),
+    ]:  # fmt: skip
+        told = await log.pool.fetchval(f"explain (analyze, buffers, format json) {sql}", *given)
+        (plan,) = json.loads(told)
+        read = plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"]
+        assert read < 700, sql
+
+
+async def test_sessions_behind_very_many_runs_of_one_are_listed(log: PostgresLog):
+    """Where the newest runs are all of a few sessions, these alone are no page."""
+    await log.pool.execute(
+        "insert into runs (run_no, tenant_id, run_id, session_id, turn, kind, target, definition,"
+        " body_digest, accepted_at) select n, 'default', n, case when n < 3 then n::text else 's'"
+        " end, greatest(1, n - 2), 'agent', 'agent:a', 'd', 'b',"
+        " timestamptz '2026-11-24 16:00Z' + n * interval '1 s' from generate_series(0, $1) n",
+        listing.NEWEST_RUNS + 3,
+    )  # fmt: skip
+    found = await log.list_sessions("default", limit=4)
+    assert [one.session_id for one in found] == ["s", "2", "1", "0"]
 
 
 async def test_a_run_whose_row_somebody_holds_is_woken_with_the_others(

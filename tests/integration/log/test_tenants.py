@@ -48,7 +48,7 @@ async def everything(log: Log, tenant: str) -> dict[str, object]:
         "run": await log.find_run(tenant, "r"),
         "runs": list(await log.list_runs(tenant)),
         "runs of a session": list(await log.session_runs(tenant, "s")),
-        "sessions": list((await log.list_sessions(tenant))[0]),
+        "sessions": list(await log.list_sessions(tenant)),
         "completed": list(await log.completed_runs(tenant, "s", before_turn=9, limit=9)),
         "opening": (opening.turn, opening.busy, opening.known, opening.user_id),
         "head": (head.turn, head.busy),
