@@ -53,7 +53,6 @@ class Dispatcher:
         self._lanes: dict[str, deque[Hearing]] = {}
         self._ready = Ready()
         self._workers: set[asyncio.Task[None]] = set()
-        self._timers: dict[str, asyncio.TimerHandle] = {}
         self._paused: set[Partition] = set()
         self._anew: set[Partition] = set()
         self._closing = False
@@ -67,7 +66,7 @@ class Dispatcher:
         share = self._shares.get(where)
         if share is None:
             share = self._shares[where] = Share()
-        if self._closing or self.known(record):
+        if self.known(record):
             return
         share.mark.take(record.offset, record.timestamp_ms)
         share.took(record)
@@ -181,9 +180,6 @@ class Dispatcher:
         """Begin nothing new; finish what is being heard. What is not done by then is cancelled:
         its offset is not committed, or its lease runs out."""
         self._closing = True
-        for timer in self._timers.values():
-            timer.cancel()
-        self._timers.clear()
         if crashpoints.armed:
             crashpoints.reach("bus.draining")
         if self._workers:
@@ -206,12 +202,10 @@ class Dispatcher:
             return f"{record.topic}/{record.partition}"
 
     def _make_ready(self, name: str) -> None:
-        self._timers.pop(name, None)
         self._ready.append(name, priority_of(self._lanes[name][0].record))
         if not self._closing and len(self._workers) < self._limit:
             worker = asyncio.create_task(self._work())
             self._workers.add(worker)
-            worker.add_done_callback(self._workers.discard)
 
     async def _work(self) -> None:
         """Take lanes in turn, one record each, until none is ready."""
@@ -219,8 +213,8 @@ class Dispatcher:
             while self._ready and not self._closing:
                 await self._next()
         finally:
-            # Here and not only in the callback, which comes a turn of the loop later: a lane
-            # made ready in between would find the limit reached by workers that have ended.
+            # Here and not in a callback, which comes a turn of the loop later: a lane made
+            # ready in between would find the limit reached by workers that have ended.
             if task := asyncio.current_task():
                 self._workers.discard(task)
 
@@ -230,11 +224,8 @@ class Dispatcher:
         delay_s = None if hearing.void else await self._attempt(hearing)
         if delay_s is None:
             self._done(name, hearing)
-        elif delay_s > 0 and not self._closing:
-            loop = asyncio.get_running_loop()
-            self._timers[name] = loop.call_later(delay_s, self._make_ready, name)
         else:
-            self._ready.append(name, priority_of(self._lanes[name][0].record))
+            asyncio.get_running_loop().call_later(delay_s, self._make_ready, name)
 
     def _done(self, name: str, hearing: Hearing) -> None:
         lane = self._lanes[name]
@@ -246,7 +237,6 @@ class Dispatcher:
         hearing.share.unheard -= 1
         hearing.share.held_bytes -= len(hearing.record.value or b"")
         hearing.settle()
-        self._progress()
 
     async def _attempt(self, hearing: Hearing) -> float | None:
         """None when the record is heard or buried; else seconds until it is tried again."""

@@ -9,12 +9,13 @@ from actalog_bus.ports import Delivery, Fault, Record
 class Slow:
     """Hears as many records as it may."""
 
-    def __init__(self, *, buffer: int) -> None:
+    def __init__(self, *, buffer: int, buffer_bytes: int = 1_000_000) -> None:
         self.may = asyncio.Semaphore(0)
         self.heard: list[bytes | None] = []
         self.mine = Dispatcher(
-            hear=self.hear, lane=lambda _: "k", bury=self.bury, limit=8, buffer=buffer
-        )
+            hear=self.hear, lane=lambda _: "k", bury=self.bury, limit=8, buffer=buffer,
+            buffer_bytes=buffer_bytes,
+        )  # fmt: skip
 
     async def hear(self, delivery: Delivery) -> None:
         await self.may.acquire()
@@ -68,3 +69,16 @@ async def test_a_record_without_a_value_is_heard_as_others_are():
     await slow.hears(2)
     assert slow.heard == [None, b"x"]
     assert slow.mine.commits() == {("t", 0): 2}
+
+
+async def test_a_partition_that_is_full_of_bytes_is_fetched_again_when_half_of_them_are_heard():
+    """Else it would be deaf once it had heard so many in all."""
+    slow = Slow(buffer=1_000, buffer_bytes=400)
+    for again in range(5):
+        slow.take(*range(4 * again, 4 * again + 4), value=b"x" * 100)
+        assert slow.mine.paused() == {("t", 0)}
+        await slow.hears(1)
+        assert slow.mine.paused() == {("t", 0)}
+        await slow.hears(1)
+        assert slow.mine.paused() == set()
+        await slow.hears(2)
