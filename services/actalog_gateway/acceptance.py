@@ -19,7 +19,9 @@ from actalog_contracts.border import BadInput, decode
 from actalog_contracts.tasks import RequirementResolve, RunCancel, TaskSubmit
 from actalog_core import crashpoints, homes, metrics, tracing
 from actalog_core.clock import Clock, system_clock
+from actalog_core.errors import Transient
 from actalog_core.identity import body_digest, event_run_id, run_id_from
+from actalog_core.sure_clock import SureClock
 from actalog_gateway.admission import admit
 from actalog_gateway.deployed import Deployed
 from actalog_gateway.problems import Problem
@@ -55,7 +57,7 @@ class Acceptance:
         self, *, bus: Bus, log: RunLog, prefix: str, inbox_limit: int = INBOX_LIMIT,
         clock: Clock = system_clock,
     ) -> None:  # fmt: skip
-        self.bus, self.log, self.reader, self.clock = bus, log, Reader(log), clock
+        self.bus, self.log, self.reader, self.sure = bus, log, Reader(log), SureClock(clock)
         self.deployed = Deployed(log)
         self.topic = topics.full_name(topics.TASKS, prefix)
         self.inbox_limit = inbox_limit
@@ -124,7 +126,7 @@ class Acceptance:
         session_id = task.session_id or run_id
         if known and await self._again(tenant_id, task):
             return Accepted(run_id, session_id, target)
-        await admit(task, tenant_id=tenant_id, log=self.log, now=self.clock())
+        await admit(task, tenant_id=tenant_id, log=self.log, clock=self.sure)
         row = _row(tenant_id, run_id, task)
         if not known:
             await self._put_and_publish(row, session_id)
@@ -265,7 +267,7 @@ class Acceptance:
 
     def _home(self, session_id: str) -> int | None:
         """None where the topic is not known yet: warmth is lost, nothing else (protocol 2.4)."""
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(Transient):
             return homes.home(session_id, self.bus.partitions(self.topic))
         return None
 

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from httpx import Response
 
+from actalog_bus.memory import MemoryBus
 from actalog_bus.ready import PRIORITY
+from actalog_core.errors import Transient
 from actalog_core.identity import event_run_id
 from actalog_log.beside_ports import InboxRow
 from tests.integration.gateway.world import DeafBus, World, called, paused, reply, until
@@ -247,3 +249,17 @@ async def test_a_requirement_is_answered_once_and_only_if_it_is_open(world: Worl
         lost = await http.post("/v1/runs/x/requirements/x", json={"decision": "approve"})
         assert lost.json()["error"]["code"] == "unknown_run"
     assert len(world.tasks()) == 1
+
+
+class Unlearned(MemoryBus):
+    """The broker has not told of the topic yet."""
+
+    def partitions(self, topic: str) -> int:
+        raise Transient(topic)
+
+
+async def test_where_the_topic_is_not_known_yet_the_producer_chooses_the_partition(world: World):
+    async with world.gateway(Unlearned(broker=world.broker)) as (http, _):
+        await http.post("/v1/tasks", json=TASK)
+        await until(world.tasks)
+    assert len(world.log.inbox) == 1

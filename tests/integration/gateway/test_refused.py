@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -49,6 +50,18 @@ async def test_a_repeat_of_an_accepted_task_is_no_new_one_whose_time_has_passed(
         await http.post("/v1/tasks", json=task)
         again = await http.post("/v1/tasks", json={**task, "deadline": "2020-01-01T00:00:00Z"})
     assert again.status_code == 202
+
+
+@pytest.mark.parametrize(("minutes", "status"), [(30, 202), (-1, 409)])
+async def test_a_gateway_whose_clock_is_ahead_refuses_what_has_really_passed_alone(
+    world: World, minutes: int, status: int
+):
+    """As the conductor, which counts by the database's time, too."""
+    deadline = datetime.now(UTC) + timedelta(minutes=minutes)
+    ahead = lambda: datetime.now(UTC) + timedelta(hours=1)  # noqa: E731
+    async with world.gateway(clock=ahead) as (http, _):
+        answer = await http.post("/v1/tasks", json={**TASK, "deadline": deadline.isoformat()})
+    assert answer.status_code == status
 
 
 async def test_streams_of_a_task_that_was_refused_end_and_say_so(world: World):
