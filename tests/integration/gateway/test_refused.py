@@ -58,7 +58,7 @@ async def test_a_gateway_whose_clock_is_ahead_refuses_what_has_really_passed_alo
 ):
     """As the conductor, which counts by the database's time, too."""
     deadline = datetime.now(UTC) + timedelta(minutes=minutes)
-    ahead = lambda: datetime.now(UTC) + timedelta(hours=1)  # noqa: E731
+    ahead = lambda: datetime.now(UTC) + timedelta(hours=1)
     async with world.gateway(clock=ahead) as (http, _):
         answer = await http.post("/v1/tasks", json={**TASK, "deadline": deadline.isoformat()})
     assert answer.status_code == status
