@@ -105,8 +105,7 @@ class Flusher:
             await self.wake.wait()
             await gathered(alone=alone)
             alone = len(self.queue) == 1
-            batch = self.batch = self.queue[:MOST_DECISIONS]
-            self.queue = self.queue[MOST_DECISIONS:]
+            batch = self.batch = self._next()
             if not self.queue:
                 self.wake.clear()
             try:
@@ -114,6 +113,23 @@ class Flusher:
             except Exception as error:  # noqa: BLE001 - nobody else would hear of it
                 for waiting in batch:
                     waiting.fail(Transient(f"{type(error).__name__}: {error}"))
+
+    def _next(self) -> list[Waiting]:
+        """No run is twice in it: one statement must not change a row of `open_runs` twice, and
+        PostgreSQL refuses all of one that would. The second waits for the next, and is then told
+        that its place is taken."""
+        batch: list[Waiting] = []
+        rest: list[Waiting] = []
+        runs: set[int] = set()
+        for waiting in self.queue:
+            own = {one.run_no for one in waiting.decision.appends}
+            if len(batch) == MOST_DECISIONS or not runs.isdisjoint(own):
+                rest.append(waiting)
+            else:
+                batch.append(waiting)
+                runs |= own
+        self.queue = rest
+        return batch
 
     async def _flush(self, batch: list[Waiting]) -> None:
         """Commit a batch; what keeps it from standing is taken out, and the rest goes again."""

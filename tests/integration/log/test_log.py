@@ -84,6 +84,19 @@ async def test_of_sixteen_writers_with_the_same_head_exactly_one_wins(log: Log):
     assert await log.last_seq(new.run_no) == 2
 
 
+async def test_of_writers_that_change_a_run_s_standing_at_once_one_wins_and_disturbs_no_other(
+    log: Log,
+):
+    (new, head), (other, theirs) = await begin(log), await begin(log, session="other")
+    ends = [
+        Decision((Append(run.run_no, before, (event(),), standing="ended"),))
+        for run, before in ((new, head), (other, theirs), (new, head), (new, head))
+    ]
+    told = await asyncio.gather(*map(log.append, ends), return_exceptions=True)
+    assert [type(one) for one in told] == [tuple, tuple, SequenceTaken, SequenceTaken]
+    assert [await log.last_seq(run.run_no) for run in (new, other)] == [2, 2]
+
+
 async def test_one_duplicate_among_many_decisions_harms_only_itself(log: Log):
     known, head = await begin(log)
     good = [row(await log.reserve_run_no(), session=f"s{n}") for n in range(50)]
