@@ -52,7 +52,7 @@ class _Wary:
 
     until: int
     condemned: int | None  # an offset that is buried unheard
-    marked: int  # the offset at which it is written that we began
+    marked: int  # the offset at which it is written that we began, before any was heard
     waiting: deque[Record] = field(default_factory=deque[Record])
     task: "asyncio.Task[None] | None" = None
 
@@ -78,7 +78,7 @@ class Suspicion:
 
     async def admit(self, found: Mapping[Partition, Sequence[Record]]) -> None:
         """Hand new records to the dispatcher, or let them wait their turn."""
-        new = {at: records[0] for at, records in found.items() if at not in self._known and records}
+        new = {at: records[0] for at, records in found.items() if at not in self._known}
         if new:
             await self._began(new)
         for at, records in found.items():
@@ -86,15 +86,14 @@ class Suspicion:
             if wary is None:
                 for record in records:
                     self.dispatcher.take(record)
-            elif records:
+            else:
                 wary.waiting.extend(records)
                 if wary.task is None:
                     wary.task = asyncio.create_task(self._one_at_a_time(at, wary))
 
     def progressed(self) -> None:
         """The dispatcher has finished something."""
-        if self._wary:
-            self._progress.set()
+        self._progress.set()
 
     def committed(self, partitions: Collection[Partition]) -> None:
         """Offsets were committed as usual: what stood beside them is gone."""
@@ -162,7 +161,6 @@ class Suspicion:
             record = wary.waiting[0]
             if record.offset != wary.marked:
                 await self._mark(at, record.offset)
-                wary.marked = self._marked[at] = record.offset
             self.dispatcher.take(
                 record, killed() if record.offset == wary.condemned else None
             )  # fmt: skip

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from actalog_bus.dispatch import Dispatcher, Partition
 from actalog_bus.ports import Delivery, Fault, Record
-from actalog_bus.suspicion import Suspicion
+from actalog_bus.suspicion import MOST_WAITING, WARY_FOR, Suspicion
 
 AT, OTHER = ("t", 0), ("t", 1)
 Written = dict[Partition, tuple[int, int]]
@@ -125,3 +125,62 @@ async def test_behind_a_death_each_record_is_marked_before_it_is_heard():
     await worker.suspicion.part()
     assert worker.written[3:] == [{AT: (7, 0)}]
     await worker.dispatcher.drain(0)
+
+
+async def test_one_at_a_time_holds_for_records_that_come_one_by_one_and_after_a_silence():
+    worker = Worker(stood={AT: (5, 1)}, upto=5)
+    for offset in (5, 6, 7):
+        await worker.admit(offset)
+    assert worker.heard == [5]
+    assert worker.written == [{AT: (5, 2)}, {AT: (6, 1)}]  # 7 has not begun
+    worker.upto = 100
+    await worker.admit(8)
+    assert worker.heard == [5, 6, 7, 8]
+    await worker.admit(9)  # there was nothing to do meanwhile
+    assert worker.heard == [5, 6, 7, 8, 9]
+    worker.keep()  # and it goes when nothing waits
+    assert list(worker.suspicion.wary) == []
+
+
+async def test_far_enough_behind_a_death_records_are_heard_as_everywhere():
+    worker = Worker(stood={AT: (0, 1)}, upto=10_000)
+    await worker.admit(*range(WARY_FOR + 1))
+    for _ in range(10 * WARY_FOR):
+        await asyncio.sleep(0)
+    assert worker.heard == list(range(WARY_FOR + 1))
+    assert list(worker.suspicion.wary) == []
+    written = len(worker.written)
+    await worker.admit(*range(WARY_FOR + 1, WARY_FOR + 50))
+    assert worker.heard[-1] == WARY_FOR + 49
+    assert len(worker.written) == written == WARY_FOR + 1
+
+
+async def test_of_a_partition_heard_one_at_a_time_no_more_is_fetched_than_can_wait():
+    worker = Worker(stood={AT: (0, 1)}, upto=-1)
+    await worker.admit(*range(MOST_WAITING))
+    assert worker.suspicion.full() == set()  # the first is being heard
+    await worker.admit(MOST_WAITING)
+    assert worker.suspicion.full() == {AT}
+    await worker.dispatcher.drain(0)
+    worker.keep()
+
+
+async def test_what_waits_its_turn_begins_no_more_when_it_is_parted_with():
+    """By a rebalance, whose next owner asks how many have begun there; or by another log."""
+    for leave in ("part", "another log"):
+        worker = Worker(stood={AT: (5, 1)}, upto=5)
+        await worker.admit(5, 6, 7)
+        if leave == "part":
+            await worker.suspicion.part()
+            await worker.suspicion.part()
+            assert worker.written[2:] == [{AT: (6, 0)}]  # once
+        else:
+            worker.suspicion.forget(AT)
+            worker.dispatcher.forget(AT)
+        worker.upto = 100
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert worker.heard == [5, 6]
+        assert list(worker.suspicion.wary) == []
+        await worker.admit(8)
+        assert worker.read_of == [AT, AT]
