@@ -26,6 +26,7 @@ from actalog_bus.wiring import (
     connections,
     metadata_changes,
     refresh_metadata,
+    told_partitions,
     unknown,
 )
 
@@ -61,7 +62,7 @@ class Doubts:
     async def resume(self, partitions: Collection[TopicPartition]) -> bool:
         """Where these were assigned, begin with the last record before what was committed. A
         broker that knows of less than it has acknowledged has lost its data. Whether it knows
-        anything of the group.
+        anything of the group there.
 
         Raises:
             KafkaError, TimeoutError, IllegalStateError: not now; try again.
@@ -86,6 +87,16 @@ class Doubts:
                 self._seek(at, offset if stamp is None else stamp.offset)
         if lost:
             self._began_anew(lost)
+        return any(offset >= 0 for offset, _ in told.values())
+
+    async def knows_group(self) -> bool:
+        """Whether the broker knows anything of the group at all, be it of others' partitions.
+
+        Raises:
+            KafkaError, TimeoutError: not now; try again.
+        """
+        async with asyncio.timeout(ASK_MOST_S):
+            told = await committed(self._consumer, told_partitions(self._consumer, self._topics))
         return any(offset >= 0 for offset, _ in told.values())
 
     def sure(self, found: Found) -> Found:

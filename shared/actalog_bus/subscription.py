@@ -190,8 +190,9 @@ class Subscription(ConsumerRebalanceListener):
         assert self._consumer is not None
         mine = self._assigned & self._consumer.assignment()
         known = await self._resume(doubts, mine)
-        if mine and not known and self.listen.began_anew is not None:
-            self.listen.began_anew()  # what one before us asked went with another broker
+        tell = self.listen.began_anew
+        if tell is not None and mine and not known and not await doubts.knows_group():
+            tell()  # what one before us asked went with another broker
         self._assigned.clear()
 
     async def _resume(self, doubts: Doubts, partitions: Collection[TopicPartition]) -> bool:

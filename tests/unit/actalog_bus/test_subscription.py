@@ -30,7 +30,10 @@ class Broker:
         self.offsets, self.down = committed, down
         self.positions: dict[TopicPartition, int] = {}
         self._coordinator = self
-        self._client = SimpleNamespace(_conns=dict[object, object]())
+        self._client = SimpleNamespace(
+            _conns=dict[object, object](),
+            cluster=SimpleNamespace(partitions_for_topic=lambda _topic: {0, 1}),  # pyright: ignore
+        )
 
     def seek(self, where: TopicPartition, offset: int) -> None:
         self.positions[where] = offset
@@ -138,6 +141,30 @@ async def test_only_a_loss_that_is_known_is_told():
     assert told == []
     assert await hears_of_it(5, Broker({HERE: 6})) == []
     assert await hears_of_it(5, Broker({HERE: None})) == ["anew"]
+
+
+@pytest.mark.parametrize(
+    ("known", "anew"),
+    [({HERE: 3}, False), ({OTHER: 3}, False), ({}, True), ({OTHER: 0}, False)],
+    ids=["ours", "only another's", "nothing", "another's that has heard nothing"],
+)
+async def test_16_3_whoever_is_assigned_what_nobody_has_committed_has_lost_nothing_by_that(
+    known: Mapping[TopicPartition, int], anew: bool
+):
+    """Nothing may have come there yet: a conductor would look at every open run for that."""
+    made, told = await subscription(heard=0, acknowledged=None), list[str]()
+    made.listen = replace(made.listen, began_anew=lambda: told.append("anew"))
+    broker = Committing([])
+    broker.offsets = known
+    made._consumer = cast(Any, broker)
+    await made.on_partitions_assigned([HERE])
+    doubts = Doubts(
+        cast(Any, broker), made.dispatcher, topics=["t"], group="g", told_of_changes=False,
+        forget=made._forget, tell=made.listen.began_anew,
+    )  # fmt: skip
+    await made._begin(doubts)
+    assert (told == ["anew"]) == anew
+    assert made._assigned == set()
 
 
 class Committing(Broker):
