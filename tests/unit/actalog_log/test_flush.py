@@ -23,7 +23,7 @@ class Database:
     """Fails as it is told to; what it `has` at any place, once an answer was lost, is this hash."""
 
     def __init__(self) -> None:
-        self.fails: Sequence[BaseException] = []
+        self.fails: Sequence[BaseException | None] = []
         self.has: bytes | None = None
         self.taken: list[list[int]] = []  # the runs of each statement
         self.others: set[int] = set()  # runs in which somebody was first
@@ -39,7 +39,8 @@ class Database:
         if self.fails:
             error, *self.fails = self.fails
             self.lost |= isinstance(error, ConnectionResetError)
-            raise error
+            if error is not None:
+                raise error
 
     @asynccontextmanager
     async def acquire(self) -> AsyncGenerator["Database"]:
@@ -181,15 +182,33 @@ async def test_of_a_batch_whose_answer_was_lost_each_is_told_what_stands_of_its_
     assert isinstance(told[1], Transient)
 
 
-async def test_who_gives_up_undoes_nothing_and_is_waited_for(database: Database, flusher: Flusher):
+@pytest.mark.parametrize("sent", [True, False])
+async def test_who_gives_up_undoes_nothing_and_is_waited_for(
+    database: Database, flusher: Flusher, sent: bool
+):
     """A hearing that is cancelled at the end of its process: what it appended is on its way."""
     database.answers.clear()
-    gave_up, stays = [asyncio.create_task(append(flusher, run_no)) for run_no in (1, 2)]
-    await asyncio.sleep(0.01)
+    gave_up = asyncio.create_task(append(flusher))
+    await asyncio.sleep(0.01 if sent else 0)
+    assert bool(database.taken) == sent
     gave_up.cancel()
     await asyncio.wait([gave_up])
-    await a_stop_waits_for(stays, database, flusher)
-    assert database.taken == [[1, 2]]
+    stopping = asyncio.create_task(flusher.stop())
+    await asyncio.sleep(0.01)
+    assert not stopping.done()
+    database.answers.set()
+    await stopping
+    assert database.taken == [[1]]
+
+
+async def test_a_fault_of_ours_behind_others_of_its_batch_takes_nothing_back(
+    database: Database, flusher: Flusher
+):
+    database.fails = [asyncpg.DataError("one of them"), None, ZeroDivisionError()]
+    told = await asyncio.gather(*(append(flusher, n) for n in (1, 2)), return_exceptions=True)
+    assert told[0] == Head(2, STANDS)
+    assert isinstance(told[1], Transient)
+    assert (await append(flusher, 3)).seq == 2  # and it goes on
 
 
 async def test_a_stop_waits_for_what_comes_while_it_waits(database: Database, flusher: Flusher):
