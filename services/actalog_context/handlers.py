@@ -10,16 +10,10 @@ from actalog_context import core
 from actalog_contracts.calls import GatherContext, answer
 from actalog_contracts.definitions import AgentDefinition
 from actalog_core import crashpoints
-from actalog_core.errors import Permanent
 from actalog_core.misfits import misfit
+from actalog_log.definitions import PinnedDefinitions
 from actalog_log.memories import MemoryStore
 from actalog_log.ports import RunLog
-
-MOST_DEFINITIONS = 1_000
-
-
-class UnknownDefinition(Permanent):
-    """The run's definition is not registered."""
 
 
 @dataclass
@@ -29,7 +23,10 @@ class ContextHandlers:
     log: RunLog
     memories: MemoryStore
     postman: Postman
-    definitions: dict[str, AgentDefinition] = field(default_factory=dict[str, AgentDefinition])
+    definitions: PinnedDefinitions = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.definitions = PinnedDefinitions(self.log)
 
     async def gather(self, delivery: Delivery) -> None:
         """Answer with what the definition asks for."""
@@ -39,7 +36,7 @@ class ContextHandlers:
             raise misfit("context.gather", error) from None
         if crashpoints.armed:
             crashpoints.reach("log.reading")
-        definition = await self._definition(command.definition)
+        definition = await self.definitions.pinned(command.definition)
         found = await self._find(command, definition)
         outcome = core.built(command.call_id, definition, found)
         await self.postman.reply(answer(command, outcome), causation=delivery.record)
@@ -60,13 +57,3 @@ class ContextHandlers:
         if definition.show_state:
             operations = await self.log.session_ops(tenant_id, session_id)
         return core.Found(history, memories, summary, operations)
-
-    async def _definition(self, digest: str) -> AgentDefinition:
-        if digest not in self.definitions:
-            stored = await self.log.get_definition(digest)
-            if stored is None:
-                raise UnknownDefinition(digest)
-            if len(self.definitions) >= MOST_DEFINITIONS:
-                self.definitions.clear()
-            self.definitions[digest] = AgentDefinition.model_validate_json(stored)
-        return self.definitions[digest]

@@ -13,17 +13,13 @@ from actalog_contracts.calls import CheckText, answer
 from actalog_contracts.definitions import AgentDefinition
 from actalog_contracts.runs import InputChecked, OutputReviewed
 from actalog_core import crashpoints
-from actalog_core.errors import Permanent, Undecodable
+from actalog_core.errors import Undecodable
 from actalog_core.misfits import misfit
 from actalog_guardrails import core
+from actalog_log.definitions import PinnedDefinitions
 from actalog_log.ports import RunLog
 
-MOST_DEFINITIONS = 1_000
 LONG = 16_384  # code points: what takes longer than some milliseconds is checked in a thread
-
-
-class UnknownDefinition(Permanent):
-    """The run's definition is not registered."""
 
 
 @dataclass
@@ -32,7 +28,10 @@ class GuardrailHandlers:
 
     log: RunLog
     postman: Postman
-    definitions: dict[str, AgentDefinition] = field(default_factory=dict[str, AgentDefinition])
+    definitions: PinnedDefinitions = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.definitions = PinnedDefinitions(self.log)
 
     async def check(self, delivery: Delivery) -> None:
         """Answer a check. One that finds no row is late: somebody has its verdict (9.2)."""
@@ -47,22 +46,12 @@ class GuardrailHandlers:
             text = await self.log.get_held(command.tenant_id, command.held.held)
         if text is None:
             return
-        definition = await self._definition(command.definition)
+        definition = await self.definitions.pinned(command.definition)
         if len(text) > LONG:
             outcome = await asyncio.to_thread(_outcome, command, text, definition)
         else:
             outcome = _outcome(command, text, definition)
         await self.postman.reply(answer(command, outcome), causation=delivery.record)
-
-    async def _definition(self, digest: str) -> AgentDefinition:
-        if digest not in self.definitions:
-            stored = await self.log.get_definition(digest)
-            if stored is None:
-                raise UnknownDefinition(digest)
-            if len(self.definitions) >= MOST_DEFINITIONS:
-                self.definitions.clear()
-            self.definitions[digest] = AgentDefinition.model_validate_json(stored)
-        return self.definitions[digest]
 
 
 def _outcome(

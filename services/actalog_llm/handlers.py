@@ -130,7 +130,7 @@ class LlmHandlers:
             told = Failure("timeout", "the run's deadline had passed before the model was asked")
             return outcomes.failed(command, told, epoch=claim.epoch)
         prompt = await self.prompts.prompt(command)
-        definition = await self.prompts.definition(command.definition)
+        definition = await self.prompts.definitions.pinned(command.definition)
         choice = definition.model
         try:
             where = endpoint(choice, self.settings)

@@ -6,16 +6,13 @@ from collections.abc import Sequence
 from actalog_contracts.calls import CallModel
 from actalog_contracts.definitions import AgentDefinition
 from actalog_contracts.runs import HistoryRun
-from actalog_core.errors import Permanent, Transient
+from actalog_core.errors import Transient
 from actalog_llm.prompt import render
 from actalog_llm.prompt.conversation import Conversation
 from actalog_llm.prompt.parts import Part, Prompt
 from actalog_llm.wire import params_text
+from actalog_log.definitions import PinnedDefinitions
 from actalog_log.ports import RunLog
-
-
-class UnknownDefinition(Permanent):
-    """The run's definition is not registered."""
 
 
 class NotYetInTheLog(Transient):
@@ -30,22 +27,8 @@ class PromptCache:
         self.log, self.most, self.most_chars = log, most, most_chars
         self.runs: OrderedDict[int, Conversation] = OrderedDict()
         self.chars = 0
-        self.definitions: dict[str, AgentDefinition] = {}
+        self.definitions = PinnedDefinitions(log)
         self.heads: dict[tuple[str, str | None], Sequence[Part]] = {}
-
-    async def definition(self, digest: str) -> AgentDefinition:
-        """A registered definition; immutable, so read once.
-
-        Raises:
-            UnknownDefinition: there is none of this digest.
-        """
-        known = self.definitions.get(digest)
-        if known is None:
-            stored = await self.log.get_definition(digest)
-            if stored is None:
-                raise UnknownDefinition(digest)
-            known = self.definitions[digest] = AgentDefinition.model_validate_json(stored)
-        return known
 
     async def prompt(self, command: CallModel) -> Prompt:
         """The prompt of a command: a projection of the log up to its seq.
@@ -53,7 +36,7 @@ class PromptCache:
         Raises:
             NotYetInTheLog: the log does not reach so far yet.
         """
-        definition = await self.definition(command.definition)
+        definition = await self.definitions.pinned(command.definition)
         # What is carried is not kept: what the next call builds upon was read from the log.
         run = (
             Conversation.begun(command.run_no, command.begun, command.seq)

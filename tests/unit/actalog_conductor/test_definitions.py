@@ -1,10 +1,8 @@
-"""Definitions are read once, and a new deploy is noticed within a second."""
+"""A new deploy is noticed within a second."""
 
 import asyncio
 
-import pytest
-
-from actalog_conductor.definitions import FRESH_S, Definitions, UnknownDefinition
+from actalog_conductor.definitions import FRESH_S, Definitions
 from actalog_log.memory import MemoryLog
 from tests.unit.actalog_conductor.spec import GATHERS, PLAIN
 
@@ -52,8 +50,3 @@ async def test_a_name_that_is_unknown_is_asked_for_again():
     assert await definitions.current("agent", "b") is None
     await log.put_definition("sha256:3", "agent", "b", PLAIN.model_dump_json().encode())
     assert await definitions.current("agent", "b") is not None
-
-
-async def test_a_definition_that_nobody_registered_is_permanent():
-    with pytest.raises(UnknownDefinition):
-        await Definitions(MemoryLog(), monotonic=lambda: 0.0).pinned("sha256:9")
