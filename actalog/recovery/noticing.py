@@ -9,7 +9,7 @@ from actalog_contracts import topics
 from actalog_core.errors import Transient
 from actalog_log.database import Queries
 from actalog_log.guarding import cluster
-from actalog_log.marks import Partition, installation, mark, marks, older_than_marks
+from actalog_log.marks import Partition, installation, mark, marks, older_than_marks, take_back
 
 
 class DatabaseWasRestored(Transient):
@@ -68,6 +68,9 @@ async def overtaken(database: Queries, kafka: KafkaSettings, prefix: str) -> lis
         BrokerSilent: it does not answer.
     """
     group = group_of(prefix)
+    # Services may be hearing meanwhile: what was marked before the broker was asked is not beyond
+    # its ends, and what was committed when it answered is marked after that.
+    before = await marks(database, group)
     standing = await stands(kafka, group, heard_topics(prefix))
     marked = await marks(database, group)
     if not marked and await older_than_marks(database):
@@ -75,8 +78,8 @@ async def overtaken(database: Queries, kafka: KafkaSettings, prefix: str) -> lis
         await mark(database, group, known)
         return []
     found = behind(marked, standing)
-    if not found and (ahead := _ahead(marked, standing)):
-        await mark(database, group, ahead, back=True)
+    if not found and (ahead := _ahead(before, standing)):
+        await take_back(database, group, ahead)
     return found
 
 
@@ -97,10 +100,12 @@ async def restored(database: Queries, kafka: KafkaSettings, prefix: str) -> list
     return told([], behind(marked, standing))
 
 
-def _ahead(marked: Mapping[Partition, int], standing: Mapping[Partition, Stand]) -> dict[Partition, int]:  # fmt: skip
-    """Marks beyond the end of their topic: its broker began anew."""
+def _ahead(
+    marked: Mapping[Partition, int], standing: Mapping[Partition, Stand]
+) -> dict[Partition, tuple[int, int]]:
+    """Marks beyond the end of their topic, and what they shall be: its broker began anew."""
     return {
-        where: stand.committed or 0
+        where: (marked[where], stand.committed or 0)
         for where, stand in standing.items()
         if marked.get(where, 0) > stand.end
     }

@@ -17,6 +17,13 @@ _MARK = """
         set heard_up_to = excluded.heard_up_to, marked_at = clock_timestamp()
         where m.heard_up_to < excluded.heard_up_to or $5
 """
+_TAKE_BACK = """
+    update heard_marks m set heard_up_to = k.to_offset, marked_at = clock_timestamp()
+    from unnest($2::text[], $3::integer[], $4::bigint[], $5::bigint[])
+        as k(topic, partition, was, to_offset)
+    where m.consumer_group = $1 and m.topic = k.topic and m.partition = k.partition
+        and m.heard_up_to = k.was
+"""
 # Migrated while it had runs already: it never wrote marks, and is not older for that.
 _YOUNG = """
     select exists (select from runs where accepted_at < (
@@ -51,6 +58,18 @@ async def mark(
     await database.execute(
         _MARK, group, [topic for topic, _ in where], [number for _, number in where],
         [offsets[one] for one in where], back,
+    )  # fmt: skip
+
+
+async def take_back(
+    database: Queries, group: str, offsets: Mapping[Partition, tuple[int, int]]
+) -> None:
+    """Of marks that a broker without its data has left behind, (what was read, what it shall be).
+    One that somebody has changed meanwhile is theirs."""
+    where = sorted(offsets)
+    await database.execute(
+        _TAKE_BACK, group, [topic for topic, _ in where], [number for _, number in where],
+        [offsets[one][0] for one in where], [offsets[one][1] for one in where],
     )  # fmt: skip
 
 
