@@ -79,7 +79,7 @@ def agent_definition(agent: "Agent") -> AgentDefinition:
     except BadDefinition as error:
         if who in error.detail:
             raise
-        raise BadDefinition(f"{who}: {error.detail}") from error
+        raise BadDefinition(f"{who}: {error.detail}") from error.__cause__
     encode(made)
     return made
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, Self
 
+from actalog.extras import checkable
 from actalog.names import NAMES, Name
 from actalog.registry import register
 from actalog.services import Ground, build
@@ -52,6 +53,8 @@ class Platform:
         beside: Sequence[Part] = (),
     ) -> None:
         self.on, self.definitions = on, definitions
+        if "guardrails" in names:
+            checkable(definitions)
         self.services = [build(name, on) for name in names]
         if beside:  # what services need before they start, a model server for example
             self.services.insert(0, Service("beside", beside))

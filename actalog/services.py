@@ -4,14 +4,13 @@ import os
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from typing import Any
 from uuid import uuid4
 
+from actalog.extras import installed
 from actalog.names import Name
 from actalog_bus.ports import Bus
 from actalog_core.clock import Clock, system_clock
-from actalog_core.errors import SettingMissing
 from actalog_core.service import Service
 from actalog_core.settings import Settings
 from actalog_log.call_ports import Calls
@@ -91,21 +90,6 @@ _BUILD: Mapping[Name, Callable[[Ground], Service]] = {
     "conductor": _conductor, "guardrails": _guardrails, "context": _context, "llm": _llm,
     "tools": _tools, "memory": _memory, "gateway": _gateway,
 }  # fmt: skip
-
-
-# What of a service's extra it cannot begin without.
-_NEEDS: Mapping[Name, str] = {"gateway": "fastapi", "llm": "openai"}
-
-
-def installed(name: Name) -> None:
-    """Nothing, where a service's libraries are there.
-
-    Raises:
-        SettingMissing: they are not; the message names the extra.
-    """
-    needed = _NEEDS.get(name)
-    if needed is not None and find_spec(needed) is None:
-        raise SettingMissing(f"the {name} service needs {needed}: install actalog[{name}].")
 
 
 def build(name: Name, on: Ground) -> Service:

@@ -72,7 +72,8 @@ def tool_definition(tool: Named, *, owner: str) -> ToolDefinition:
     try:
         spec = _described(function.entrypoint)
     except (TypeError, ValueError) as error:
-        raise BadDefinition(f"{who}: {error}.") from error
+        said = str(error).removeprefix(f"{tool.name}: ").removesuffix(".")
+        raise BadDefinition(f"{who}: {said}.") from None
     usual = ToolDefinition.model_fields
     return ToolDefinition(
         name=tool.name, description=text(who, "description", function.description or spec.description),

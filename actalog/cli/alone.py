@@ -11,11 +11,12 @@ import structlog
 from actalog.cli.author import EXAMPLE, load
 from actalog.cli.reach import Reach
 from actalog.cli.waiting import all_migrated, until
+from actalog.extras import installed_alone
 from actalog.names import Name
 from actalog.platform import Platform, ScriptedPart
 from actalog.recovery.noticing import all_as_known
 from actalog.scripted_models import scripted_unless_named
-from actalog.services import Ground, installed
+from actalog.services import Ground
 from actalog_bus.kafka import KafkaBus
 from actalog_bus.observed import ObservedBus
 from actalog_bus.offsets import BrokerSilent
@@ -38,7 +39,7 @@ class Alone:
     """Waits for database and broker, says on /health/ready what it waits for, drains at the end."""
 
     def __init__(self, name: Name, reach: Reach) -> None:
-        installed(name)  # else who waits for a database is told only when it is there
+        installed_alone(name)  # else who waits for a database is told only when it is there
         self.name: Name = name
         self.reach, self.settings = reach, reach.settings
         self.callables: Mapping[str, Callable[..., Any]] = {}

@@ -4,11 +4,12 @@ import importlib
 import os
 
 from actalog.cli.servers import Servers
+from actalog.extras import installed
 from actalog.names import NAMES
 from actalog.platform import Author, Platform, ScriptedPart
 from actalog.recovery.noticing import all_as_known
 from actalog.scripted_models import scripted_unless_named
-from actalog.services import Ground, installed
+from actalog.services import Ground
 from actalog_bus.kafka import KafkaBus
 from actalog_bus.observed import ObservedBus
 from actalog_core import tracing
@@ -20,8 +21,8 @@ from actalog_log.memories_postgres import PostgresMemories
 from actalog_log.postgres import PostgresLog
 
 # All at once, in the thread that imports this module while the servers start.
+installed(*NAMES)
 for _name in NAMES:
-    installed(_name)
     importlib.import_module(f"actalog_{_name}.app")
 
 

@@ -4,8 +4,11 @@ import importlib
 import sys
 import traceback
 from pathlib import Path
+from types import FunctionType
 from typing import TYPE_CHECKING
 
+from actalog.errors import BadCall
+from actalog.models.base import outside_tests
 from actalog_core.errors import Permanent, SettingMissing
 
 if TYPE_CHECKING:
@@ -34,8 +37,21 @@ def load(named: str) -> "App":
     here_first()
     found = getattr(_module(module_name, named), name, None)
     if not isinstance(found, App):
-        raise SettingMissing(f"--app or ACTALOG_APP is {named!r}: no App is called {name} there.")
+        raise SettingMissing(f"--app or ACTALOG_APP is {named!r}: {_instead(found, name)}")
+    for agent in found.agents:
+        try:
+            outside_tests(agent.model, who=f"agent {agent.id!r}")
+        except BadCall as error:
+            raise AppBroken(error.detail) from None
     return found
+
+
+def _instead(found: object, name: str) -> str:
+    """What is there in the App's place."""
+    if isinstance(found, FunctionType):
+        return f"{name} is a function; write `app = {name}()` in the module, and name that."
+    called = "" if found is None else f", only a {type(found).__name__}"
+    return f"no App is called {name} there{called}."
 
 
 def here_first() -> None:
@@ -50,8 +66,9 @@ def _module(name: str, named: str) -> object:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name and (name == error.name or name.startswith(error.name + ".")):
+            hint = f" Write {name[:-3]} without .py." if name.endswith(".py") else ""
             raise SettingMissing(
-                f"--app or ACTALOG_APP is {named!r}: there is no module {error.name}."
+                f"--app or ACTALOG_APP is {named!r}: there is no module {error.name}.{hint}"
             ) from error
         raise AppBroken(_where(error)) from error
     except (Exception, SystemExit) as error:  # a program, which nobody meant to import, may exit

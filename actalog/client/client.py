@@ -5,9 +5,9 @@ import contextlib
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from actalog.client.transport import Told, Transport
 from actalog.errors import BadCall
@@ -29,6 +29,7 @@ RESTS = (
     "run.completed.v1", "run.failed.v1", "run.blocked.v1", "run.cancelled.v1", "run.paused.v1",
 )  # fmt: skip
 CONNECT_S = 5.0
+M = TypeVar("M", bound=BaseModel)
 Decision = Literal["approve", "reject", "provide", "done", "not_done"]
 
 
@@ -128,15 +129,10 @@ class Client:
         **more: Any,
     ) -> TaskSubmit:
         """The message that `submit` sends."""
-        body = {"target": target, "input": input if isinstance(input, str) else dict(input)}
         known = {name: value for name, value in more.items() if value is not None}
-        ids = {"run_id": run_id or str(uuid.uuid4()), "tenant_id": self.tenant_id}
-        try:
-            made = TaskSubmit.model_validate({**body, **known, **ids})
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = ".".join(map(str, first["loc"]))
-            raise BadCall(f"a task: {where}: {first['msg']}.") from error
+        known |= {"target": target, "input": _plain(input)}
+        known |= {"run_id": run_id or str(uuid.uuid4()), "tenant_id": self.tenant_id}
+        made = _message(TaskSubmit, "a task", **known)
         _may_wait(made)
         return made
 
@@ -172,12 +168,16 @@ class Client:
     ) -> None:
         """Answer a requirement. `digest` is that of the arguments a person saw, `arguments` are
         what the call is approved with instead, `result` is what a call in doubt that was done is
-        taken to have returned (text, or what becomes JSON)."""
-        answer = RequirementResolve(
-            run_id=run_id, tenant_id=self.tenant_id, requirement_id=requirement_id,
-            decision=decision, digest=digest,
-            arguments=None if arguments is None else dict(arguments), result=result, note=note,
-            by=by,
+        taken to have returned (text, or what becomes JSON).
+
+        Raises:
+            BadCall: one of them is of a wrong type, or no such decision.
+            Refused: the platform refuses it (over the bus it is not waited for).
+        """
+        answer = _message(
+            RequirementResolve, "an answer", run_id=run_id, tenant_id=self.tenant_id,
+            requirement_id=requirement_id, decision=decision, digest=digest,
+            arguments=_plain(arguments), result=result, note=note, by=by,
         )  # fmt: skip
         await self.transport.send(answer)
 
@@ -185,9 +185,26 @@ class Client:
         self, run_id: str, *, reason: str | None = None, by: str | None = None
     ) -> None:
         """Cancel a run, also one that is not known yet."""
-        await self.transport.send(
-            RunCancel(run_id=run_id, tenant_id=self.tenant_id, reason=reason, by=by)
-        )
+        told = {"run_id": run_id, "tenant_id": self.tenant_id, "reason": reason, "by": by}
+        await self.transport.send(_message(RunCancel, "a cancel", **told))
+
+
+def _message(kind: type[M], what: str, **fields: Any) -> M:
+    """A message to the platform.
+
+    Raises:
+        BadCall: a field is unknown or of a wrong type; the message names it.
+    """
+    try:
+        return kind.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise BadCall(f"{what}: {where}: {first['msg']}.") from None
+
+
+def _plain(given: Any) -> Any:
+    return dict(given) if isinstance(given, Mapping) else given  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
 
 
 def _may_wait(task: TaskSubmit) -> None:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self, cast
 
-from actalog.errors import BadDefinition
+from actalog.errors import BadCall, BadDefinition
 from actalog.given import milliseconds, text, times
 from actalog.models.providers import known_providers, provider_named
 from actalog.parameters import refuse
@@ -27,6 +27,7 @@ class Model:
     names: ClassVar[Mapping[str, str]] = {}  # parameters the provider calls otherwise
 
     __slots__ = ("base_url", "id", "name", "params", "retries", "timeout")
+    in_tests: ClassVar[bool] = False  # whether only a test's own platform can ask it
 
     def __new__(cls, *args: Any, **given: Any) -> Self:
         if not given.keys() <= PARAMETERS:
@@ -158,6 +159,19 @@ def choice(
         case _:  # pyright: ignore[reportUnnecessaryComparison]  # an author may not check types
             raise BadDefinition(f"model={model!r}: give 'provider:model' or a model object.")
     return made if retries is None else made.model_copy(update=_timing(who, None, retries))
+
+
+def outside_tests(model: object, *, who: str) -> None:
+    """Nothing, where any platform can ask this model.
+
+    Raises:
+        BadCall: it speaks in a test only; elsewhere another one would answer in its name.
+    """
+    if isinstance(model, Model) and model.in_tests:
+        raise BadCall(
+            f"{who} has a {type(model).__name__}, which speaks in actalog.testing.isolated_platform"
+            " only: run it there, with platform.run(agent, ...)."
+        )
 
 
 def parse(text: str) -> ModelChoice:

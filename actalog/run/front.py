@@ -11,7 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from actalog.client.client import Client
+from actalog.models.base import outside_tests
 from actalog.run.loop import BACKGROUND
+from actalog_core.errors import SettingMissing
 
 if TYPE_CHECKING:
     from actalog.agent import Agent
@@ -22,10 +24,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("actalog")
 
-NOTHING_KEPT = (
-    "No platform is named (ACTALOG_KAFKA and ACTALOG_DATABASE_URL) and none runs here "
-    "(`actalog up`): running in this process, nothing is kept."
-)
+NO_PLATFORM = "No platform is named (ACTALOG_KAFKA and ACTALOG_DATABASE_URL) and none runs here (`actalog up`):"
+NOTHING_KEPT = f"{NO_PLATFORM} running in this process, nothing is kept."
 
 NO_KEY = (
     "No model key is set (OPENAI_API_KEY, ANTHROPIC_API_KEY, ...): "
@@ -62,9 +62,11 @@ class Front:
 
         Raises:
             BadDefinition, NotSupported: the agent cannot be a definition.
+            BadCall: its model has a script, which only a test's own platform knows.
             SettingMissing: a setting is wrong.
             Transient: the platform that is named cannot be reached.
         """
+        outside_tests(agent.model, who=f"agent {agent.id!r}")
         definition = agent.definition()
         async with self._opening:
             if self._client is None:
@@ -91,9 +93,11 @@ class Front:
         return client
 
     async def _deploy(self, platform: "Platform", agent: "Agent", made: "Definition") -> None:
+        from actalog.extras import checkable
         from actalog.registry import register
         from actalog_conductor.definitions import FRESH_S
 
+        checkable([made])
         self._local.functions.update(agent.callables())
         (change,) = await register(platform.on.log, [made])
         if change.what == "changed":  # the conductor looks for a new one that often
@@ -118,10 +122,15 @@ class Front:
 
 async def _in_this_process(app: LocalApp) -> "Platform":
     """A platform over doubles; without a key, with the model server that follows a script."""
+    from actalog.extras import installed
     from actalog.platform import Platform
     from actalog.scripted_models import named
     from actalog_core.settings import Settings
 
+    try:
+        installed("llm")
+    except SettingMissing as error:
+        raise SettingMissing(f"{NO_PLATFORM} to run in this process, {error.detail}") from None
     settings = Settings.from_env()
     if not named(settings):
         log.warning(NO_KEY)

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iter
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from actalog_core.errors import ActalogError
 from actalog_core.service import in_order
 
 T = TypeVar("T")
@@ -66,6 +67,8 @@ class BackgroundLoop:
         future = self.submit(coroutine)
         try:
             return future.result()
+        except ActalogError as error:
+            raise _shortly(error) from error.__cause__
         except BaseException:
             future.cancel()
             raise
@@ -74,7 +77,10 @@ class BackgroundLoop:
         """Await it from whatever loop the caller has."""
         if self.inside():
             return await coroutine
-        return await asyncio.wrap_future(self.submit(coroutine))
+        try:
+            return await asyncio.wrap_future(self.submit(coroutine))
+        except ActalogError as error:
+            raise _shortly(error) from error.__cause__
 
     def iterate(self, items: AsyncGenerator[T, None]) -> Iterator[T]:
         """An async generator's items, one after the other, for a caller without a loop."""
@@ -120,6 +126,12 @@ class BackgroundLoop:
             task.cancel()
         for task in others:
             await asyncio.wait([task], timeout=1)
+
+
+def _shortly(error: ActalogError) -> ActalogError:
+    """Its message says what is wrong. By which ways of ours it came from the other loop tells an
+    author nothing, and buries his own line."""
+    return error.with_traceback(None)
 
 
 async def _next(items: AsyncGenerator[T, None]) -> T:

@@ -25,10 +25,14 @@ class ScriptedModel(Model):
 
     A line of the script is the text of an answer, a tool call (`call(...)`) or several at once,
     a `Reply`, or a `Fault`. A function of the request may take the list's place. When the script
-    is used up, the model fails and says so.
+    is used up, the model fails and says so. A `Fault` ends the run, unless the agent's `retries`
+    let it be tried again.
+
+    Elsewhere it is refused: `Agent.run` and `actalog up` do not have the script.
     """
 
     provider: ClassVar[str] = "openai"
+    in_tests: ClassVar[bool] = True
 
     def __new__(cls, *args: Any, **given: Any) -> Self:
         return object.__new__(cls)

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from actalog import Agent, App, tool
 from actalog.client import Refused
-from actalog.errors import BadDefinition
+from actalog.errors import BadCall, BadDefinition
 from actalog.guardrails import PIIDetectionGuardrail, PromptInjectionGuardrail
 from actalog.run.agent import RunStartedEvent
 from actalog.run.base import RunStatus
@@ -212,3 +212,11 @@ async def test_a_tool_runs_another_agent_but_not_the_session_that_waits_for_it()
     assert done.tools[0].result == "Four."
     assert "run it in another session" in str(refused.tools[0].result)
     assert refused.status == RunStatus.completed
+
+
+async def test_a_script_is_refused_where_nobody_knows_it():
+    """Another model would have answered in its name; with a key, a provider's."""
+    model = ScriptedModel(["never said"])
+    with pytest.raises(BadCall, match="agent 'support' has a ScriptedModel, which speaks in"):
+        await support(model).arun("Where is order 7?")
+    assert model.left == 1

@@ -220,3 +220,37 @@ if __name__ == "__main__":
     out, err = run(tmp_path, code)
     assert "order 1042 is on its way" in out
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("lacking", "agent", "told"),
+    [
+        ("openai", "Agent(name='a')", "the llm service needs openai: install actalog[llm]."),
+        ("jsonschema", "Agent(name='a', post_hooks=[FormatGuardrail({'type': 'object'})])",
+         "agent 'a' has a FormatGuardrail, which needs jsonschema: install actalog[guardrails]."),
+    ],
+)  # fmt: skip
+def test_what_is_not_installed_is_one_line_behind_the_authors_own(
+    tmp_path: Path, lacking: str, agent: str, told: str
+):
+    code = f"""
+import sys, traceback
+sys.modules[{lacking!r}] = None
+from actalog import Agent
+from actalog.guardrails import FormatGuardrail
+a = {agent}
+for way in (a.run, a.print_response, lambda text: list(a.run(text, stream=True))):
+    try:
+        way("hello")
+    except Exception:
+        print(traceback.format_exc().replace("\\n", "|"))
+"""
+    out, err = run(tmp_path, code)
+    lines = out.splitlines()
+    assert len(lines) == 3
+    for line in lines:
+        assert line.rstrip("|").endswith(told)
+        assert ("No platform is named" in line) == (lacking == "openai")
+        assert line.count("  File ") <= 6
+    assert "dead letter" not in err
+    assert lacking != "openai" or err == ""

@@ -129,7 +129,10 @@ def test_a_port_that_nobody_asked_for_gives_way():
         ("app", "MODULE:NAME is wanted"),
         ("nowhere:app", "there is no module nowhere"),
         ("actalog.nowhere:app", "there is no module actalog.nowhere"),
-        ("json:dumps", "no App is called dumps"),
+        ("json:nothing", "no App is called nothing there."),
+        ("json.decoder:FLAGS", "no App is called FLAGS there, only a RegexFlag"),
+        ("json:dumps", r"dumps is a function; write `app = dumps\(\)` in the module"),
+        ("json.py:dumps", "there is no module json.py. Write json without .py"),
     ],
 )
 def test_an_app_that_is_not_there_is_told(named: str, says: str):

@@ -23,8 +23,8 @@ from actalog.cli.reach import Reach
 from actalog.cli.summaries import moment
 from actalog.embedded.broker import EmbeddedBroker
 from actalog.embedded.postgres import EmbeddedPostgres
+from actalog.extras import installed
 from actalog.recording import Recording
-from actalog.services import installed
 from actalog_core.errors import SettingMissing
 from actalog_core.settings import Settings
 from actalog_log.memory import MemoryLog
@@ -161,6 +161,13 @@ async def test_what_is_not_installed_is_told_with_its_extra(
 
 # An App that cannot be loaded
 
+SCRIPTED_APP = """
+from actalog import Agent, App
+from actalog.testing import ScriptedModel
+
+app = App(agents=[Agent(name="a", model=ScriptedModel([]))])
+"""
+
 
 @pytest.mark.parametrize(
     ("code", "says"),
@@ -172,6 +179,10 @@ async def test_what_is_not_installed_is_told_with_its_extra(
         (
             "from actalog import Agent, App\n\napp = App(agents=[Agent(name='a', tools=[3])])",
             r"broken_app\.py:3: BadDefinition: .* agent 'a': 3 is no tool",
+        ),
+        (
+            SCRIPTED_APP,
+            "agent 'a' has a ScriptedModel, which speaks in .*isolated_platform only",
         ),
     ],
 )
