@@ -48,18 +48,17 @@ def resolve(
 
 
 async def _resolve(message: dict[str, Any], provide: str | None, by: str | None, json: bool) -> int:
-    import orjson
-
     from actalog.cli.open_requirements import of_run
     from actalog.cli.reach import Reach, open_log
     from actalog.cli.summaries import find
     from actalog.cli.who import me
+    from actalog_contracts.strict_json import BadInput, parse_any
 
     if provide is not None:
         try:
-            values = orjson.loads(provide)
-        except orjson.JSONDecodeError as error:
-            return complain(f"--provide is not JSON: {error}", USAGE)
+            values = parse_any(provide.encode("utf-8", "surrogateescape"))
+        except BadInput as error:
+            return complain(f"--provide: {error.message}", USAGE)
         message["values" if isinstance(values, dict) else "result"] = values
     reach = Reach.from_env()
     async with open_log(reach.dsn) as log:

@@ -1,8 +1,7 @@
 """A session from the log: its runs in order, and its state folded from operations (protocol 10)."""
 
+import json
 from typing import Any
-
-import orjson
 
 from actalog.rebuilding import Recorded, recorded
 from actalog_contracts.runs import (
@@ -33,7 +32,7 @@ async def session_of(log: RunLog, tenant: str, session: str) -> dict[str, Any]:
 
 def _initial(runs: list[Recorded]) -> dict[str, Any]:
     """What the newest run's definition begins with; what tasks brought is among the operations."""
-    return orjson.loads(runs[-1].definition.session_state) if runs else {}
+    return json.loads(runs[-1].definition.session_state) if runs else {}
 
 
 def _told(run: Recorded) -> dict[str, Any]:

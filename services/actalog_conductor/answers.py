@@ -17,8 +17,8 @@ from actalog_contracts.runs import (
     ToolCalled,
     ToolFailed,
 )  # fmt: skip
+from actalog_core import foreign
 from actalog_core.canonical import content_digest
-from actalog_core.foreign import read_or_text
 
 
 def after_message(
@@ -69,10 +69,22 @@ def pause(awaiting: Iterable[ToolCalled], doubts: Iterable[Doubt] = ()) -> RunPa
 
 def _completed(facts: Facts, text: str, usage: Usage) -> RunEvent:
     wants_json = facts.accepted.output_schema or facts.definition.output_schema
-    if wants_json and not isinstance(read_or_text(text), dict):
-        return failed("output_invalid", "the answer is not the JSON object asked for", usage)
+    if wants_json and (problem := _no_object(text)):
+        return failed("output_invalid", problem, usage)
     # The text is the event just before: by reference, so that it stands in the log once.
     return RunCompleted(output_seq=facts.seq + 1, output_is_json=bool(wants_json), usage=usage)
+
+
+def _no_object(text: str) -> str | None:
+    """Why the answer is not the object that was asked for."""
+    try:
+        if isinstance(foreign.read(text), dict):
+            return None
+    except foreign.TooLong as error:
+        return f"the answer has {error}"
+    except ValueError:
+        pass
+    return "the answer is not the JSON object asked for"
 
 
 def _fitting(tool_calls: Sequence[ToolCall]) -> list[bool]:

@@ -1,6 +1,7 @@
 """Reads runs for the routes: from the log, or from the inbox where nobody has decided yet."""
 
 import asyncio
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -74,7 +75,7 @@ class Reader:
     ) -> tuple[dict[str, Any], int]:
         """(a session's state, its version): what the definition begins with, and the operations
         in their order (protocol 10)."""
-        state: dict[str, Any] = orjson.loads(definition.session_state) if definition else {}
+        state: dict[str, Any] = json.loads(definition.session_state) if definition else {}
         operations = await self.log.session_ops(tenant_id, session_id)
         for one in operations:
             for op in session_state.read_ops(one.ops):

@@ -1,6 +1,8 @@
 """What came out of a stream: a whole message, or how it broke. No provider is known here."""
 
+import contextlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol, TypeAlias, cast
@@ -18,6 +20,7 @@ Piece: TypeAlias = tuple[Literal["text", "reasoning"], str]
 MAX_TOKENS = 2**53 - 1
 ALIVE: Mapping[str, Any] = {}  # in the place of a chunk: the server says only that it is at work
 TOO_DEEP = "the provider's JSON is nested too deeply"
+_LONG = re.compile("[0-9]{19}")
 CHARS_PER_TOKEN = 4  # a rule of thumb, used where a provider reports nothing
 
 
@@ -144,6 +147,14 @@ def as_json(value: object) -> str:
         return clean_text(json.dumps(value, ensure_ascii=False))
     except RecursionError:
         raise Broken("malformed", TOO_DEEP) from None
+
+
+def exactly(text: str) -> Any:
+    """JSON with its integers as they were written; orjson would round those beyond 64 bits."""
+    if _LONG.search(text):
+        with contextlib.suppress(RecursionError):
+            return json.loads(text)
+    return orjson.loads(text)
 
 
 def tokens(value: object) -> int | None:

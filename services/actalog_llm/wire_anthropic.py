@@ -5,6 +5,7 @@ from typing import Any
 import orjson
 
 from actalog_llm.prompt.messages import Assistant, Messages, ToolOutcome, User
+from actalog_llm.whole import exactly
 
 MAX_TOKENS = 8_192  # the API wants a number; what the models since 2024 can all write
 OURS = ("messages", "system", "tools", "stream")
@@ -63,7 +64,7 @@ def _blocks(one: Assistant) -> list[dict[str, Any]]:
     if one.text.strip():
         blocks.append({"type": "text", "text": one.text})
     for call in one.calls:
-        given = orjson.loads(call.arguments)
+        given = exactly(call.arguments)
         blocks.append({"type": "tool_use", "id": call.id, "name": call.name, "input": given})
     return blocks
 

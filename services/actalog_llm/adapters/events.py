@@ -6,6 +6,7 @@ a stream costs more than the rest of the call: several objects and generators fo
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterable, AsyncIterator
 from typing import Any
 
@@ -20,6 +21,7 @@ OF_LINE = 64  # bytes that a line counts for besides its own: reading an empty o
 LARGE = 65_536  # bytes that are framed at once: more would hold the loop up
 Event = tuple[str, bytes]  # its name, and its data
 SPACE = b" \t\r\n\xef\xbb\xbf"  # and a byte order mark
+_LONG = re.compile(rb"[0-9]{19}")
 COMMENT: Event = (":", b"")  # no event's name has a colon
 
 
@@ -88,15 +90,18 @@ class Frames:
 
 
 def parsed(data: bytes) -> Any:
-    """JSON of a provider. What orjson refuses (NaN, half a pair of surrogates) Python may take.
+    """JSON of a provider. What orjson refuses (NaN, half a pair of surrogates) Python may take, and
+    it rounds no integer of a call's arguments, which some servers give as an object.
 
     Raises:
         Broken, json.JSONDecodeError, UnicodeDecodeError: it is too deep, or none.
     """
-    try:
-        return orjson.loads(data)
-    except orjson.JSONDecodeError:
-        pass
+    given = b'"arguments"' in data or b'"input"' in data
+    if not (given and _LONG.search(data)):
+        try:
+            return orjson.loads(data)
+        except orjson.JSONDecodeError:
+            pass
     try:
         return json.loads(data)
     except RecursionError:

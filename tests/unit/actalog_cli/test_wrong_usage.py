@@ -47,6 +47,14 @@ def test_wrong_usage_is_told_and_ends_with_status_2(typed: list[str], told: str)
     assert told in result.stderr
 
 
+@pytest.mark.parametrize("typed", ["{", "[18446744073709551617]", '{"a": 1, "a": 2}', "NaN"])
+def test_a_value_that_is_no_json_or_would_be_another_is_not_provided(typed: str):
+    given = ["resolve", "r", "r:t1.0", "--provide", typed]
+    result = CliRunner().invoke(app, given)
+    assert result.exit_code == 2
+    assert "--provide: " in result.stderr
+
+
 @pytest.mark.parametrize("text", ["soon", "5", "99999999999999d", "2026-13-01T00:00:00Z"])
 def test_a_time_that_is_none_names_its_option(text: str):
     with pytest.raises(SettingMissing, match=f"--older-than '{text}': write 30s"):

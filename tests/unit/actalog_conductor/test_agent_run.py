@@ -250,6 +250,18 @@ def test_an_answer_that_is_not_the_json_asked_for_fails_typed(text: str):
     Spec(wants).given(START).when(replied(text="{}")).then("model.replied", "run.completed")
 
 
+def test_an_answer_with_a_number_that_its_result_would_change_is_told_as_that():
+    """It got into the result as 1.8446744073709552e+19."""
+    wants = PLAIN.model_copy(update={"output_schema": "{}"})
+    spec = Spec(wants).given(START).when(replied(text='{"order": 18446744073709551617}'))
+    assert error_of(spec) == "output_invalid"
+    failed = spec.events[-1]
+    assert isinstance(failed, RunFailed)
+    assert failed.error.message.startswith("the answer has an integer beyond 64 bits")
+    large = '{"order": 18446744073709551615}'
+    Spec(wants).given(START).when(replied(text=large)).then("model.replied", "run.completed")
+
+
 # --- endings
 
 

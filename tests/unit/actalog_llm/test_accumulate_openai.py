@@ -7,6 +7,7 @@ import pytest
 
 from actalog_contracts.base import Usage
 from actalog_llm.accumulate_openai import OpenAIAccumulator
+from actalog_llm.adapters.events import parsed
 from actalog_llm.whole import Broken, CallText, Whole, without_echo
 from tests.unit.actalog_llm.wires import chunk
 
@@ -93,6 +94,13 @@ def test_a_repeated_id_is_two_calls_when_both_are_whole():
 
 def test_arguments_given_as_an_object_are_carried_as_json():
     assert calls([call("f", {"x": 1}, index=0, id="a")])[0].arguments == '{"x":1}'
+
+
+def test_integers_of_arguments_given_as_an_object_are_those_that_came():
+    told = parsed(b'{"arguments":{"x":18446744073709551617}}')
+    asked = calls([call("f", told["arguments"])])
+    assert asked[0].arguments == '{"x": 18446744073709551617}'
+    assert parsed(b'{"input":{"x":18446744073709551617}}') == {"input": {"x": 2**64 + 1}}
 
 
 def test_what_are_no_calls_are_none():

@@ -1,5 +1,7 @@
 """The very bodies that providers are sent."""
 
+import json
+
 import pytest
 
 from actalog_contracts.definitions import AgentDefinition, ModelChoice
@@ -8,6 +10,7 @@ from actalog_llm import wire
 from actalog_llm.prompt import Messages, render_prompt
 from actalog_llm.prompt.messages import Assistant, assemble
 from actalog_llm.prompt.parts import ASSISTANT, EXTRA, USER, said
+from actalog_llm.whole import as_json
 from tests.unit.actalog_llm.log import AGENT, accepted, called, replied, returned, run
 
 SCHEMA = '{"type":"object"}'
@@ -97,6 +100,18 @@ def test_a_schema_is_sent_where_the_server_takes_one_and_its_author_gave_no_form
 def body(told: object) -> dict[str, object]:
     assert isinstance(told, dict)
     return told  # pyright: ignore[reportUnknownVariableType]
+
+
+@pytest.mark.parametrize("given", ['{"q": 18446744073709551617}', '{"q": 1e30}', '{"q": "%s"}'])
+def test_a_call_goes_back_to_its_model_with_the_numbers_that_it_wrote(given: str):
+    given = given.replace("%s", "9" * 30)
+    events = run(
+        accepted(), RunStarted(), ContextBuilt(), replied("", ("a", given)), called(0, given),
+        returned(0, "found"),
+    )  # fmt: skip
+    choice = ModelChoice(provider="anthropic", id="m")
+    told = wire.body(choice, render_prompt(LONG, events, {}, params=wire.params_text(choice)))
+    assert json.loads(as_json(told))["messages"][1]["content"][0]["input"] == json.loads(given)
 
 
 def messages(*parts: tuple[str, str]) -> Messages:
