@@ -34,7 +34,7 @@ async def test_a_priority_is_known_before_the_task_is_read(world: World):
     async with world.gateway() as (http, _):
         for number in (0, 7):
             await http.post("/v1/tasks", json={**TASK, "run_id": f"p{number}", "priority": number})
-        await until(lambda: len(world.tasks()) == 2)
+        await until(lambda: len(world.tasks()) == 3)
     told = {one.header(PRIORITY) for one in world.bus.records("actalog.tasks")}
     assert told == {None, b"7"}
 
@@ -139,17 +139,27 @@ async def test_a_cloud_event_names_one_run_over_http_as_on_the_bus(world: World)
     assert len({expected, theirs.json()["run_id"], keyed.json()["run_id"]}) == 3
 
 
+@pytest.mark.parametrize("half", [{"ce-id": "77"}, {"ce-source": "/shop"}])
+async def test_half_of_what_names_an_event_names_none(world: World, half: dict[str, str]):
+    async with world.gateway() as (http, _):
+        answers = [await http.post("/v1/tasks", json=TASK, headers=half) for _ in range(2)]
+    assert [one.status_code for one in answers] == [202, 202]
+    assert len({one.json()["run_id"] for one in answers}) == 2
+
+
 async def test_a_cloud_event_over_http_names_what_its_result_belongs_to(world: World):
     binary = {"ce-id": "78", "ce-source": "/shop", "ce-correlationid": "c-1"}
     async with world.gateway() as (http, _):
         for body in (TASK, {**TASK, "correlation_id": "mine"}):
             answer = await http.post("/v1/tasks", json=body, headers=binary)
             assert answer.status_code == 202
+        other = {**binary, "ce-id": "80", "ce-correlationid": "c-3"}
+        await http.post("/v1/tasks", json={**TASK, "correlation_id": "mine"}, headers=other)
         event = {"id": "79", "source": "/shop", "correlationid": "c-2", "data": TASK}
         structured = {"Content-Type": "application/cloudevents+json"}
         await http.post("/v1/tasks", json=event, headers=structured)
-        await until(lambda: len(world.tasks()) == 2)
-    assert sorted(one["correlation_id"] for one in world.tasks()) == ["c-1", "c-2"]
+        await until(lambda: len(world.tasks()) == 3)
+    assert sorted(one["correlation_id"] for one in world.tasks()) == ["c-1", "c-2", "mine"]
 
 
 async def test_a_run_in_the_log_with_another_body_is_a_conflict(world: World):
@@ -216,7 +226,7 @@ async def test_a_cancel_is_accepted_also_for_a_run_nobody_knows(world: World):
         answer = await http.post("/v1/runs/nobody/cancel", json={"reason": "enough"})
         bare = await http.post("/v1/runs/other/cancel")
         wrong = await http.post("/v1/runs/other/cancel", json={"why": "x"})
-        await until(lambda: len(world.tasks()) == 2)
+        await until(lambda: len(world.tasks()) == 3)
     assert (answer.status_code, bare.status_code, wrong.status_code) == (202, 202, 400)
     assert wrong.json()["error"]["field"] == "why"
     told = {one["run_id"]: one for one in world.tasks()}
@@ -263,3 +273,17 @@ async def test_where_the_topic_is_not_known_yet_the_producer_chooses_the_partiti
         await http.post("/v1/tasks", json=TASK)
         await until(world.tasks)
     assert len(world.log.inbox) == 1
+
+
+class Slow(MemoryBus):
+    async def publish(self, *args: Any, **kwargs: Any) -> None:
+        await asyncio.sleep(0.2)
+        await super().publish(*args, **kwargs)
+
+
+async def test_what_is_being_published_when_the_gateway_stops_is_waited_for(world: World):
+    async with world.gateway(Slow(broker=world.broker)) as (http, service):
+        await http.post("/v1/tasks", json=TASK)
+        assert not world.tasks()
+        await service.stop()
+        assert len(world.tasks()) == 1

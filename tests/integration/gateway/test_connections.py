@@ -134,6 +134,20 @@ async def test_a_client_that_says_more_is_not_listened_to(world: World):
         assert (await http.get("/health/live")).status_code == 200
 
 
+async def test_who_asks_for_the_head_of_a_stream_is_sent_no_more(world: World):
+    run = await world.run("r")
+    await run.begin()
+    await run.finish()
+    head = GET.replace(b"GET", b"HEAD", 1)
+    async with world.gateway() as (_, service), connection(service, head) as (reader, _):
+        told = await asyncio.wait_for(reader.read(), 2)
+        assert not streams(service)
+    assert told.startswith(b"HTTP/1.1 200 ")
+    assert told.endswith(b"\r\n\r\n")
+    assert b"content-type: text/event-stream" in told
+    assert told.count(b"\r\n\r\n") == 1
+
+
 async def test_a_client_that_is_gone_at_once_leaves_nothing_behind(world: World):
     await (await world.run("r")).begin()
     async with world.gateway() as (_, service):

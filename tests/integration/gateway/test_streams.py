@@ -320,6 +320,22 @@ async def test_ids_that_we_did_not_make_are_refused(world: World, id: str, statu
     assert answer.status_code == status
 
 
+async def test_an_id_that_somebody_changed_is_none_of_ours(world: World):
+    """Base64 passes over what is none of it, and a run is known by its digest."""
+    await whole(await world.run("r"))
+    await whole(await world.run("q"))
+    async with world.gateway() as (http, _):
+        mine, foreign = (await get(http, "r"))[3].id, (await get(http, "q"))[3].id
+        other = "A" if foreign[-2] != "A" else "B"
+        changed = [f"{mine[:5]}!{mine[5:]}", f"{mine}=", f"{mine}AAAA", mine[:-4],
+                   f"{foreign[:-2]}{other}{foreign[-1]}"]  # fmt: skip
+        for one in changed:
+            answer = await http.get("/v1/runs/r/events", headers={"Last-Event-ID": one})
+            error = answer.json()["error"]
+            assert (answer.status_code, error["code"]) == (400, "bad_input"), one
+            assert error["field"] == "Last-Event-ID"
+
+
 async def test_ids_and_runs_of_others_are_not_there(world: World):
     await whole(await world.run("r"))
     await whole(await world.run("q"))

@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+import orjson
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -13,6 +15,7 @@ from actalog_core.canonical import clean_text
 from actalog_gateway.agentos_told import AgentTeller
 from actalog_gateway.feeds import Told
 from actalog_gateway.sse import Ids
+from actalog_gateway.sse import frame as framed
 from actalog_gateway.told import Teller
 from tests.integration.gateway.reassembly import Reader, parse
 from tests.integration.gateway.world import accepted, reply
@@ -49,6 +52,15 @@ def deltas(text: str, cuts: Iterable[int]) -> list[Delta]:
 def lines_are_the_standards(raw: bytes) -> None:
     """Also for clients that end lines wherever Unicode has one, as `str.splitlines` does."""
     assert raw.decode().splitlines() == raw.decode().split("\n")[:-1]
+
+
+@pytest.mark.parametrize("one", ["\x7f", "\x85", "\u2028", "\u2029", "\ufeff"])
+@pytest.mark.parametrize("kind", [str, bytes])
+def test_each_that_may_end_a_line_is_written_out(one: str, kind: type[str] | type[bytes]):
+    said = orjson.dumps({"text": one})
+    raw = framed("e", said if kind is bytes else said.decode())
+    assert one.encode() not in raw
+    assert orjson.loads(raw.split(b"data: ")[1]) == {"text": one}
 
 
 @given(texts, st.lists(st.integers(0, 60), max_size=6))
