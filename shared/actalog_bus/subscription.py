@@ -180,7 +180,7 @@ class Subscription(ConsumerRebalanceListener):
             except ConsumerStoppedError:
                 return
             except (KafkaError, TimeoutError, IllegalStateError) as error:
-                log.warning("polling again", error=type(error).__name__, group=self.listen.group)
+                log.warning("polling again", error=repr(error), group=self.listen.group)
                 await asyncio.sleep(0.5)
             except Exception:  # whatever it is: who polls no more is deaf, and says nothing
                 log.exception("polling again", group=self.listen.group)

@@ -16,6 +16,7 @@ from faststream.kafka import KafkaBroker
 from faststream.kafka import TopicPartition as Assigned
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 
+from actalog_bus.places import shared_with_nobody
 from actalog_bus.security import security
 from actalog_bus.settings import KafkaSettings
 
@@ -69,13 +70,12 @@ class Consumers:
         number: int = 0,
     ) -> AIOKafkaConsumer:
         """A started consumer: of a group by topics, or of partitions by assignment."""
-        joins = bool(topics) and group is not None
-        instance = f"{group}.{settings.instance}.{number}" if joins and settings.instance else None
+        place = settings.instance if topics and group else None
         subscriber = self.broker.subscriber(
             *topics,
             partitions=[Assigned(topic=p.topic, partition=p.partition) for p in partitions],
             group_id=group,
-            group_instance_id=instance,
+            group_instance_id=f"{group}.{place}.{number}" if place else None,
             ack_policy=AckPolicy.MANUAL,
             auto_offset_reset="earliest" if group else "latest",
             # What a producer took back before it was committed was never said.
@@ -91,6 +91,8 @@ class Consumers:
         consumer = subscriber.consumer
         assert consumer is not None
         checked(consumer, group=group)
+        if place:
+            shared_with_nobody(consumer, group=str(group), instance=place)
         return consumer
 
     async def start(self) -> None:

@@ -101,7 +101,8 @@ class Settings(BaseModel):
     log_format: Literal["console", "json"] = "console"
     """For people, or for machines; `json` in the image."""
     instance: str | None = None  # the pod's ordinal: static membership (protocol 16.1)
-    """The replica's ordinal: a restarted one takes its own place in the consumer group again."""
+    """The replica's ordinal, which no other replica of the service has: a restarted one takes its own
+    place in the consumer group again."""
     lease_ms: int = Field(default=6_000, ge=100)
     """How soon a dead worker's calls are somebody else's, in milliseconds. Not below
     `ACTALOG_SESSION_TIMEOUT_MS`: what it had not claimed waits for that."""
