@@ -19,6 +19,7 @@ log = structlog.get_logger()
 
 # After its deadline an async callable is cancelled, and given so long to put things in order.
 GRACE_S = 1.0
+LEAST_S = 0.001  # what was never begun cannot put anything in order
 
 How = Literal["returned", "raised", "timeout", "cancelled", "late", "died", "lost"]
 Kind = Literal["raised", "limit", "internal"]
@@ -103,6 +104,7 @@ class Runner:
         cancel.tasks.remove(waiting)
         if crashpoints.armed:
             crashpoints.reach("tool.running")
+        began = self.monotonic()
         try:
             await asyncio.wait([job.done], timeout=timeout_s)
         finally:
@@ -113,7 +115,8 @@ class Runner:
         if isinstance(ended.value, Ran):
             return ended.value
         if ended.error is None and not isinstance(ended.value, str):
-            return await self._in_loop(awaited(ended.value, limit), timeout_s, cancel)
+            left_s = max(timeout_s - (self.monotonic() - began), LEAST_S)
+            return await self._in_loop(awaited(ended.value, limit), left_s, cancel)
         return _ran(cast(Ended[str], ended), cancel)
 
     async def _in_loop(self, call: Any, timeout_s: float, cancel: Cancel) -> Ran:

@@ -79,6 +79,30 @@ def test_a_number_does_not_go_on_in_the_next_string(text: str):
     assert core.verdict(text, [PiiCheck()]).text == text
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        # Maestro's have any length between 12 and 19 digits; these fit but for that.
+        "6012 3452", "6012 3456 7894", "6000 3000 4000 5000 6009",
+        "4111 1111\n1111\n1111",  # a column
+        "GB82WEST12345698765432x", "DE89370400440532013000_1",
+        "+1 23 456", "+123 4567 8901 2345 6",
+    ],
+)  # fmt: skip
+def test_what_is_too_short_too_long_or_goes_on_is_none(text: str):
+    assert pii.find(text, EVERY) == ()
+
+
+@pytest.mark.parametrize("text", ["+1 234 567", "+123 4567 8901 2345"])
+def test_the_shortest_and_the_longest_of_telephones(text: str):
+    assert [(one.kind, one.length) for one in pii.find(text, EVERY)] == [("phone", len(text))]
+
+
+def test_what_stands_beside_a_mask_in_an_escaped_string_stays_readable():
+    told = core.verdict('{"a":"\\u00e9t\\u00e9 a@b.example"}', [PiiCheck()])
+    assert told.text == '{"a":"\u00e9t\u00e9 [EMAIL]"}'
+
+
 def test_a_number_that_is_wrapped_within_a_string_is_found():
     assert core.verdict('["4111 1111\\n1111 1111"]', [PiiCheck()]).text == '["[CARD]"]'
 

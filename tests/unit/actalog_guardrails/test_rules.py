@@ -108,6 +108,11 @@ def test_blocking_wins_and_masks_add_up():
     assert (blocked.kind, blocked.text) == ("blocked", "")
 
 
+def test_a_text_may_be_as_long_as_its_limit():
+    assert core.verdict("a\u00e9\U0001f600", [LengthCheck(max_chars=3)]).kind == "passed"
+    assert core.verdict("abcd", [LengthCheck(max_chars=3)]).kind == "blocked"
+
+
 def test_arguments_of_tools_are_checked_and_masked_too():
     call = ToolCall(id="t", provider_id="p", name="mail", arguments='{"to":"a@b.example"}')
     told, (used,) = core.reviewed("", [call], [PiiCheck(), FormatCheck(json_schema="{}")])
