@@ -16,6 +16,7 @@ from actalog_core.logging import plainly
 from actalog_log.database import connect
 from actalog_log.migrate import migrate
 from actalog_testing.apache_kafka import ApacheKafka, missing
+from tests.leftovers import remove_moved
 from tests.witness import Witness
 
 T = TypeVar("T")
@@ -25,6 +26,14 @@ settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 plainly()  # a traceback with the values of variables takes seconds
 KAFKA_POM = Path(__file__).parents[1] / "infra" / "kafka" / "pom.xml"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_is_left_behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The first fixture, and so the last to end: by then all servers have stopped. What a killed
+    session left goes with a later one."""
+    yield
+    remove_moved(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture(scope="session")

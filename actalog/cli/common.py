@@ -1,6 +1,7 @@
 """What commands share: options, exit statuses, and one clear line for what went wrong."""
 
 import asyncio
+import errno
 import gc
 import os
 import sys
@@ -44,6 +45,10 @@ def _status(command: Coroutine[Any, Any, int | None]) -> int:
     except BrokenPipeError:  # `actalog log RUN | head`
         sys.stderr.close()
         return FINE
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        return complain(f"nothing more can be written: {error.strerror}")
     except ActalogError as error:
         return _told(error)
     except UnicodeEncodeError:

@@ -10,7 +10,7 @@ def doctor(json: Json = False) -> None:
 
 async def _doctor(json: bool) -> int:
     from actalog.cli.examining import examine
-    from actalog.cli.output import console, write_json
+    from actalog.cli.output import console, mark, write_json
 
     findings = [found async for found in examine()]
     if json:
@@ -20,8 +20,7 @@ async def _doctor(json: bool) -> int:
 
         out = console()
         for one in findings:
-            mark = ("✓ ", "green") if one.fine else ("✗ ", "red")
-            out.print(Text.assemble(mark, (f"{one.what:<11}", "bold"), one.said))
+            out.print(Text.assemble(mark(one.fine), " ", (f"{one.what:<11}", "bold"), one.said))
             if one.mend:
                 out.print(Text(f"             {one.mend}", style="yellow"))
     return FINE if all(one.fine for one in findings) else WRONG

@@ -24,6 +24,15 @@ def console() -> "Console":
     return Console(highlight=False, width=PIPED_WIDTH, soft_wrap=True)
 
 
+def mark(fine: bool) -> tuple[str, str]:
+    """A mark and its colour, in letters that the terminal has: two that it lacks look alike."""
+    try:
+        "✓✗".encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return ("+", "green") if fine else ("!", "red")
+    return ("✓", "green") if fine else ("✗", "red")
+
+
 @contextmanager
 def progress(what: str, *, shown: bool) -> "Generator[Callable[[int], None]]":
     """Counts on a terminal while long work goes on; `shown` is false where machines read."""

@@ -23,6 +23,7 @@ from actalog_bus.processes import alive, dies_with_parent, free_port, private
 from actalog_core.errors import SettingMissing, Transient
 from actalog_log.database import connect
 
+WHOSE = "home"  # a file of a folder that moved: the ACTALOG_HOME whose data it has
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
 # fsync stays on: what was accepted survives the death of the machine.
@@ -81,8 +82,10 @@ class EmbeddedPostgres:
         home = made(home.absolute())
         if self.owner and not _reachable(home / "postgres"):
             name = hashlib.sha256(str(home).encode()).hexdigest()[:12]
-            home = Path(tempfile.gettempdir()) / f"actalog-{name}"
-            ours(home)
+            moved = Path(tempfile.gettempdir()) / f"actalog-{name}"
+            ours(moved)
+            (moved / WHOSE).write_text(f"{home}\n")  # else nobody can tell what may be removed
+            home = moved
         self.data = home / "postgres"
         self.log = home / "postgres.log"
         self.process: subprocess.Popen[bytes] | None = None

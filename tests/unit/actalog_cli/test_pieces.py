@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,10 +27,12 @@ from actalog.cli.summaries import moment
 from actalog.cli.tasks import failed, summary
 from actalog.embedded.home import ours
 from actalog.embedded.ports import usable_port
+from actalog.embedded.postgres import EmbeddedPostgres
 from actalog.scripted_models import scripted_unless_named
 from actalog_bus.processes import free_port
 from actalog_core.errors import SettingMissing
 from actalog_core.settings import Settings
+from tests.leftovers import remove_moved
 
 NOW = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
 from actalog.cli.board import answer
@@ -105,6 +108,22 @@ def test_a_folder_that_another_user_prepared_is_not_written_to(
 def test_a_folder_of_our_own_is_taken_again(tmp_path: Path):
     ours(tmp_path / "actalog-x")
     ours(tmp_path / "actalog-x")
+
+
+def test_data_that_moved_names_its_home_and_goes_with_the_tests(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("actalog.embedded.postgres._owner", lambda: "nobody")
+    monkeypatch.setattr("actalog.embedded.postgres._reachable", lambda path: False)  # pyright: ignore
+    moved = EmbeddedPostgres(tmp_path / "home").data.parent
+    assert moved.parent == Path(tempfile.gettempdir())
+    assert (moved / "home").read_text() == f"{tmp_path / 'home'}\n"
+    assert moved not in remove_moved(tmp_path / "another")
+    assert moved in remove_moved(tmp_path)
+    assert not moved.exists()
+    kept = EmbeddedPostgres(tmp_path / "home").data.parent
+    (tmp_path / "home").rmdir()
+    assert kept in remove_moved(tmp_path / "another")
 
 
 def test_a_port_that_nobody_asked_for_gives_way():

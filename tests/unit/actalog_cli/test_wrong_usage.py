@@ -3,7 +3,9 @@
 import asyncio
 import builtins
 import io
+import os
 import socket
+import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -19,6 +21,7 @@ from actalog.cli.alone import Alone
 from actalog.cli.common import carry_out
 from actalog.cli.lock import HomeLock
 from actalog.cli.main import app
+from actalog.cli.output import mark
 from actalog.cli.reach import Reach
 from actalog.cli.summaries import moment
 from actalog.embedded.broker import EmbeddedBroker
@@ -116,6 +119,33 @@ def test_a_terminal_that_cannot_show_a_letter_ends_no_command(monkeypatch: pytes
     with pytest.raises(SystemExit):
         main()
     print("✓ completed", file=shown, flush=True)
+
+
+def test_what_is_fine_is_told_from_what_is_not_in_any_letters(monkeypatch: pytest.MonkeyPatch):
+    assert mark(True) != mark(False)
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="ascii"))
+    assert (mark(True)[0], mark(False)[0]) == ("+", "!")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell of POSIX")
+@pytest.mark.parametrize("closed", [">&-", "<&- >&- 2>&-", "2>&-"])
+def test_streams_that_are_closed_end_no_command(tmp_path: Path, closed: str):
+    env = os.environ | {"ACTALOG_HOME": str(tmp_path)}
+    typed = f'"{sys.executable}" -m actalog status {closed}'
+    done = subprocess.run(["sh", "-c", typed], env=env, check=False, timeout=60)
+    assert done.returncode == 2  # no platform is there
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
+def test_a_full_disk_is_told_in_one_line(tmp_path: Path):
+    env = os.environ | {"ACTALOG_HOME": str(tmp_path)}
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "actalog", "doctor"], env=env, check=False, timeout=60,
+            stdout=full, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr == "actalog: nothing more can be written: No space left on device\n"
 
 
 # The home
