@@ -1,0 +1,139 @@
+"""One listener for all clients: what reaches whom, when, and what is left of who has gone."""
+
+import asyncio
+from typing import Any, cast
+
+import pytest
+
+from actalog_core.errors import Transient
+from actalog_core.metrics import REGISTRY
+from actalog_gateway.follow import Hub
+from actalog_log.ports import RunLog
+from tests.integration.gateway.world import Frame, World, done, frames, reply, until
+
+EVENTS = "/v1/runs/r/events"
+
+
+class Unreachable:
+    """A log that cannot be asked."""
+
+    def __getattr__(self, name: str) -> Any:
+        async def fails(*_: Any, **__: Any) -> Any:
+            raise Transient("no database")
+
+        return fails
+
+
+def hub(service: Any) -> Hub:
+    found = service.parts[0]
+    assert isinstance(found, Hub)
+    return found
+
+
+def clients() -> float:
+    return float(REGISTRY.get_sample_value("actalog_sse_clients") or 0)
+
+
+async def taken(told: Any, count: int) -> list[Frame]:
+    return [await asyncio.wait_for(anext(told), 2) for _ in range(count)]
+
+
+async def test_while_the_log_cannot_be_reached_the_bus_goes_on_telling(world: World):
+    run = await world.run("r")
+    await run.begin()
+    async with world.gateway() as (http, service), http.stream("GET", EVENTS) as answer:
+        told = frames(answer)
+        await taken(told, 3)
+        hub(service).log = cast("RunLog", Unreachable())
+        await run.delta("fi")
+        begun = await taken(told, 1)
+        await run.finish("fine")
+        rest = [*begun, *[one async for one in told]]
+    assert [one.data["seq"] for one in rest if one.id] == [4, 5]
+    assert [one.data["text"] for one in rest if one.event == "delta"] == ["fi", "ne"]
+
+
+async def test_all_gateways_hear_of_all(world: World):
+    run = await world.run("r")
+    await run.begin()
+    async with (
+        world.gateway() as (one, _), world.gateway() as (two, _),
+        one.stream("GET", EVENTS) as first, two.stream("GET", EVENTS) as second,
+    ):  # fmt: skip
+        both = [frames(first), frames(second)]
+        for told in both:
+            await taken(told, 3)
+        await run.delta("fine")
+        for told in both:
+            (delta,) = await taken(told, 1)
+            assert (delta.event, delta.data["text"]) == ("delta", "fine")
+
+
+async def test_a_run_of_the_same_id_in_another_tenant_is_another(world: World):
+    run = await world.run("r")
+    await run.begin()
+    other = await world.run("r", tenant="other")
+    await other.begin()
+    async with world.gateway() as (http, service), http.stream("GET", EVENTS) as answer:
+        told = frames(answer)
+        await taken(told, 3)
+        hub(service).log = cast("RunLog", Unreachable())
+        await other.delta("theirs")
+        await other.finish("theirs")
+        await run.delta("mine")
+        (delta,) = await taken(told, 1)
+        await run.finish("mine")
+        answered, *end = [one async for one in told]
+    assert (delta.event, delta.data["text"]) == ("delta", "mine")
+    assert (answered.event, answered.data["payload"]["text"]) == ("model.replied.v1", "mine")
+    assert [one.event for one in end] == ["run.completed.v1"]
+
+
+@pytest.mark.parametrize("path", [EVENTS, f"{EVENTS}?deltas=false"])
+async def test_nothing_is_left_of_who_has_gone(world: World, path: str):
+    run = await world.run("r")
+    await run.begin()
+    before = clients()
+    async with world.gateway() as (http, service):
+        following = hub(service)
+        assert not following._followed.is_set()  # pyright: ignore[reportPrivateUsage]
+        async with http.stream("GET", path), http.stream("GET", path):
+            await until(lambda: following.followers == 2)
+            assert clients() == before + 2
+            assert following._followed.is_set()  # pyright: ignore[reportPrivateUsage]
+            of_run = following._runs["r"]  # pyright: ignore[reportPrivateUsage]
+            assert {one.feed.deltas for one in of_run} == {path == EVENTS}
+        await until(lambda: not following.followers)
+        assert not following._followed.is_set()  # pyright: ignore[reportPrivateUsage]
+        assert following._runs == following._sessions == {}  # pyright: ignore[reportPrivateUsage]
+    assert clients() == before
+
+
+async def test_one_of_two_that_goes_leaves_the_other(world: World):
+    run = await world.run("r")
+    await run.begin()
+    async with world.gateway() as (http, service), http.stream("GET", EVENTS) as answer:
+        told = frames(answer)
+        await taken(told, 3)
+        async with http.stream("GET", EVENTS):
+            await until(lambda: hub(service).followers == 2)
+        await until(lambda: hub(service).followers == 1)
+        await run.delta("fine")
+        (delta,) = await taken(told, 1)
+    assert delta.event == "delta"
+
+
+async def test_what_was_answered_is_no_open_message_for_who_comes_late(world: World):
+    run = await world.run("r")
+    await run.begin()
+    async with world.gateway() as (http, service):
+        await run.delta("fine")
+        await until(lambda: hub(service).recent.bytes > 0)
+        await run.say(reply("r", "fine"))
+        await until(lambda: hub(service).recent.bytes == 0)
+        async with http.stream("GET", EVENTS) as answer:
+            told = frames(answer)
+            begun = await taken(told, 4)
+            await run.say(done(5))
+            rest = [one async for one in told]
+    assert [one.data["seq"] for one in [*begun, *rest]] == [1, 2, 3, 4, 5]
