@@ -113,10 +113,10 @@ class _Answering:
 
     async def _run(self, claim: Claim) -> Outcome:
         """What two workers have died with runs alone; three, and it runs no more."""
-        if claim.deaths >= DEATHS and self.condemned is None:
-            self.claims.forget(self.key)
-            raise KilledItsWorkers(self.key)
-        if claim.deaths >= DEATHS and self.condemned is not None:
+        if claim.deaths >= DEATHS:
+            if self.condemned is None:
+                self.claims.forget(self.key)
+                raise KilledItsWorkers(self.key)
             return self.condemned(claim)
         if claim.deaths == DEATHS - 1:
             return await self.claims.alone(self.key, lambda: self.run(claim))
@@ -130,14 +130,14 @@ class _Answering:
             self.delivery.settle()
             return
         claiming = asyncio.ensure_future(self._claim())
-        # The claim is on its way, and `stands` knows of it. Where many go together, nobody gains
-        # by waiting for that.
-        await (sent() if len(self.claims.mine) < FEW else asyncio.sleep(0))
         work: asyncio.Future[Outcome] | None = None
         again = self.heard_before or self.delivery.record.header(AGAIN) is not None
-        if not claiming.done() and not again:  # else somebody may be at it
-            work = asyncio.ensure_future(self._run(Claim(self.key, "claimed", self.after + 1)))
         try:
+            # The claim is on its way, and `stands` knows of it. Where many go together, nobody
+            # gains by waiting for that.
+            await (sent() if len(self.claims.mine) < FEW else asyncio.sleep(0))
+            if not claiming.done() and not again:  # else somebody may be at it
+                work = asyncio.ensure_future(self._run(Claim(self.key, "claimed", self.after + 1)))
             claim = await claiming
             if work is not None and claim.state != "claimed":
                 await self._begun_in_vain(work)
@@ -179,12 +179,8 @@ class _Answering:
             await self._tell(reply, told, stored=await self._store(told))
             return
         # Nobody else can have it: it is told at once, and stored when the log may have it already.
-        storing = self.claims.settle_soon(self.key, outcome=told)
-        try:
-            await self.postman.reply(reply, causation=self.delivery.record, told=told)
-        except BaseException:
-            await asyncio.shield(storing)  # others wait for the same statement
-            raise
+        self.claims.settle_soon(self.key, outcome=told)
+        await self.postman.reply(reply, causation=self.delivery.record, told=told)
 
     async def _store(self, told: bytes) -> bool:
         return await self.claims.settle(
@@ -231,8 +227,7 @@ class _Answering:
     async def _worked(self, work: "asyncio.Future[Outcome]") -> Outcome:
         try:
             outcome = await work
-        except BaseException:
-            await _abort(work)
+        except BaseException:  # it has ended: who is cancelled while it waits for it, cancels it
             self.claims.broke_off(self.key)
             raise
         if crashpoints.armed:

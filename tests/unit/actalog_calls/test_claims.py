@@ -171,3 +171,38 @@ def test_reach_needs_one_lease_without_a_gap():
     assert not reach.steady()
     reach.reached()
     assert not reach.steady()
+
+
+def test_6_4_two_beats_that_are_missing_are_a_gap():
+    now = 0.0
+    reach = Reach(lease_s=3.0, clock=lambda: now)
+    reach.reached()
+    assert reach.missing() is None
+    now = 2.0  # one is missing
+    reach.reached()
+    now = 4.0
+    reach.reached()
+    assert reach.steady()
+    assert reach.unbroken_since(0.0)
+    now = 6.0
+    assert reach.steady()
+    now = 6.001
+    assert not reach.steady()
+    assert not reach.unbroken_since(0.0)
+    reach.reached()
+    assert not reach.steady()
+    assert not reach.unbroken_since(6.0)
+    assert reach.unbroken_since(6.001)
+    reach.failed()
+    assert not reach.unbroken_since(6.001)
+
+
+def test_who_slept_longer_than_a_lease_is_not_ready():
+    now = 0.0
+    reach = Reach(lease_s=3.0, clock=lambda: now)
+    assert reach.missing() is not None
+    reach.reached()
+    now = 3.0
+    assert reach.missing() is None
+    now = 3.5
+    assert reach.missing() is not None

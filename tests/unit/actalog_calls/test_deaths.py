@@ -37,18 +37,28 @@ async def test_a_call_that_three_workers_died_with_is_a_dead_letter_and_runs_no_
     assert world.replies() == []
 
 
-async def test_of_a_condemned_call_its_service_says_what_becomes_of_it():
+@pytest.mark.parametrize("beside", [True, False])
+@pytest.mark.parametrize("deaths", range(4))
+async def test_of_a_condemned_call_and_of_no_other_its_service_says_what_becomes_of_it(
+    beside: bool, deaths: int
+):
     world = World()
-    await killed(world, 3)
+    await killed(world, deaths)
     last = await world.process()
     heard = Heard(Record("actalog.tools.commands", 0, 0, 0, None, body(COMMAND), ()))
-    with pytest.raises(KilledItsWorkers):
-        await answer_claimed(
-            heard, COMMAND, claims=last.claims, postman=last.postman, run=last.work, beside=False,
-            condemned=lambda claim: ToolInDoubt(call_id="c", epoch=claim.epoch, message="killed"),
-        )  # fmt: skip
-    assert [one.outcome.type for one in world.replies()] == ["tool.in_doubt.v1"]
-    assert len(world.ran) == 3
+    answering = answer_claimed(
+        heard, COMMAND, claims=last.claims, postman=last.postman, run=last.work, beside=beside,
+        condemned=lambda claim: ToolInDoubt(call_id="c", epoch=claim.epoch, message="killed"),
+    )  # fmt: skip
+    if deaths < 3:
+        await answering
+    else:
+        with pytest.raises(KilledItsWorkers):
+            await answering
+    await last.put_off()
+    told = "tool.in_doubt.v1" if deaths == 3 else "tool.returned.v1"
+    assert [one.outcome.type for one in world.replies()] == [told]
+    assert len(world.ran) == min(deaths + 1, 3)
 
 
 async def test_who_died_beside_others_is_not_condemned():

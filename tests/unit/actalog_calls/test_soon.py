@@ -1,9 +1,14 @@
 """Outcomes that were told and are settled a moment later, many together (decision 0021)."""
 
 import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime
 
 import pytest
 
+from actalog_bus.ports import Record
+from actalog_calls.since import Since
+from actalog_calls.soon import Settled, Soon
 from actalog_contracts.calls import CallAnswered
 from actalog_core.errors import Transient
 from tests.unit.actalog_calls.world import KEY, World
@@ -82,3 +87,48 @@ async def test_who_gives_up_waiting_does_not_give_up_what_is_settled_together(
     await process.put_off()
     assert world.outcome() is not None
     assert process.claims.mine == {}
+
+
+async def test_what_comes_within_a_moment_goes_together_and_the_next_has_a_moment_of_its_own():
+    settled: list[set[str]] = []
+
+    async def settle(told: Mapping[str, Settled]) -> None:
+        settled.append(set(told))
+
+    soon = Soon(settle, delay_s=0.02)
+    for before, names in enumerate(("ab", "cd")):
+        tasks = {soon.put_off(name, (1, b"x")) for name in names}
+        assert len(tasks) == 1
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert len(settled) == before  # not yet
+        await asyncio.wait(tasks)
+    assert settled == [{"a", "b"}, {"c", "d"}]
+    assert soon.tasks == set()
+
+
+async def test_what_ends_settles_now_what_was_put_off_for_long():
+    settled: list[str] = []
+
+    async def settle(told: Mapping[str, Settled]) -> None:
+        settled.extend(told)
+
+    soon = Soon(settle, delay_s=0.5)
+    soon.put_off("a", (1, b"x"))
+    began = asyncio.get_running_loop().time()
+    await soon.stop()
+    assert settled == ["a"]
+    assert asyncio.get_running_loop().time() - began < 0.4
+
+
+def test_what_is_older_than_the_moment_when_its_partition_became_ours_was_perhaps_heard_before():
+    now = datetime(2026, 11, 24, tzinfo=UTC)
+    since = Since(lambda: now)
+    ms = int(now.timestamp() * 1_000)
+
+    def heard_before(at_ms: int) -> bool:
+        return since.heard_before(Record("t", 0, 0, at_ms, None, b"", ()))
+
+    assert not heard_before(0)
+    since.assigned()
+    assert [heard_before(ms + by) for by in (-1, 0, 1)] == [True, False, False]

@@ -2,13 +2,17 @@
 
 import asyncio
 import gc
+from datetime import timedelta
 
 import pytest
 
+from actalog_bus.envelope import body
+from actalog_bus.ports import Record
+from actalog_calls.answering import answer_claimed
 from actalog_contracts.runs import ToolReturned
 from actalog_core.errors import Transient
 from actalog_log.call_ports import Claim
-from tests.unit.actalog_calls.world import KEY, LEASE_MS, World, open_run
+from tests.unit.actalog_calls.world import COMMAND, KEY, LEASE_MS, Heard, World, open_run
 
 
 async def test_6_3_who_gives_up_waiting_for_a_claim_takes_it_from_nobody():
@@ -123,3 +127,124 @@ async def test_6_8_what_broke_off_is_not_told_of_its_run_s_end():
     world.log.calls.rows[KEY].holder = "another"
     await process.claims.beat()
     assert told == ["goes on: ended", "goes on: lost"]
+
+
+async def test_6_1_what_acts_does_not_begin_before_its_claim_stands():
+    world = World()
+    process = await world.process()
+    process.calls.slow = asyncio.Event()
+    running = await process.begin()
+    assert world.ran == []
+    process.calls.slow.set()
+    process.go.set()
+    assert (await running).settled
+    assert len(world.ran) == 1
+
+
+@pytest.mark.parametrize("heard_before", [True, False])
+async def test_6_3_what_another_may_have_heard_waits_for_its_claim(heard_before: bool):
+    """After a change of hands, or where a topic is read once more: each model is paid for."""
+    world = World()
+    process = await world.process()
+    process.calls.slow = asyncio.Event()
+    heard, left = Heard(Record("t", 0, 0, 0, None, body(COMMAND), ())), list[str]()
+    answer = answer_claimed(
+        heard, COMMAND, claims=process.claims, postman=process.postman, run=process.work,
+        beside=True, heard_before=heard_before,
+        leaving=lambda: left.append(f"before {len(world.replies())} replies"),
+    )  # fmt: skip
+    answering = asyncio.create_task(answer)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert len(world.ran) == (0 if heard_before else 1)
+    process.calls.slow.set()
+    await answering
+    await process.put_off()
+    assert (len(world.ran), len(world.replies())) == (1, 1)
+    assert left == ["before 0 replies"]
+
+
+async def test_6_3_where_the_claim_is_answered_at_once_nothing_begins_in_vain():
+    world = World()
+    one, other = await world.process(), await world.process()
+    running = await one.begin(beside=True)
+    assert (await other.hear(beside=True)).settled
+    assert len(world.ran) == 1
+    one.go.set()
+    await running
+
+
+@pytest.mark.parametrize("turns", [2, 20], ids=["before it works", "beside its work"])
+async def test_6_3_who_is_stopped_while_it_claims_holds_nothing(turns: int):
+    """A claim that nobody works under would be renewed for as long as the process lives."""
+    world = World()
+    process = await world.process()
+    process.calls.answers = asyncio.Event()
+    process.go.clear()
+    running = asyncio.create_task(process.hear(beside=True))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    assert len(process.claims.mine) == 1
+    assert len(world.ran) == (turns > 2)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    process.calls.answers.set()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert process.claims.mine == {}
+
+
+async def test_6_3_work_begun_in_vain_may_fail_as_it_likes():
+    world = World()
+    one, other = await world.process(), await world.process()
+    running = await one.begin(beside=True)
+
+    async def fails(_: Claim) -> ToolReturned:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise ValueError("it does not like to be cancelled") from None
+        raise AssertionError
+
+    other.calls.answers = asyncio.Event()
+    in_vain = await other.begin(beside=True, run=fails)
+    other.calls.answers.set()
+    assert (await in_vain).settled
+    one.go.set()
+    await running
+    assert len(world.replies()) == 1
+
+
+async def test_6_4_a_statement_that_had_no_answer_is_a_gap():
+    world = World()
+    process = await world.process()
+    await process.claims.claim(KEY, run_no=7)
+    assert process.claims.surely_ours(KEY)
+    process.calls.down = True
+    with pytest.raises(Transient):
+        await process.claims.look(KEY)
+    process.calls.down = False
+    assert not process.claims.surely_ours(KEY)
+    assert not process.claims.reach.steady()
+
+
+async def test_who_stops_renews_no_more():
+    world = World()
+    process = await world.process()
+    process.claims.lease_ms = 15
+    await process.claims.start()
+    await process.claims.claim(KEY, run_no=7)
+    await process.claims.stop()
+    world.time.pass_(5)
+    before = world.log.calls.rows[KEY].lease_until
+    await asyncio.sleep(0.03)
+    assert world.log.calls.rows[KEY].lease_until == before
+
+
+async def test_each_renewal_tells_how_far_this_machine_s_clock_is_off():
+    world = World()
+    process = await world.process()
+    world.time.pass_(3_600_000)
+    await process.claims.beat()
+    assert abs(process.claims.sure.theirs() - world.time.now) < timedelta(minutes=1)

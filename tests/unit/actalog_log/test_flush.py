@@ -9,7 +9,7 @@ from typing import Any, cast
 import asyncpg
 import pytest
 
-from actalog_core.errors import SequenceTaken, Transient
+from actalog_core.errors import DataRefused, SequenceTaken, Transient
 from actalog_log import chain, flush
 from actalog_log.flush import DEADLOCKS_BEFORE_GIVING_UP, Flusher
 from actalog_log.ports import Append, Decision, Head, NewEvent
@@ -33,7 +33,7 @@ class Database:
         self.answers.set()
 
     async def execute(self, sql: str, *columns: list[int]) -> None:
-        self.taken.append(columns[0])
+        self.taken.append(columns[0] if columns else [])
         if len(self.taken) > self.answered:
             await self.answers.wait()
         if self.fails:
@@ -233,3 +233,56 @@ async def test_nobody_waits_for_a_log_that_has_stopped(database: Database, flush
     await flusher.stop()
     with pytest.raises(Transient, match="stopped"):
         await append(flusher)
+
+
+def refused_by_a_check(name: str | None) -> asyncpg.CheckViolationError:
+    error = asyncpg.CheckViolationError("in the server's language")
+    error.constraint_name = name  # type: ignore[attr-defined]  # pyright: ignore
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (asyncpg.LockNotAvailableError("later"), Transient),
+        (asyncpg.InsufficientPrivilegeError("not yours"), Transient),
+        (refused_by_a_check("payload_size"), DataRefused),
+        (refused_by_a_check(None), Transient),  # no partition has it yet
+        (asyncpg.CharacterNotInRepertoireError("no text"), DataRefused),
+        (ConnectionResetError(), Transient),
+    ],
+    ids=lambda one: getattr(one, "__name__", type(one).__name__),
+)
+@pytest.mark.parametrize("alone", [True, False], ids=["alone", "behind one that is refused"])
+async def test_whatever_is_refused_is_told_to_who_asked(
+    database: Database, flusher: Flusher, error: Exception, told: type[Exception], alone: bool
+):
+    if alone:
+        database.fails = [error, error]
+        with pytest.raises(told):
+            await append(flusher)
+        return
+    database.fails = [asyncpg.DataError("one of them"), asyncpg.DataError("the first"), error]
+    found = await asyncio.gather(*(append(flusher, n) for n in (1, 2)), return_exceptions=True)
+    assert [type(one) for one in found] == [DataRefused, told]
+
+
+async def test_an_answer_that_is_lost_behind_one_that_is_refused_is_settled_by_what_stands(
+    database: Database, flusher: Flusher
+):
+    database.has = STANDS
+    database.fails = [asyncpg.DataError("one of them"), ConnectionResetError()]
+    assert await append(flusher) == Head(2, STANDS)
+
+
+async def test_a_decision_without_events_is_kept_and_holds_up_nobody_whose_answer_is_lost(
+    database: Database, flusher: Flusher
+):
+    without = Decision((Append(2, BEFORE, ()),))
+    assert await flusher.append(without, (None,)) == (BEFORE,)
+    database.fails, database.has = [ConnectionResetError()], STANDS
+    told = await asyncio.gather(
+        append(flusher), flusher.append(without, (None,)), return_exceptions=True
+    )
+    assert told[0] == Head(2, STANDS)
+    assert isinstance(told[1], Transient)  # nothing says that it stands: it is made again
