@@ -247,6 +247,14 @@ async def test_headers_have_an_end_and_harm_nobody_until_then(world: World):
                     assert (await reader.read()).startswith(b"HTTP/1.1 431 ")
 
 
+async def test_whose_head_is_too_large_is_told_so(world: World):
+    async with world.gateway() as (_, service):
+        async with connection(service, LIVE + b"X: " + b"a" * 70_000) as (reader, _):
+            told = await asyncio.wait_for(reader.read(), 2)
+        assert told.startswith(b"HTTP/1.1 431 ")
+        assert told.count(b"HTTP/1.1 ") == 1
+
+
 async def test_what_comes_behind_a_body_has_an_end_as_well(world: World):
     head = b"POST /v1/tasks HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n"
     async with world.gateway() as (http, service):
@@ -279,6 +287,8 @@ async def test_half_a_request_is_not_waited_for_without_end(world: World):
             async with connection(service, half) as (reader, writer):
                 writer.write(b"X")
                 await asyncio.wait_for(reader.read(), 2)
+        async with connection(service, b"") as (reader, _):  # nor one that says nothing
+            await asyncio.wait_for(reader.read(), 2)
         async with connection(service, LIVE + b"\r\n") as (reader, writer):
             await reader.readuntil(b'"gateway"}')
             await asyncio.sleep(0.5)  # between two requests it may rest

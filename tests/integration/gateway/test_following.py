@@ -123,6 +123,38 @@ async def test_one_of_two_that_goes_leaves_the_other(world: World):
     assert delta.event == "delta"
 
 
+def lost() -> dict[str, float]:
+    return {
+        topic: REGISTRY.get_sample_value(
+            "actalog_dead_letters_total", {"topic": topic, "reason": "dropped"}
+        ) or 0
+        for topic in ("actalog.events", "actalog.stream")
+    }  # fmt: skip
+
+
+async def test_what_nobody_follows_and_what_is_empty_is_passed_over(world: World):
+    run, other = await world.run("r"), await world.run("other", session="t")
+    await run.begin()
+    before = lost()
+    async with world.gateway() as (http, _), http.stream("GET", EVENTS) as answer:
+        told = frames(answer)
+        await taken(told, 3)
+        await other.begin()
+        await other.delta("nobody's")
+        for topic in before:
+            for value in (None, b"") if topic.endswith("events") else (None, b"", b"{}", b"\xff"):
+                await world.bus.publish(
+                    topic, value=value, key=b"s", headers=(("ce_subject", b"r"),)
+                )
+            await world.bus.publish(topic, value=b"{}", key=None, headers=())
+        await run.delta("fine")
+        (delta,) = await taken(told, 1)
+        await run.finish("fine")
+        rest = [one async for one in told]
+    assert (delta.event, len(rest)) == ("delta", 2)
+    assert lost() == before
+
+
 async def test_what_was_answered_is_no_open_message_for_who_comes_late(world: World):
     run = await world.run("r")
     await run.begin()
