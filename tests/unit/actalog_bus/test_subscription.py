@@ -13,9 +13,10 @@ from aiokafka.structs import OffsetAndMetadata
 
 from actalog_bus.dead import Fault
 from actalog_bus.doubts import Doubts
+from actalog_bus.marks import OffsetMarks
 from actalog_bus.ports import Delivery, Listen, Record
 from actalog_bus.settings import KafkaSettings
-from actalog_bus.subscription import Subscription
+from actalog_bus.subscription import POLL_LIMIT_S, Subscription
 from actalog_bus.watermark import Beside
 from actalog_bus.wiring import checked
 from actalog_core.errors import Transient
@@ -276,6 +277,99 @@ async def test_who_loses_a_partition_in_order_has_not_died_there():
     await made.on_partitions_revoked([HERE])
     assert told == ["2", "0"]
     await made.crash()
+
+
+async def test_who_loses_a_partition_commits_what_it_has_heard_before_another_begins():
+    made, told = await subscription(heard=3, acknowledged=None), list[str]()
+    made._consumer = cast(Any, Strict(told))
+    await asyncio.sleep(0.01)
+    await made.on_partitions_revoked([HERE])
+    assert told == ["0: 3"]
+    assert made.dispatcher.acknowledged() == {("t", 0): 3}
+    await made._commit()
+    assert told == ["0: 3"]  # and not again
+
+
+async def test_of_what_is_somebody_elses_by_now_nothing_is_kept():
+    made = await subscription(heard=1, acknowledged=None)
+    assert made.suspicion is not None
+    others = Record("t", 1, 7, 0, None, b"", ())
+    for _ in range(2):
+        await made.suspicion.admit({("t", 0): [record(1)], ("t", 1): [others]})
+        assert made.suspicion._known == {("t", 0), ("t", 1)}
+        await made.on_partitions_assigned([HERE])
+        assert list(made.dispatcher.acknowledged()) == [("t", 0)]
+        assert made.suspicion._known == {("t", 0)}
+    made._forget(("t", 0))  # another log stands there
+    assert made.dispatcher.acknowledged() == {}
+    assert made.suspicion._known == set()
+
+
+async def test_who_stops_in_order_has_not_died_where_it_was():
+    made, told = await subscription(heard=0, acknowledged=None), list[str]()
+    made._consumer = made.marks.consumer = cast(Any, Counting(told))
+    assert made.suspicion is not None
+    await made.suspicion.admit({("t", 0): [record(0)]})
+    assert told == ["2"]
+    await made.stop(1)
+    assert told[-1] == "0"
+
+
+async def test_it_is_ready_once_it_has_joined_and_for_as_long_as_it_polls():
+    made = await subscription(heard=0, acknowledged=None)
+    assert "has not joined" in (made.ready() or "")
+    await made.on_partitions_assigned([])
+    assert made.ready() is None
+    made._polled_at -= POLL_LIMIT_S + 1
+    assert "does not poll" in (made.ready() or "")
+
+
+class Away(Committing):
+    """A broker that fails in each of these ways, one after the other."""
+
+    def __init__(self, told: list[str]) -> None:
+        super().__init__(told)
+        self.fails: list[Exception] = [KafkaConnectionError(), TimeoutError(), IllegalStateError()]
+
+    async def fetch_committed_offsets(
+        self, wanted: Sequence[TopicPartition]
+    ) -> Mapping[TopicPartition, OffsetAndMetadata]:
+        raise self.fails[0]
+
+    async def commit(self, offsets: Mapping[TopicPartition, tuple[int, str]]) -> None:
+        self.told.append("tried")
+        raise self.fails[0]
+
+
+async def test_a_death_that_cannot_be_counted_now_holds_nobody_up():
+    """Whoever waited for that would hear nothing while the broker is away."""
+    told = list[str]()
+    marks = OffsetMarks(lambda _: None)
+    assert await marks.read([("t", 0)]) == {}  # not connected yet
+    await marks.write({("t", 0): (1, 1)})
+    marks.consumer = cast(Any, broker := Away(told))
+    while broker.fails:
+        assert await marks.read([("t", 0)]) == {}
+        await marks.write({("t", 0): (1, 1)})
+        broker.fails.pop(0)
+    assert told == ["tried"] * 3
+
+
+async def test_15_a_mark_that_the_database_does_not_know_is_not_committed_either():
+    told, away = list[str](), True
+
+    async def marking(offsets: Mapping[tuple[str, int], int]) -> None:
+        if away:
+            raise Transient("no database")
+        told.append(f"mark {offsets['t', 0]}")
+
+    marks = OffsetMarks(lambda _: None, marking)
+    marks.consumer = cast(Any, Committing(told))
+    await marks.write({("t", 0): (4, 1)})
+    assert told == []
+    away = False
+    await marks.write({("t", 0): (4, 1)})
+    assert [one.split()[0] for one in told] == ["mark", "commit"]
 
 
 @pytest.mark.parametrize(
