@@ -59,13 +59,11 @@ class Together(Generic[A, R]):
             self.alone = len(batch) == 1
             try:
                 answers = await self.send([one for one, _ in batch])
+                for (_, done), answer in zip(batch, answers, strict=True):
+                    done.set_result(answer)
             except Exception as error:  # noqa: BLE001 - it belongs to those who asked
                 for _, done in batch:
                     _fail(done, error)
-            else:
-                for (_, done), answer in zip(batch, answers, strict=True):
-                    if not done.done():
-                        done.set_result(answer)
         self.task = None
 
     def _next(self) -> list[tuple[A, "asyncio.Future[R]"]]:
