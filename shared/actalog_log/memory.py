@@ -16,7 +16,6 @@ from actalog_log.ports import (
     Head,
     Opening,
     RunRow,
-    SessionHead,
     SessionOp,
     Standing,
     StoredEvent,
@@ -133,15 +132,10 @@ class MemoryLog(MemoryOpen):
         return len(self.events.get(run_no, ()))
 
     async def opening(self, tenant_id: str, session_id: str, run_id: str) -> Opening:
-        head = await self.session_head(tenant_id, session_id)
-        turns = self.turns.get((tenant_id, session_id), {})
-        user_id = self.runs[turns[min(turns)]].user_id if turns else None
-        return Opening(head.turn, head.busy, (tenant_id, run_id) in self.ids, user_id)
-
-    async def session_head(self, tenant_id: str, session_id: str) -> SessionHead:
         turns = self.turns.get((tenant_id, session_id), {})
         busy = any(self._found(run_no).standing in HOLDS_TURN for run_no in turns.values())
-        return SessionHead(max(turns, default=0), busy)
+        user_id = self.runs[turns[min(turns)]].user_id if turns else None
+        return Opening(max(turns, default=0), busy, (tenant_id, run_id) in self.ids, user_id)
 
     async def session_runs(
         self, tenant_id: str, session_id: str, *, before_turn: int | None = None, limit: int = 1000
@@ -162,16 +156,12 @@ class MemoryLog(MemoryOpen):
                     found.append((run_no, self.runs[run_no].run_id, event.seq))
         return found
 
-    async def first_waiting(self, tenant_id: str, session_id: str) -> FoundRun | None:
+    async def first_waiting_no(self, tenant_id: str, session_id: str) -> int | None:
         for _, run_no in sorted(self.turns.get((tenant_id, session_id), {}).items()):
             found = self._found(run_no)
             if found.standing in HOLDS_TURN:
-                return found if found.standing == "waiting" else None
+                return run_no if found.standing == "waiting" else None
         return None
-
-    async def first_waiting_no(self, tenant_id: str, session_id: str) -> int | None:
-        found = await self.first_waiting(tenant_id, session_id)
-        return found.row.run_no if found else None
 
     async def children(self, run_no: int) -> Sequence[FoundRun]:
         return [self._found(n) for n, row in self.runs.items() if row.parent_run_no == run_no]

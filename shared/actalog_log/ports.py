@@ -126,14 +126,6 @@ class OpenRun:
 
 
 @dataclass(frozen=True, slots=True)
-class SessionHead:
-    """The last turn taken, and whether a run of the session is active or waiting."""
-
-    turn: int
-    busy: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Opening:
     """What a new run finds. `user_id` is that of the first of the session's runs that
     the log has: a restored one may have lost those before."""
@@ -202,8 +194,6 @@ class RunLog(BesideLog, WatchedCalls, Protocol):
         """All that accepting a task has to know, in one question."""
         ...
 
-    async def session_head(self, tenant_id: str, session_id: str) -> SessionHead: ...
-
     async def session_runs(
         self, tenant_id: str, session_id: str, *, before_turn: int | None = None, limit: int = 1000
     ) -> Sequence[FoundRun]:
@@ -217,12 +207,8 @@ class RunLog(BesideLog, WatchedCalls, Protocol):
         newest first. Costs the same in a session's hundredth run as in its tenth."""
         ...
 
-    async def first_waiting(self, tenant_id: str, session_id: str) -> FoundRun | None:
-        """The waiting run with the lowest turn, if no earlier turn is active (3.2)."""
-        ...
-
     async def first_waiting_no(self, tenant_id: str, session_id: str) -> int | None:
-        """Its number alone: what is asked after every end."""
+        """The number of the waiting run with the lowest turn, if no earlier turn is active (3.2)."""
         ...
 
     async def children(self, run_no: int) -> Sequence[FoundRun]: ...

@@ -21,7 +21,6 @@ from actalog_log.ports import (
     Head,
     OpenRun,
     RunRow,
-    SessionHead,
     SessionOp,
     Standing,
     StoredEvent,
@@ -152,17 +151,6 @@ class PostgresLog(Watching, PostgresBeside):
         return seq or 0
 
     @reaching
-    async def session_head(self, tenant_id: str, session_id: str) -> SessionHead:
-        row = await self.pool.fetchrow(
-            "select (select max(turn) from runs where tenant_id = $1 and session_id = $2) as turn,"
-            " exists (select from open_runs where tenant_id = $1 and session_id = $2"
-            " and turn is not null and standing in ('active', 'waiting')) as busy",
-            tenant_id, session_id,
-        )  # fmt: skip
-        assert row is not None
-        return SessionHead(turn=row["turn"] or 0, busy=row["busy"])
-
-    @reaching
     async def session_runs(
         self, tenant_id: str, session_id: str, *, before_turn: int | None = None, limit: int = 1000
     ) -> Sequence[FoundRun]:
@@ -186,11 +174,6 @@ class PostgresLog(Watching, PostgresBeside):
             tenant_id, session_id, before_turn, limit,
         )  # fmt: skip
         return [(row["run_no"], row["run_id"], row["seq"]) for row in rows]
-
-    @reaching
-    async def first_waiting(self, tenant_id: str, session_id: str) -> FoundRun | None:
-        run_no = await self.first_waiting_no(tenant_id, session_id)
-        return None if run_no is None else await self.find_run_no(run_no)
 
     @reaching
     async def children(self, run_no: int) -> Sequence[FoundRun]:

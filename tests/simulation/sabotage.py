@@ -119,9 +119,11 @@ def supervisor_sleeps() -> Sequence[tuple[Any, str, Any]]:
 
 
 def run_ids_repeat() -> Sequence[tuple[Any, str, Any]]:
+    asked = MemoryLog.opening
+
     async def opening(self: MemoryLog, tenant_id: str, session_id: str, run_id: str) -> Opening:
-        head = await self.session_head(tenant_id, session_id)
-        return Opening(head.turn, head.busy, known=False)
+        found = await asked(self, tenant_id, session_id, run_id)
+        return Opening(found.turn, found.busy, known=False)
 
     check = MemoryLog._check
 

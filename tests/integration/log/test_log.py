@@ -16,8 +16,8 @@ from actalog_log.ports import (
     Decision,
     Head,
     NewEvent,
+    Opening,
     RunRow,
-    SessionHead,
     SessionOp,
     Standing,
 )
@@ -131,16 +131,15 @@ async def test_a_known_run_id_and_a_taken_turn_are_told_apart(log: Log):
 
 
 async def test_a_sessions_turn_is_free_when_nobody_is_active_or_waiting(log: Log):
-    assert await log.session_head("default", "s") == SessionHead(0, False)
+    assert await log.opening("default", "s", "new") == Opening(0, False, False)
     one, head = await begin(log)
     two = row(await log.reserve_run_no(), turn=2)
     await log.append(Decision((first(two, standing="waiting"),)))
-    assert await log.session_head("default", "s") == SessionHead(2, True)
-    assert await log.first_waiting("default", "s") is None
+    opening = await log.opening("default", "s", "new")
+    assert (opening.turn, opening.busy) == (2, True)
+    assert await log.first_waiting_no("default", "s") is None
     await log.append(Decision((Append(one.run_no, head, (event(),), standing="paused"),)))
-    waiting = await log.first_waiting("default", "s")
-    assert waiting is not None
-    assert waiting.row == two
+    assert await log.first_waiting_no("default", "s") == two.run_no
     assert [found.row.turn for found in await log.session_runs("default", "s")] == [2, 1]
 
 

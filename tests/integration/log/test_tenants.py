@@ -43,7 +43,6 @@ async def filled(log: Log) -> None:
 async def everything(log: Log, tenant: str) -> dict[str, object]:
     """What a tenant is told under these names."""
     opening = await log.opening(tenant, "s", "r")
-    head = await log.session_head(tenant, "s")
     return {
         "run": await log.find_run(tenant, "r"),
         "runs": list(await log.list_runs(tenant)),
@@ -51,7 +50,6 @@ async def everything(log: Log, tenant: str) -> dict[str, object]:
         "sessions": list(await log.list_sessions(tenant)),
         "completed": list(await log.completed_runs(tenant, "s", before_turn=9, limit=9)),
         "opening": (opening.turn, opening.busy, opening.known, opening.user_id),
-        "head": (head.turn, head.busy),
         "waiting": await log.first_waiting_no(tenant, "s"),
         "state": list(await log.session_ops(tenant, "s")),
         "version": await log.state_version(tenant, "s"),
