@@ -88,9 +88,9 @@ class Place:
                 self.mine.take(heard(one))
         return sure
 
-    async def look(self) -> None:
+    async def look(self, *, fetched: bool = True) -> None:
         self.doubts._looked_at -= 2
-        await self.doubts.look(fetched=True)
+        await self.doubts.look(fetched=fetched)
 
 
 async def test_what_comes_over_a_new_connection_waits_until_our_last_record_was_seen_again():
@@ -103,6 +103,7 @@ async def test_what_comes_over_a_new_connection_waits_until_our_last_record_was_
     assert place.mine.began_anew() == {("t", 0)}
     await place.look()
     assert (place.consumer.positions[HERE], place.told) == (0, ["anew"])
+    assert (place.mine.began_anew(), place.mine.last(("t", 0))) == (set(), None)  # it is heard anew
 
 
 async def test_a_log_that_is_the_same_is_gone_on_with():
@@ -113,6 +114,7 @@ async def test_a_log_that_is_the_same_is_gone_on_with():
     await place.look()
     assert (place.mine.began_anew(), place.told) == (set(), [])
     assert place.mine.last(("t", 0)) == 3
+    assert place.consumer.positions == {HERE: 3, OTHER: 2}  # our last ones are looked at once more
     again = {HERE: fetched(HERE, 50, first=4)}
     assert place.poll(again) == again  # it is asked once
 
@@ -166,3 +168,32 @@ async def test_a_commit_without_a_stamp_lies_behind_the_end_when_what_comes_is_b
     place.poll({HERE: fetched(HERE, 10)})
     assert place.mine.began_anew() == {("t", 0)}
     await asyncio.sleep(0)
+
+
+async def test_what_is_sent_back_of_a_partition_of_which_nothing_was_taken_is_fetched_again():
+    """Else it would be lost: the consumer has handed it out."""
+    place = Place(Consumer({HERE: 3, OTHER: 9}), took=0)
+    place.poll({HERE: fetched(HERE, 10, 20, 30)})
+    place.consumer.connects()
+    place.consumer.positions[OTHER] = 9
+    assert place.poll({OTHER: fetched(OTHER, 10, 20, first=7)}) == {}
+    assert place.consumer.positions[OTHER] == 7
+    found = {OTHER: fetched(OTHER, 10, 20, first=7)}
+    assert place.poll(found) == found
+    assert (place.mine.last(("t", 1)), place.mine.began_anew()) == (8, set())
+
+
+async def test_a_silent_partition_is_asked_for_its_end_once_over_each_new_connection():
+    """The embedded broker tells of no changes; and its ends are not to be asked for at all times."""
+    place = Place(Consumer({HERE: 3, OTHER: 3}), tells=False)
+    await place.look()  # records came over this connection
+    place.consumer.ends = {HERE: 2, OTHER: 3}
+    await place.look(fetched=False)
+    assert place.told == []
+    place.consumer.connects()
+    await place.doubts.look(fetched=False)  # it has looked just now
+    assert place.told == []
+    await place.look(fetched=False)
+    assert (place.consumer.positions[HERE], place.told) == (0, ["anew"])
+    await place.look(fetched=False)
+    assert place.told == ["anew"]
