@@ -117,6 +117,31 @@ async def test_a_client_that_takes_nothing_is_dropped_with_bounded_memory(world:
     assert 0 < most < 2 * 1_048_576
 
 
+@pytest.mark.usefixtures("quick")
+async def test_a_client_that_rests_for_a_moment_is_waited_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(streaming, "SEND_TIMEOUT_S", 5.0)
+    run = await world.run("r")
+    await run.begin()
+    before = dropped()
+    async with world.gateway() as (_, service), connection(service, limit=1_024) as (reader, _):
+        await until(lambda: hub(service).followers == 1)
+        (stream,) = streams(service)
+        for at in range(300):
+            if stream._room is not None:  # pyright: ignore[reportPrivateUsage]
+                break
+            await run.delta("y" * 100_000, offset=at * 100_000)
+            await asyncio.sleep(0.002)
+        assert stream._room is not None  # pyright: ignore[reportPrivateUsage]
+        await asyncio.sleep(0.1)  # several ticks
+        await run.finish("fine")
+        told, whole = body(await asyncio.wait_for(reader.read(), 10))
+    assert whole
+    assert [one.data["seq"] for one in parse(told) if one.id] == [1, 2, 3, 4, 5]
+    assert dropped() == before
+
+
 async def test_a_client_that_says_more_is_not_listened_to(world: World):
     """A second request on a connection that became a stream, or a megabyte of anything."""
     run = await world.run("r")
