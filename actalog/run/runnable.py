@@ -35,7 +35,12 @@ class Runnable:
     @overload
     def run(
         self, input: Any, *, stream: Literal[True], stream_events: bool = False,
-        yield_run_output: bool = False, **options: Any,
+        yield_run_output: Literal[False] = False, **options: Any,
+    ) -> "Iterator[RunOutputEvent]": ...  # fmt: skip
+    @overload
+    def run(
+        self, input: Any, *, stream: Literal[True], stream_events: bool = False,
+        yield_run_output: bool, **options: Any,
     ) -> "Iterator[Streamed]": ...  # fmt: skip
     def run(self: Any, input: Any, *, stream: bool = False, **options: Any) -> Any:
         """Run, and wait for the output; or iterate over what happens."""
@@ -51,7 +56,12 @@ class Runnable:
     @overload
     def arun(
         self, input: Any, *, stream: Literal[True], stream_events: bool = False,
-        yield_run_output: bool = False, **options: Any,
+        yield_run_output: Literal[False] = False, **options: Any,
+    ) -> "AsyncIterator[RunOutputEvent]": ...  # fmt: skip
+    @overload
+    def arun(
+        self, input: Any, *, stream: Literal[True], stream_events: bool = False,
+        yield_run_output: bool, **options: Any,
     ) -> "AsyncIterator[Streamed]": ...  # fmt: skip
     def arun(self: Any, input: Any, *, stream: bool = False, **options: Any) -> Any:
         """The same to await, or to iterate over with `async for`."""

@@ -203,3 +203,13 @@ def test_an_agent_is_small():
     agent = Agent(name="a", model="openai:x", instructions="y")
     assert not hasattr(agent, "__dict__")
     assert sys.getsizeof(agent) <= 1.1 * 1024
+
+
+def test_what_a_stream_gives_is_known_to_a_type_checker():
+    """Never run: the checker reads it."""
+
+    async def read(agent: Agent) -> list[str]:
+        told = [one.event for one in agent.run("x", stream=True)]
+        return told + [one.event async for one in agent.arun("x", stream=True)]
+
+    assert read
