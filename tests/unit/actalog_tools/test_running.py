@@ -23,6 +23,38 @@ async def test_what_a_plain_function_gives_to_be_awaited_has_the_rest_of_its_tim
     assert ran.how == "timeout"
 
 
+def orderly(done: list[str], begun: asyncio.Event):
+    async def work() -> None:
+        begun.set()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0.05)
+            done.append("put in order")
+
+    return work
+
+
+async def test_after_its_deadline_a_callable_is_given_time_to_put_things_in_order():
+    done = list[str]()
+    work = orderly(done, asyncio.Event())
+    ran = await Runner(Threads()).run(work, {}, timeout_s=0.05, limit=10, cancel=Cancel())
+    assert (ran.how, done) == ("timeout", ["put in order"])
+
+
+async def test_a_callable_ends_with_whoever_waits_for_it():
+    done, begun = list[str](), asyncio.Event()
+    runner = Runner(Threads())
+    call = runner.run(orderly(done, begun), {}, timeout_s=60, limit=10, cancel=Cancel())
+    waiting = asyncio.create_task(call)
+    await begun.wait()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    await asyncio.wait(runner.left, timeout=5)
+    assert done == ["put in order"]
+
+
 async def test_a_thread_that_could_not_be_had_takes_no_slot_with_it(
     monkeypatch: pytest.MonkeyPatch,
 ):
