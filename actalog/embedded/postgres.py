@@ -84,7 +84,9 @@ class EmbeddedPostgres:
             name = hashlib.sha256(str(home).encode()).hexdigest()[:12]
             moved = Path(tempfile.gettempdir()) / f"actalog-{name}"
             ours(moved)
-            (moved / WHOSE).write_text(f"{home}\n")  # else nobody can tell what may be removed
+            whose = moved / WHOSE  # else nobody can tell what may be removed
+            whose.touch(0o600)
+            whose.write_text(f"{home}\n")
             home = moved
         self.data = home / "postgres"
         self.log = home / "postgres.log"
