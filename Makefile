@@ -4,7 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
-WORKERS ?= 2
+# More than cores: a third of the time tests wait for servers, leases and pauses.
+WORKERS ?= 3
 TASKS := actalog/examples/support_desk/tasks.jsonl
 
 .DEFAULT_GOAL := help
