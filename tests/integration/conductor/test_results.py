@@ -151,7 +151,12 @@ async def test_results_stay_at_their_homes_whatever_partition_is_wished(shop: Wo
         }
         await shop.raw(value, **told)
     await shop.bus.drained()
-    assert sorted(map(len, shop.broker.topic("actalog.results"))) == [0, 0, 0, 4]
+    # By their ids: a result is told again where its turn's end was heard before that was noted.
+    parts = [
+        {header(one.headers, "ce_id") for one in part}
+        for part in shop.broker.topic("actalog.results")
+    ]
+    assert sorted(map(len, parts)) == [0, 0, 0, 4]
 
 
 async def test_what_is_no_json_is_refused_where_its_headers_say(shop: World):
