@@ -240,3 +240,8 @@ def test_the_module_is_a_program(monkeypatch: pytest.MonkeyPatch):
 def test_a_page_without_marks_is_told():
     with pytest.raises(ValueError, match="the page needs"):
         spliced("# A page", "tables")
+
+
+@pytest.mark.parametrize("type", ["", "..", "x/y", "run.accepted", "a" * 300, "a" * 5_000])
+def test_what_is_no_type_has_no_schema(type: str):
+    assert published.schema(type) is None

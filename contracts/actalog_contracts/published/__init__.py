@@ -9,7 +9,7 @@ import re
 from importlib import resources
 from typing import Any
 
-TYPE = re.compile(r"[a-z0-9_.]+")
+TYPE = re.compile(r"[a-z0-9_.]{1,100}")  # no longer than a file's name may be
 
 
 def schema(type: str) -> bytes | None:
