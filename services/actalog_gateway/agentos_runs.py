@@ -79,6 +79,7 @@ async def ended(
                 raise Problem("unknown_run", refused.message, field="run_id") from refused
             finally:
                 waiting.cancel()
+                await asyncio.wait([waiting])  # it runs the story, which is closed next
         if feed.closed:
             raise Problem("overloaded", "the gateway stops; ask again", status=503, retry_after_s=1)
     return await gate.reader.run(where.tenant_id, where.run_id)

@@ -5,6 +5,7 @@ import asyncio
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from actalog_core import tracing
@@ -105,7 +106,8 @@ class Traced:
 
 class Patience:
     """Whoever asks hears in time that the database is too slow, or all connections to it are
-    taken: 503. A route that waits for a run says so by `without_end`."""
+    taken: 503; and whose body does not come, that it is waited for no longer: 408. A route that
+    waits for a run says so by `without_end`."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -115,10 +117,13 @@ class Patience:
             await self.app(scope, receive, send)
             return
         loop = asyncio.get_running_loop()
-        limit, started = asyncio.timeout(ANSWER_S), False
+        limit, started, asking = asyncio.timeout(ANSWER_S), False, False
 
         async def received() -> Message:
+            nonlocal asking
+            asking = True
             message = await receive()
+            asking = False
             if limit.when() is not None:
                 limit.reschedule(loop.time() + ANSWER_S)
             return message
@@ -136,9 +141,18 @@ class Patience:
         except TimeoutError:
             if started or not limit.expired():
                 raise
-            said = "the platform's database is too slow just now; try again"
-            late = Problem("overloaded", said, status=503, retry_after_s=RETRY_AFTER_S)
-            await response(late)(scope, receive, send)
+            await (_half() if asking else _slow())(scope, receive, send)
+
+
+def _slow() -> Response:
+    said = "the platform's database is too slow just now; try again"
+    return response(Problem("overloaded", said, status=503, retry_after_s=RETRY_AFTER_S))
+
+
+def _half() -> Response:
+    """What comes after all is no other request: the connection ends."""
+    said = "the rest of the body did not come in time"
+    return response(Problem("bad_input", said, status=408), headers={"Connection": "close"})
 
 
 def without_end(scope: Scope) -> None:

@@ -1,11 +1,13 @@
 """Bodies of requests: encodings, marks and multipart forms as clients really send them."""
 
+import asyncio
 import gzip
 import json
 from typing import Any
 
 import pytest
 
+from actalog_gateway import middleware
 from tests.integration.gateway.test_connections import connection
 from tests.integration.gateway.world import World, until
 
@@ -66,6 +68,24 @@ async def test_a_client_that_waits_to_be_told_to_go_on_is_told(world: World):
             assert (await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 202 ")
         async with connection(service, head % 99_000_000 + b"\r\n") as (reader, _):
             assert (await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 413 ")
+
+
+async def test_who_sends_half_a_body_is_told_that_the_rest_did_not_come(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    """No fault of the database: it was not asked. What comes later is no request of its own."""
+    monkeypatch.setattr(middleware, "ANSWER_S", 0.3)
+    head = b"POST /v1/tasks HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(RAW)
+    async with (
+        world.gateway() as (_, service),
+        connection(service, head + RAW[:9]) as (reader, writer),
+    ):
+        told = await reader.readuntil(b"\r\n\r\n")
+        writer.write(RAW[9:])
+        answer = json.loads(await asyncio.wait_for(reader.read(), 2))
+    assert told.startswith(b"HTTP/1.1 408 ")
+    assert (answer["error"]["code"], answer["error"]["retryable"]) == ("bad_input", False)
+    assert not world.log.inbox
 
 
 def form(*parts: tuple[str, bytes] | tuple[str, bytes, bytes]) -> dict[str, Any]:

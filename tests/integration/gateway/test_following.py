@@ -4,11 +4,13 @@ import asyncio
 from typing import Any, cast
 
 import pytest
+from structlog.testing import capture_logs
 
 from actalog_core.errors import Transient
 from actalog_core.metrics import REGISTRY
 from actalog_gateway.follow import Hub
 from actalog_log.ports import RunLog
+from tests.integration.gateway.test_connections import connection
 from tests.integration.gateway.world import Frame, World, done, frames, reply, until
 
 EVENTS = "/v1/runs/r/events"
@@ -107,6 +109,18 @@ async def test_nothing_is_left_of_who_has_gone(world: World, path: str):
         assert not following._followed.is_set()  # pyright: ignore[reportPrivateUsage]
         assert following._runs == following._sessions == {}  # pyright: ignore[reportPrivateUsage]
     assert clients() == before
+
+
+async def test_who_waits_for_an_answer_and_goes_is_no_fault_of_ours(world: World):
+    form = b"message=hi&stream=false"
+    asked = b"POST /agents/a/runs HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n" % len(form)
+    asked += b"Content-Type: application/x-www-form-urlencoded\r\n\r\n" + form
+    with capture_logs() as said:
+        async with world.gateway() as (_, service):
+            async with connection(service, asked):
+                await until(lambda: hub(service).followers == 1)
+            await until(lambda: not hub(service).followers)
+    assert [one for one in said if one["log_level"] == "error"] == []
 
 
 async def test_one_of_two_that_goes_leaves_the_other(world: World):
