@@ -140,7 +140,7 @@ class Acceptance:
 
     async def cancel(self, cancel: RunCancel, *, tenant_id: str, session_id: str) -> None:
         """Accept a cancel, also of a run nobody knows yet (protocol 2.3)."""
-        row = _row(tenant_id, f"cancel:{cancel.run_id}", cancel)
+        row = _row(tenant_id, await self._control("cancel", cancel.run_id), cancel)
         if await self._put(row):
             self._publish(row, session_id)
 
@@ -150,7 +150,7 @@ class Acceptance:
         Raises:
             Problem: another answer waits to be decided already.
         """
-        inbox_id = f"resolve:{answer.requirement_id}"
+        inbox_id = await self._control("resolve", answer.requirement_id)
         row = _row(tenant_id, inbox_id, answer)
         if await self._put(row):
             self._publish(row, session_id)
@@ -159,6 +159,10 @@ class Acceptance:
         if waiting is not None and waiting.body != row.body:
             said = "another answer was accepted before"
             raise Problem("already_resolved", said, field="requirement_id")
+
+    async def _control(self, what: str, id: str) -> str:
+        """Where a control waits: in one inbox with tasks, whose ids people choose freely."""
+        return f"{what}:{run_id_from([what, id], key=await self.reader.key())}"
 
     async def room(self, tenant_id: str | None = None) -> None:
         """The depth is sampled about once a second; in between what is accepted here is added.

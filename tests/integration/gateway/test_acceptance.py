@@ -233,6 +233,24 @@ async def test_a_cancel_is_accepted_also_for_a_run_nobody_knows(world: World):
     assert (told["nobody"]["type"], told["nobody"]["reason"]) == ("run.cancel.v1", "enough")
 
 
+@pytest.mark.parametrize("first", ["the task", "the cancel"])
+async def test_a_run_that_is_called_like_a_cancel_is_none(world: World, first: str):
+    """People choose the ids of their runs, and both wait in the inbox."""
+    async with world.gateway() as (http, _):
+        sent = [
+            http.post("/v1/tasks", json={**TASK, "run_id": "cancel:r"}),
+            http.post("/v1/runs/r/cancel"),
+        ]
+        if first == "the cancel":
+            sent.reverse()
+        assert [(await one).status_code for one in sent] == [202, 202]
+        assert (await http.get("/v1/runs/cancel:r")).json()["target"] == "agent:a"
+        assert (await http.get("/agents/a/runs/cancel:r")).json()["status"] == "PENDING"
+        await until(lambda: len(world.tasks()) == 2)
+    told = {one["type"]: one["run_id"] for one in world.tasks()}
+    assert told == {"task.submit.v1": "cancel:r", "run.cancel.v1": "r"}
+
+
 async def test_a_requirement_is_answered_once_and_only_if_it_is_open(world: World):
     run = await world.run("r")
     await run.begin()
