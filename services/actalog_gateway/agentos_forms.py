@@ -13,6 +13,7 @@ from actalog_contracts.border import BadInput, decode
 from actalog_contracts.strict_json import as_object, parse_any
 from actalog_contracts.tasks import TaskSubmit
 from actalog_gateway.problems import Problem
+from actalog_gateway.routes_blobs import media_type_of
 
 INLINE_MOST = 262_144  # bytes of files that travel in the message
 YES, NO = ("true", "1", "yes", "on", "t", "y"), ("false", "0", "no", "off", "f", "n")
@@ -157,7 +158,7 @@ async def _uploaded(form: FormData, keep: Keep) -> list[dict[str, Any]]:
         if isinstance(one, str) and one:
             raise BadInput("files: a file is wanted, not text", field="files")
         if isinstance(one, UploadFile) and one.size:
-            media_type = one.content_type or "application/octet-stream"
+            media_type = media_type_of(one.content_type)
             kind = media_type.partition("/")[0]
             data = await one.read()
             small = len(data) <= room

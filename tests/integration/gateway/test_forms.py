@@ -103,6 +103,33 @@ async def test_many_small_files_are_no_message_that_is_too_large(world: World):
     assert [("data" in one) for one in world.tasks()[0]["media"]] == [True, *[False] * 5]
 
 
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("image/png", "image/png"), ("text/plain; charset=x", "text/plain"),
+        ("text/html\nX: y", "application/octet-stream"),
+        ("a\x00/b", "application/octet-stream"), ("é/é", "application/octet-stream"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("size", [9, 300_000])
+async def test_a_file_is_of_a_type_that_can_be_told_again(
+    world: World, said: str, kept: str, size: int
+):
+    """A blob is sent with it: what no header may hold ended the connection, each time."""
+    files = [("files", ("f", b"x" * size, said))]
+    form = {"message": "see", "stream": "false", "background": "true"}
+    async with world.gateway() as (http, _):
+        answer = await http.post(RUNS, data=form, files=files)
+        assert answer.status_code == 202, answer.text
+        await until(lambda: world.tasks())
+        for _, id in world.log.blobs:
+            got = await http.get(f"/v1/blobs/{id}")
+            assert (got.content, got.headers["content-type"]) == (b"x" * size, kept)
+    (task,) = world.tasks()
+    assert task["media"][0]["mime_type"] == kept
+    assert len(world.log.blobs) == (size > 9)
+
+
 async def test_without_events_only_text_is_told(world: World):
     async with world.gateway() as (http, _):
         form = {"message": "hello", "stream_events": "false"}
