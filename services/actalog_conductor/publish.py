@@ -16,6 +16,7 @@ from actalog_contracts.tasks import OutputRef, RunResult
 from actalog_core import homes
 from actalog_core.clock import rfc3339
 from actalog_core.errors import ActalogError
+from actalog_core.places import located
 from actalog_log.ports import RunLog, RunRow, StoredEvent
 
 log = structlog.get_logger()
@@ -81,7 +82,8 @@ class Publisher:
             return said
         blob = stored_output(said, await self.log.installation_key())
         await self.log.put_blob(live.row.tenant_id, blob.id, blob.media_type, blob.data)
-        ref = OutputRef(digest=blob.digest, bytes=len(blob.data), url=f"/v1/blobs/{blob.id}")
+        url = located("v1", "blobs", blob.id, tenant_id=live.row.tenant_id)
+        ref = OutputRef(digest=blob.digest, bytes=len(blob.data), url=url)
         return said.model_copy(update={"output": None, "output_ref": ref})
 
     def _home(
@@ -112,6 +114,7 @@ def event_record(row: RunRow, event: StoredEvent, payload: bytes) -> tuple[str, 
     said = {name: value for name, value in said.items() if value is not None}
     if len(payload) <= LIMIT_BYTES:
         return id, orjson.dumps({**said, "payload": orjson.Fragment(payload)})
-    ref = {"digest": event.hash.hex(), "bytes": len(payload)}
-    ref["url"] = f"/v1/runs/{row.run_id}/log?after={event.seq - 1}&limit=1"
+    place = ("v1", "runs", row.run_id, "log")
+    url = located(*place, tenant_id=row.tenant_id, after=event.seq - 1, limit=1)
+    ref = {"digest": event.hash.hex(), "bytes": len(payload), "url": url}
     return id, orjson.dumps({**said, "payload": {}, "payload_ref": ref})

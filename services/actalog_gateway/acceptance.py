@@ -48,6 +48,7 @@ class Accepted:
     run_id: str
     session_id: str
     target: str
+    tenant_id: str
 
 
 class Acceptance:
@@ -125,7 +126,7 @@ class Acceptance:
         task = task.model_copy(update={"run_id": run_id, **told})
         session_id = task.session_id or run_id
         if known and await self._again(tenant_id, task):
-            return Accepted(run_id, session_id, target)
+            return Accepted(run_id, session_id, target, tenant_id)
         await admit(task, tenant_id=tenant_id, log=self.log, clock=self.sure)
         row = _row(tenant_id, run_id, task)
         if not known:
@@ -136,7 +137,7 @@ class Acceptance:
             raise Problem("overloaded", "the task is being decided; send it again", status=503,
                           retry_after_s=1)  # fmt: skip
         self._depths[tenant_id] += 1  # until it is counted again
-        return Accepted(run_id, session_id, target)
+        return Accepted(run_id, session_id, target, tenant_id)
 
     async def cancel(self, cancel: RunCancel, *, tenant_id: str, session_id: str) -> None:
         """Accept a cancel, also of a run nobody knows yet (protocol 2.3)."""

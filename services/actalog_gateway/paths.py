@@ -1,16 +1,11 @@
 """Paths as their sender meant them: an encoded slash is a part of an id, one at the end nothing."""
 
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 SLASH = "\udc2f"  # no path has it: what is no UTF-8 is replaced when it is read
 HEAD_ONLY = "actalog.head"
-
-
-def located(*parts: str) -> str:
-    """A path of which each part stays one, whatever it is made of."""
-    return "".join(f"/{quote(one, safe=':')}" for one in parts)
 
 
 def part(text: object) -> object:

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from actalog_core.canonical import keyed_digest
+from actalog_core.places import located
 from actalog_gateway import described
 from actalog_gateway.gateway import Gate, Gateway, PathId, Tenant
 from actalog_gateway.problems import Problem
@@ -23,7 +24,7 @@ async def put(request: Request, gate: Gate, tenant: Tenant = "default") -> JSONR
         raise Problem("bad_input", "the body is empty")
     media_type = media_type_of(request.headers.get("content-type"))
     blob_id = await keep(gate, tenant, data, media_type)
-    url = f"/v1/blobs/{blob_id}"
+    url = located("v1", "blobs", blob_id, tenant_id=tenant)
     told = {"id": blob_id, "media_type": media_type, "bytes": len(data), "url": url}
     return JSONResponse(told, 201, headers={"Location": url})
 

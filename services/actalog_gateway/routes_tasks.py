@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from actalog_contracts.border import MAX_BYTES, BadInput, parse
 from actalog_contracts.strict_json import MAX_INTEGER
 from actalog_contracts.tasks import Requirement, RequirementResolve, RunCancel
+from actalog_core.places import located
 from actalog_gateway import described
 from actalog_gateway.gateway import (
     Gate,
@@ -21,7 +22,6 @@ from actalog_gateway.gateway import (
     Tenant,
     TenantIfSaid,
 )  # fmt: skip
-from actalog_gateway.paths import located
 from actalog_gateway.problems import Problem
 from actalog_gateway.story import Story, tell
 from actalog_log.ports import FoundRun
@@ -39,8 +39,9 @@ async def submit(
         await request.body(), request.headers, tenant_id=tenant, key=idempotency_key
     )
     told = {"run_id": accepted.run_id, "session_id": accepted.session_id}
-    location = {"Location": located("v1", "runs", accepted.run_id)}
-    return JSONResponse({**told, "target": accepted.target}, 202, headers=location)
+    where = located("v1", "runs", accepted.run_id, tenant_id=accepted.tenant_id)
+    told["target"] = accepted.target
+    return JSONResponse(told, 202, headers={"Location": where})
 
 
 @router.post("/runs/{run_id}/cancel", status_code=202, openapi_extra=described.CANCEL)

@@ -208,6 +208,19 @@ async def test_an_output_above_the_limit_travels_by_reference(world: World):
     assert json.loads(event.value or b"")["payload_ref"]["bytes"] > 950_000
 
 
+async def test_what_travels_by_reference_is_found_within_its_tenant(world: World):
+    world.says = "x" * 950_000
+    await world.start()
+    await world.task("a/b", tenant_id="shop one")
+    path, _, said = (await world.result())["output_ref"]["url"].partition("?")
+    assert said == "tenant_id=shop%20one"
+    assert await world.log.get_blob("shop one", path.rpartition("/")[2])
+    events = [json.loads(one.value or b"") for one in world.bus.records("actalog.events")]
+    (event,) = [one for one in events if "payload_ref" in one]
+    after = f"after={event['seq'] - 1}&limit=1&tenant_id=shop%20one"
+    assert event["payload_ref"]["url"] == f"/v1/runs/a%2Fb/log?{after}"
+
+
 async def test_a_bare_name_is_an_agents(world: World):
     await world.start()
     await world.task(target="a")

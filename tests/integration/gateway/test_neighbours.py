@@ -24,3 +24,20 @@ async def test_a_run_of_the_same_name_in_another_tenant_is_another_run(world: Wo
             assert "their secret" not in str(told)
         theirs_told = await get(http, "r", tenant_id="other")
         assert "their secret" in str(theirs_told)
+
+
+async def test_what_is_told_of_a_place_leads_back_into_its_tenant(world: World):
+    task = {"target": "agent:a", "input": "hello"}
+    async with world.gateway() as (http, _):
+        asked = {"tenant_id": "a&b/c ü"}
+        sent = [
+            await http.post("/v1/tasks", json=task, params=asked),
+            await http.post("/v1/tasks", json={**task, **asked}),
+            await http.post("/v1/blobs", content=b"theirs", params=asked),
+            await http.post("/v1/tasks", json={**task, "run_id": "r"}),
+        ]
+        for one in sent:
+            assert one.is_success, one.text
+            assert (await http.get(one.headers["location"])).status_code == 200
+        assert sent[2].json()["url"] == sent[2].headers["location"]
+        assert sent[3].headers["location"] == "/v1/runs/r"
