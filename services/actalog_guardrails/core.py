@@ -16,9 +16,10 @@ from actalog_guardrails.rules import form, injection, pii
 from actalog_guardrails.rules.documents import Document
 from actalog_guardrails.rules.finding import Finding, apart
 
-RULES = "guardrails.2"
+RULES = "guardrails.3"
 """Version of the rule packs. 1: the first. 2: personal data in other forms of its dashes, spaces and
-digits; orders over several lines and in more languages, fewer harmless texts taken for orders."""
+digits; orders over several lines and in more languages, fewer harmless texts taken for orders. 3: patterns
+of authors and their schemas by an engine that no text keeps busy."""
 
 Kind = Literal["passed", "masked", "blocked"]
 

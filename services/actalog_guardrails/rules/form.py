@@ -1,10 +1,12 @@
 """JSON of a form."""
 
 import json
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from actalog_core.errors import Permanent, SettingMissing
+from actalog_guardrails.rules import patterns
 
 PLACE_LENGTH = 200
 
@@ -22,7 +24,7 @@ def validator(schema: str) -> Any:
         BadSchema: it is no JSON Schema.
     """
     try:
-        from jsonschema import Draft202012Validator
+        from jsonschema import Draft202012Validator, validators
         from jsonschema.exceptions import SchemaError
         from referencing import Registry
     except ImportError as error:
@@ -35,7 +37,54 @@ def validator(schema: str) -> Any:
     except (ValueError, RecursionError, SchemaError) as error:
         said = error.message if isinstance(error, SchemaError) else str(error)
         raise BadSchema(said[:PLACE_LENGTH]) from error
-    return Draft202012Validator(told, registry=Registry())
+    if isinstance(told, dict):  # a reference to the whole would get the library's own class by it
+        cast("dict[str, Any]", told).pop("$schema", None)
+    bounded = cast("Any", validators).extend(Draft202012Validator, _BOUNDED)
+    return bounded(told, registry=cast("Any", Registry)())
+
+
+# The library's own look for patterns with Python's engine: where an author repeats what repeats, one
+# answer would keep the service busy for ever.
+
+
+def _pattern(asked: Any, pattern: str, value: Any, schema: Any) -> Iterator[Exception]:
+    if isinstance(value, str) and not patterns.of_values(pattern)(value):
+        yield _misfit()
+
+
+def _pattern_properties(asked: Any, wanted: Any, value: Any, schema: Any) -> Iterator[Exception]:
+    if not isinstance(value, dict):
+        return
+    for pattern, inner in wanted.items():
+        fits = patterns.of_values(pattern)
+        for name in filter(fits, _names(value)):
+            yield from asked.descend(value[name], inner, path=name, schema_path=pattern)
+
+
+def _additional_properties(asked: Any, inner: Any, value: Any, schema: Any) -> Iterator[Exception]:
+    if not isinstance(value, dict):
+        return
+    known = schema.get("properties", {})
+    told = [patterns.of_values(one) for one in schema.get("patternProperties", {})]
+    for name in _names(value):
+        if name not in known and not any(fits(name) for fits in told):
+            yield from asked.descend(value[name], inner, path=name)
+
+
+_BOUNDED: Mapping[str, Any] = {
+    "pattern": _pattern, "patternProperties": _pattern_properties,
+    "additionalProperties": _additional_properties,
+}  # fmt: skip
+
+
+def _names(value: Any) -> list[str]:
+    return list(value)
+
+
+def _misfit() -> Exception:
+    from jsonschema.exceptions import ValidationError
+
+    return ValidationError("")
 
 
 def problem(text: str, schema: str) -> str | None:
@@ -49,6 +98,8 @@ def problem(text: str, schema: str) -> str | None:
         error = next(iter(checks.iter_errors(value)), None)
     except RecursionError:
         return "format: the JSON is nested too deeply"
+    except patterns.BadPattern as bad:
+        raise BadSchema(str(bad.args[0])[:PLACE_LENGTH]) from bad
     except Exception as failed:  # a reference that leads nowhere has no class of its own here
         raise BadSchema(type(failed).__name__) from failed
     if error is None:

@@ -86,10 +86,7 @@ def _ordered(said: str) -> bool:
 
 def _by_author(text: str, said: str, extra_patterns: Sequence[str]) -> bool:
     """In the text as it came, too: a pattern may have accents."""
-    for pattern in map(patterns.compiled, extra_patterns):
-        if patterns.occurs(pattern, said) or patterns.occurs(pattern, text):
-            return True
-    return False
+    return any(occurs(said) or occurs(text) for occurs in map(patterns.looked_for, extra_patterns))
 
 
 def _encoded(text: str) -> Iterator[Finding]:

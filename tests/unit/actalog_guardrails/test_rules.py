@@ -10,7 +10,7 @@ from actalog_contracts.base import ToolCall
 from actalog_contracts.definitions import FormatCheck, InjectionCheck, LengthCheck, PiiCheck
 from actalog_core.errors import SettingMissing
 from actalog_guardrails import core
-from actalog_guardrails.rules import form, injection, patterns, pii
+from actalog_guardrails.rules import form, injection, pii
 from actalog_guardrails.rules.finding import Finding, apart, masked
 
 EVERY = tuple(pii.FINDERS)
@@ -164,21 +164,6 @@ def test_an_injection_in_the_arguments_of_a_tool_blocks_the_message():
     told, used = core.reviewed("fine", [call], [InjectionCheck()])
     assert (told.kind, told.text, used) == ("blocked", "", ())
     assert told.reasons == ("tool arguments: prompt injection",)
-
-
-@pytest.mark.parametrize(
-    "pattern", ["(", "(a+)+", "(?:ab|a|b)*c", r"(\w+)\1", ".*a.*b.*c.*d", "x" * 501, "(?:a*b*)*", "(a{1,9}){1,9}"]
-)  # fmt: skip
-def test_a_pattern_that_cannot_be_used_is_told_when_it_is_defined(pattern: str):
-    with pytest.raises(patterns.BadPattern):
-        patterns.compiled(pattern)
-
-
-@pytest.mark.parametrize(
-    "pattern", ["act as if", r"ignore .* rules", r"(?:\w+ ){0,3}rules?", r"\bfoo(?:bar|baz)?\b", "a{3}"]
-)  # fmt: skip
-def test_a_pattern_that_people_write_is_taken(pattern: str):
-    assert patterns.compiled(pattern)
 
 
 def test_an_authors_pattern_is_found_late_in_a_long_text_and_with_accents():
