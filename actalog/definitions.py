@@ -1,6 +1,7 @@
 """From what an author wrote to values: an agent's definition, and where its functions are."""
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,6 +11,7 @@ from actalog.guardrails.checks import Guardrail
 from actalog.models.base import choice
 from actalog.schemas import json_schema
 from actalog.tool_definitions import Named, named_tools, tool_definition
+from actalog_contracts.base import MAX_ID
 from actalog_contracts.definitions import AgentDefinition, Check, Definition, Limits, Registered
 from actalog_core.canonical import canonical, content_digest
 
@@ -23,6 +25,9 @@ FLAGS = (
     "add_session_summary_to_context", "enable_session_summaries", "markdown", "overlap",
     "update_memory_on_run",
 )  # fmt: skip
+# AgentOS's clients write an id into their addresses as it is, and with these parts they lead elsewhere.
+NOWHERE = re.compile(r"(^|/)(\.{0,2}|(?<=/)(runs|sessions))(/|$)")
+LONGEST_ID = MAX_ID - len("agent:")  # a task's target is of an id's length
 MARKDOWN = "Use markdown to format your answers."
 
 
@@ -100,8 +105,11 @@ def _id(agent: "Agent") -> str:
         if given is not None:
             text("an agent", name, given)
     id = agent.id
-    if not id.strip() or not id.isprintable():
+    if not id.strip() or not id.isprintable() or NOWHERE.search(id):
         raise BadDefinition(f"an agent cannot be called {id!r}; give it another name or id.")
+    if len(id) > LONGEST_ID:
+        said = f"{id[:20]!r}... has {len(id)} characters, and {LONGEST_ID} are the most"
+        raise BadDefinition(f"an agent's id {said}; give it another name or id.")
     return id
 
 

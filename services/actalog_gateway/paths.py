@@ -1,10 +1,13 @@
 """Paths as their sender meant them: an encoded slash is a part of an id, one at the end nothing."""
 
+import re
 from urllib.parse import unquote
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 SLASH = "\udc2f"  # no path has it: what is no UTF-8 is replaced when it is read
+# AgentOS's clients write an agent's id into their paths as it is.
+AGENT = re.compile(r"(?s)/agents/(.+?)(/(?:runs|sessions)(?:/.*)?)?")
 HEAD_ONLY = "actalog.head"
 
 
@@ -34,4 +37,7 @@ def _meant(path: str, raw: bytes) -> str:
     if b"%2f" in raw.lower():
         parts = [unquote(one) for one in raw.decode("ascii", "replace").split("/")]
         path = "/".join(one.replace("/", SLASH) for one in parts)
-    return path.rstrip("/") or "/"
+    path = path.rstrip("/") or "/"
+    if (found := AGENT.fullmatch(path)) and "/" in found[1]:
+        path = f"/agents/{found[1].replace('/', SLASH)}{found[2] or ''}"
+    return path

@@ -56,10 +56,19 @@ async def test_a_run_is_polled_by_its_own_session_only(world: World, decided: bo
     assert told == {"mine": 200, "none": 200, "empty": 200, "another's": 404}
 
 
-@pytest.mark.parametrize("id", ["a/b", "агент", "a b%2F?#", "team:a/", "支持 🤖"])
-async def test_an_agent_of_any_name_is_reached_over_all_its_routes(world: World, id: str):
+@pytest.mark.parametrize(
+    ("id", "safe"),
+    [
+        ("a/b", ""), ("агент", ""), ("a b%2F?#", ""), ("team:a/", ""), ("支持 🤖", ""), ("a/runs", ""),
+        # as AgentOS's clients write them
+        ("a/b", "/"), ("runs/b", "/"), ("a/runsx/…", "/"), ("sessions", "/"),
+    ],
+)  # fmt: skip
+async def test_an_agent_of_any_name_is_reached_over_all_its_routes(
+    world: World, id: str, safe: str
+):
     await world.deploy(AGENT.model_copy(update={"id": id}))
-    where = f"/agents/{quote(id, safe='')}"
+    where = f"/agents/{quote(id, safe=safe)}"
     async with world.gateway() as (http, _):
         told = await http.get(where)
         assert (told.status_code, told.json()["id"]) == (200, id)
@@ -80,6 +89,8 @@ async def test_an_agent_of_any_name_is_reached_over_all_its_routes(world: World,
         form = {"session_id": task["run_id"], "tools": "[]"}
         went_on = await http.post(f"{where}/runs/{task['run_id']}/continue", data=form)
         assert went_on.status_code == 409
+        for later in (f"runs/{task['run_id']}/resume", f"sessions/{task['run_id']}/fork"):
+            assert (await http.post(f"{where}/{later}")).status_code == 501
         listed = await http.get("/sessions", params={"type": "agent", "component_id": id})
         assert [one["agent_id"] for one in listed.json()["data"]] == [id]
         (shown,) = (await http.get(f"/sessions/{task['run_id']}/runs")).json()

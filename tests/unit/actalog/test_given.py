@@ -42,6 +42,9 @@ class Unmade(Toolkit):
         ({"id": 3}, "an agent: id must be text, not int"),
         ({"id": "a\0b"}, r"cannot be called 'a\\x00b'"),
         ({"name": " "}, "an agent cannot be called ''"),
+        *(({"id": id}, f"cannot be called '{id}'; give it another name or id")
+          for id in ("..", "a/", "/a", "a//b", "a/../b", "a/runs", "a/sessions/b")),
+        ({"id": "a" * 195}, "an agent's id 'a+'... has 195 characters, and 194 are the most"),
         ({"timeout": "10"}, "agent 'a': timeout='10'; give a positive number of seconds"),
         ({"timeout": 0}, "timeout=0; give a positive number of seconds"),
         ({"timeout": -1.5}, "timeout=-1.5; give a positive number of seconds"),
@@ -91,6 +94,11 @@ def test_an_agent_names_the_parameter_that_is_of_a_wrong_kind(given: dict[str, A
 def test_a_tool_names_the_parameter_that_is_of_a_wrong_kind(given: dict[str, Any], told: str):
     with pytest.raises(BadDefinition, match=told):
         Agent(name="a", tools=[declared(**given)(look_up)]).definition()
+
+
+@pytest.mark.parametrize("id", ["a/b", "runs", "sessions/a", "a/runs2", "v1.2", "...", "a" * 194])
+def test_an_agent_may_have_an_id_with_slashes(id: str):
+    assert Agent(id=id).definition().id == id
 
 
 def test_a_tool_may_have_a_name_that_providers_take_and_python_does_not():
