@@ -94,6 +94,8 @@ class Listen:
     times a second, which costs less than one by one.
     `buried` is told of a record that is given up, behind its dead letter. What is heard as a
     broadcast has none: it is dropped, and counted.
+    Who is `patient` lets others of this process go first with what came at the same moment: what a
+    person waits to see is on its way before what follows from it is decided.
     `marking` is told the offsets by (topic, partition) before they are committed; what it cannot
     note is not committed.
     """
@@ -109,6 +111,7 @@ class Listen:
     awaited: asyncio.Event | None = None
     buried: "Buried | None" = None
     marking: Marking | None = None
+    patient: bool = False
 
 
 class Bus(Protocol):

@@ -23,11 +23,13 @@ from actalog_bus.suspicion import Suspicion
 from actalog_bus.wiring import BUSY_MS, QUIET_MS, Consumers, set_fetch_wait
 from actalog_core import crashpoints
 from actalog_core.errors import Transient
+from actalog_core.gathering import others_first
 
 log = structlog.get_logger()
 STILL_BUSY_S = 0.5
 POLL_LIMIT_S = 15.0
 MOST_RECORDS = 1_000  # of one poll
+FEW_RECORDS = 8  # with more, nobody notices who goes first
 LEISURE_S = 0.25
 
 
@@ -50,7 +52,7 @@ class Subscription(ConsumerRebalanceListener):
         self._progress = asyncio.Event()
         self._settled = asyncio.Event()  # not while a rebalance is under way
         self._settled.set()
-        self._joined = False
+        self._joined = self._throttled = False
         self._assigned: set[TopicPartition] = set()  # and not looked at yet
         self._growth: Growth | None = None
         self._polled_at = self._busy_at = time.monotonic()
@@ -165,10 +167,12 @@ class Subscription(ConsumerRebalanceListener):
                 if self._assigned:
                     await self._begin(doubts)
                 await self._at_leisure(behind=taken >= MOST_RECORDS)
-                waits_ms = 20 if consumer.paused() else 200
+                waits_ms = 20 if self._throttled else 200
                 found = cast(
                     Found, await consumer.getmany(timeout_ms=waits_ms, max_records=MOST_RECORDS)
                 )
+                if self.listen.patient and 0 < sum(map(len, found.values())) <= FEW_RECORDS:
+                    await others_first()
                 fetched = await self._of_now(found)
                 found = doubts.sure(fetched)
                 self._polled_at = time.monotonic()
@@ -221,16 +225,19 @@ class Subscription(ConsumerRebalanceListener):
                 self.dispatcher.take(heard(record))
 
     def _throttle(self, consumer: AIOKafkaConsumer) -> None:
-        paused = self.dispatcher.paused()
+        filled = self.dispatcher.paused()
         if self.suspicion is not None:
-            paused |= self.suspicion.full()
-        full = {TopicPartition(*where) for where in paused}
+            filled |= self.suspicion.full()
+        if not filled and not self._throttled:
+            return  # as nearly always: aiokafka looks at every partition for what is paused
+        full = {TopicPartition(*where) for where in filled}
         full &= consumer.assignment()
         paused = consumer.paused()
         if new := full - paused:
             consumer.pause(*new)
         if over := paused - full:
             consumer.resume(*over)
+        self._throttled = bool(full)
 
     def _adapt(self, consumer: AIOKafkaConsumer, busy: bool) -> None:
         """Protocol 16.4, for a broker that does not wake a waiting fetch."""

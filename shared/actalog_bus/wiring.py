@@ -16,6 +16,7 @@ from faststream.kafka import KafkaBroker
 from faststream.kafka import TopicPartition as Assigned
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 
+from actalog_bus.fetch_sessions import keep_sessions
 from actalog_bus.places import shared_with_nobody
 from actalog_bus.security import security
 from actalog_bus.settings import KafkaSettings
@@ -91,6 +92,7 @@ class Consumers:
         consumer = subscriber.consumer
         assert consumer is not None
         checked(consumer, group=group)
+        keep_sessions(consumer)
         if place:
             shared_with_nobody(consumer, group=str(group), instance=place)
         return consumer

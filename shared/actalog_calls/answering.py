@@ -21,13 +21,11 @@ from actalog_contracts.calls import (
 from actalog_contracts.runs import ModelFailed, ModelReplied
 from actalog_core import crashpoints
 from actalog_core.errors import Permanent
-from actalog_core.gathering import sent
 from actalog_log.call_ports import Claim, ledger_key
 
 Run = Callable[[Claim], Awaitable[Outcome]]
 Condemned = Callable[[Claim], Outcome]
 DEATHS = 3
-FEW = 16  # calls at once
 
 log = structlog.get_logger()
 LARGE_BYTES = 2_000  # of an answer; below, reading it from the ledger costs more than it saves
@@ -133,9 +131,7 @@ class _Answering:
         work: asyncio.Future[Outcome] | None = None
         again = self.heard_before or self.delivery.record.header(AGAIN) is not None
         try:
-            # The claim is on its way, and `stands` knows of it. Where many go together, nobody
-            # gains by waiting for that.
-            await (sent() if len(self.claims.mine) < FEW else asyncio.sleep(0))
+            await asyncio.sleep(0)  # `stands` knows of the claim, which leaves before the request
             if not claiming.done() and not again:  # else somebody may be at it
                 work = asyncio.ensure_future(self._run(Claim(self.key, "claimed", self.after + 1)))
             claim = await claiming

@@ -103,7 +103,8 @@ class Flusher:
         alone = True
         while True:
             await self.wake.wait()
-            await gathered(alone=alone)
+            if not alone:  # else one statement for one decision: it leaves at once
+                await gathered()
             alone = len(self.queue) == 1
             batch = self.batch = self._next()
             if not self.queue:

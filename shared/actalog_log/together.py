@@ -54,7 +54,8 @@ class Together(Generic[A, R]):
 
     async def _run(self) -> None:
         while self.waiting:
-            await gathered(alone=self.alone)
+            if not self.alone:
+                await gathered()
             batch = self._next()
             self.alone = len(batch) == 1
             try:
