@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from actalog_contracts.runs import (
     RequirementResolved,
+    RunAccepted,
     RunPaused,
     ToolCalled,
     ToolFailed,
@@ -32,8 +33,11 @@ async def of_run(log: RunLog, found: FoundRun) -> Sequence[Requirement]:
     """Of one run: raised and not resolved."""
     called: dict[str, ToolCalled] = {}
     open_now: dict[str, Requirement] = {}
+    until: str | None = None
     for stored in await log.read(found.row.run_no):
         match decode(stored.type, stored.payload):
+            case RunAccepted(deadline=until):
+                pass
             case ToolCalled() as event:
                 called[event.call_id] = event
             case RunPaused(requirements=raised):
@@ -41,7 +45,7 @@ async def of_run(log: RunLog, found: FoundRun) -> Sequence[Requirement]:
                     call = called.get(one.call_id)
                     open_now[one.id] = Requirement(
                         id=one.id, run_id=found.row.run_id, kind=one.kind,
-                        tool_call=None if call is None else _call(call),
+                        tool_call=None if call is None else _call(call), expires_at=until,
                     )  # fmt: skip
             case RequirementResolved(requirement_id=resolved):
                 open_now.pop(resolved, None)

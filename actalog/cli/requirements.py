@@ -21,7 +21,9 @@ async def _requirements(tenant: str, json: bool) -> None:
         return
     rows = (
         (one.run_id, one.id, one.kind, exact(one.tool_call.name) if one.tool_call else "",
-         exact(compact(one.tool_call.arguments)) if one.tool_call else "")
+         exact(compact(one.tool_call.arguments)) if one.tool_call else "",
+         (one.expires_at or "").partition(".")[0].replace("T", " "))
         for one in found
     )  # fmt: skip
-    table(["run", "requirement", "kind", "tool", "arguments"], rows, none="Nobody is waited for.")
+    names = ["run", "requirement", "kind", "tool", "arguments", "until"]
+    table(names, rows, none="Nobody is waited for.")

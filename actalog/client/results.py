@@ -111,6 +111,7 @@ def _output(read: _Read, event: runs.RunCompleted) -> Any:
 def _requirements(read: _Read, one: PublishedEvent, event: Any) -> tuple[Requirement, ...]:
     if not isinstance(event, runs.RunPaused):
         return ()
+    until = read.accepted.deadline if read.accepted else None
     asked = ((each, read.called[each.call_id]) for each in event.requirements)
     return tuple(
         Requirement(
@@ -119,6 +120,7 @@ def _requirements(read: _Read, one: PublishedEvent, event: Any) -> tuple[Require
                 id=each.call_id, name=called.name, arguments=read_or_text(called.arguments or "{}"),
                 digest=called.arguments_digest,
             ),
+            expires_at=until,
         )
         for each, called in asked
     )  # fmt: skip

@@ -107,7 +107,8 @@ class Story:
 
     def requirements(self) -> list[Requirement]:
         """What waits for a person."""
-        return [_requirement(self.run_id, one) for one in self._asked_of_people()]
+        until = self.accepted.deadline if self.accepted else None
+        return [_requirement(self.run_id, one, until) for one in self._asked_of_people()]
 
     def _asked_of_people(self) -> list[ToolStory]:
         told = () if self.ended else self.tools.values()
@@ -282,14 +283,15 @@ def _asked_for(call: ToolCall) -> dict[str, Any]:
     return {"id": call.id or call.provider_id, "name": call.name, "arguments": call.arguments}
 
 
-def _requirement(run_id: str, tool: ToolStory) -> Requirement:
+def _requirement(run_id: str, tool: ToolStory, until: str | None) -> Requirement:
     called = tool.call
     call = RequirementCall(
         id=called.call_id, name=called.name, arguments=loads(called.arguments),
         digest=called.arguments_digest,
     )  # fmt: skip
     kind = "in_doubt" if tool.status == "in_doubt" else "confirmation"
-    return Requirement(id=_requirement_id(tool), run_id=run_id, kind=kind, tool_call=call)
+    id = _requirement_id(tool)
+    return Requirement(id=id, run_id=run_id, kind=kind, tool_call=call, expires_at=until)
 
 
 def _requirement_id(tool: ToolStory) -> str:

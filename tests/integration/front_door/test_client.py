@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from actalog import Agent, App, Client, tool
+from actalog.cli.open_requirements import every
 from actalog.client import Refused
 from actalog.client.bus import BusTransport
 from actalog.client.wire import NoGateway
@@ -142,6 +143,19 @@ async def test_a_paused_run_goes_on_when_it_is_resolved(
     done = await client.result(run_id)
     assert done.status == "completed"
     assert ("rejected" in done.output) is error
+
+
+async def test_a_result_is_the_published_one_with_until_when_a_person_may_answer(
+    client: Client, platform: Platform
+):
+    read = await client.result(await client.submit("agent:a", "refund please"))
+    bus = platform.on.bus
+    assert isinstance(bus, MemoryBus)
+    (told,) = [json.loads(one.value or b"") for one in bus.records("actalog.results")]
+    assert read.requirements[0].expires_at is not None
+    assert read.model_dump(mode="json", exclude_none=True) == told
+    (asked,) = await every(platform.on.log, "default")
+    assert asked == read.requirements[0]  # on the command line
 
 
 async def test_a_program_without_an_event_loop_waits_for_each_answer(platform: Platform):

@@ -127,6 +127,8 @@ async def test_each_answer_to_a_doubt_is_an_event_with_its_author(
     await desk.doubting()
     (asked,) = (await desk.http.get("/v1/requirements")).json()["requirements"]
     assert (asked["id"], asked["kind"]) == (DOUBT, "in_doubt")
+    (told,) = (await desk.world.results())[-1]["requirements"]
+    assert asked == {"fields": [], **told}  # until when, too
     answered = await desk.answer(DOUBT, by="ann", digest=asked["tool_call"]["digest"], **said)
     assert (answered.status_code, answered.json()["accepted"]) == (202, True)
     assert await desk.resolutions() == [(said["decision"], "ann", said.get("note"))]
