@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from actalog.cli.author import EXAMPLE, load
+from actalog.cli.author import load
 from actalog.cli.reach import Reach
 from actalog.cli.waiting import all_migrated, until
 from actalog.extras import installed_alone
@@ -21,7 +21,7 @@ from actalog_bus.kafka import KafkaBus
 from actalog_bus.observed import ObservedBus
 from actalog_bus.offsets import BrokerSilent
 from actalog_core import logging, tracing
-from actalog_core.errors import Transient
+from actalog_core.errors import SettingMissing, Transient
 from actalog_core.garbage import collect_seldom
 from actalog_core.health import HealthServer
 from actalog_core.settings import Settings
@@ -44,7 +44,9 @@ class Alone:
         self.reach, self.settings = reach, reach.settings
         self.callables: Mapping[str, Callable[..., Any]] = {}
         if name == "tools":  # author code runs in one place (law 12)
-            self.callables = load(self.settings.app or EXAMPLE).callables()
+            if self.settings.app is None:
+                raise SettingMissing("say whose tools these are: set ACTALOG_APP, as MODULE:NAME.")
+            self.callables = load(self.settings.app).callables()
         self.kafka = reach.kafka_settings()
         self.guard = Guard()
         self.run_log = PostgresLog(reach.dsn, guard=self.guard)

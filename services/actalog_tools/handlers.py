@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import structlog
 from pydantic import ValidationError
 
 from actalog_bus.envelope import Postman
@@ -25,6 +26,7 @@ from actalog_tools.isolated.pool import Isolated
 from actalog_tools.run_context import special
 from actalog_tools.running import Cancel, Runner
 
+log = structlog.get_logger()
 BESIDE = "read_only"  # what only reads claims beside its work (protocol 6.3)
 
 
@@ -107,6 +109,7 @@ def _missing(command: RunTool, claim: Claim) -> Outcome:
         f"The tool {command.name} is not in the App that runs here (path {command.path!r})."
         " `actalog deploy` with the App that has it mends this."
     )
+    log.error("a tool is not in the App here", path=command.path, run_id=command.run_id)
     if doubtful(command, claim):
         return in_doubt(command, claim, said)
     return ToolFailed(call_id=command.call_id, epoch=claim.epoch, kind="internal", message=said)

@@ -257,6 +257,17 @@ async def test_people_see_that_a_tool_runs(world: World):
     assert told == {("r1:t1.0", "plain", 1), ("2", "reads", 1)}
 
 
+async def test_a_tool_that_the_app_here_lacks_is_told_to_the_model_and_to_the_operator(
+    world: World,
+):
+    await world.start()
+    with capture_logs() as lines:
+        failed = await world.failed("elsewhere", effect="read_only")
+    assert (failed.kind, "not in the App that runs here" in failed.message) == ("internal", True)
+    (line,) = [one for one in lines if one["event"] == "a tool is not in the App here"]
+    assert (line["log_level"], "elsewhere" in line["path"]) == ("error", True)
+
+
 async def test_a_log_line_says_where_a_callable_raised_and_not_what(world: World):
     def breaks(card: str) -> Never:
         raise ValueError(card)

@@ -197,7 +197,22 @@ async def test_what_is_not_installed_is_told_with_its_extra(
         await EmbeddedBroker(tmp_path).start()
 
 
-# An App that cannot be loaded
+# An App that cannot be loaded, or that nobody named
+
+
+def test_the_tools_service_works_for_no_app_but_the_one_that_it_is_told(tmp_path: Path):
+    """With another's callables it would answer the calls of every second run with "no such tool"."""
+    done = subprocess.run(
+        [sys.executable, "-m", "actalog", "service", "tools"], cwd=tmp_path, capture_output=True,
+        text=True, check=False, timeout=60, env={
+            "PATH": os.environ["PATH"], "ACTALOG_KAFKA": "127.0.0.1:1",
+            "ACTALOG_DATABASE_URL": "postgresql://a:b@127.0.0.1:1/nobody",
+            "ACTALOG_HEALTH_PORT": "0",
+        },
+    )  # fmt: skip
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "set ACTALOG_APP" in done.stderr
+
 
 SCRIPTED_APP = """
 from actalog import Agent, App
