@@ -133,7 +133,8 @@ class AnthropicAccumulator:
         blocks = [*self.replaced, *(block for _, block in sorted(self.blocks.items()))]
         text = self.text.whole()
         if self.stop == "refusal":
-            raise Broken("refused", text or "the model refused to answer", usage=usage)
+            said = text or "the model refused to answer"
+            raise Broken("refused", said, usage=usage, quotes=bool(text))
         if self.stop is None:
             raise Broken("truncated", "the stream ended without a stop reason", usage=usage)
         finish = FINISHES.get(self.stop, clean_text(self.stop))

@@ -174,7 +174,7 @@ class OpenAIAccumulator:
         kind = (finish or "").partition(":")[0]
         if refusal or kind == "content_filter":
             said = refusal or "the provider's content filter withheld the answer"
-            raise Broken("refused", said, usage=usage)
+            raise Broken("refused", said, usage=usage, quotes=bool(refusal))
         if kind == "function_call_filter":
             said = f"the model wrote a call that its provider does not pass on ({finish})"
             raise Broken("malformed", clean_text(said), usage=usage)

@@ -4,7 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -27,6 +27,7 @@ from actalog_llm.whole import Broken, Whole
 
 FIRST_DELAY_S, MOST_DELAY_S = 0.5, 8.0  # as the SDKs themselves do
 MOST_RETRY_AFTER_S = 120.0  # a provider that asks for more is not waited for
+KEPT_BACK = "what was said of it is kept back: this agent's answers are reviewed"
 
 
 class TakenOver(Exception):
@@ -62,7 +63,8 @@ class Patience:
 
 @dataclass
 class ModelCall:
-    """One command on its way. `quiet`: no delta may leave."""
+    """One command on its way. `quiet`: no delta may leave. `held`: nor may anything that the model
+    says, before it was reviewed (protocol 9)."""
 
     command: CallModel
     choice: ModelChoice
@@ -75,6 +77,7 @@ class ModelCall:
     claims: Claims
     postman: Postman
     quiet: bool
+    held: bool
     patience: Patience
     attempts: list[Attempt] = field(default_factory=list[Attempt])
     spent: Usage = field(default_factory=Usage)
@@ -133,6 +136,8 @@ class ModelCall:
             self.deltas.drop()
             where = whereabouts(self.choice, self.endpoint)
             told = failure(error, secret=self.endpoint.api_key, where=where)
+            if self.held and _quotes(error, told):
+                told = replace(told, message=f"{told.kind}: {KEPT_BACK}")
             if isinstance(error, Broken) and error.usage is not None:
                 self.spent = self.spent.plus(error.usage)
             self._record(began, told)
@@ -193,6 +198,14 @@ class ModelCall:
         return tracing.span(
             f"{tracing.CHAT} {self.choice.id}", attributes, kind=tracing.SpanKind.CLIENT
         )
+
+
+def _quotes(error: Exception, told: Failure) -> bool:
+    """Whether a failure may be in the model's words: its refusal, or what a provider says of a
+    message that it could not read."""
+    if isinstance(error, Broken):
+        return error.quotes
+    return told.kind in ("refused", "malformed") and hasattr(error, "body")
 
 
 def _tell(span: tracing.Span, answered: Answered) -> None:

@@ -131,7 +131,7 @@ class LlmHandlers:
             return outcomes.failed(command, told, epoch=claim.epoch)
         prompt = await self.prompts.prompt(command)
         definition = await self.prompts.definitions.pinned(command.definition)
-        choice = definition.model
+        choice, held = definition.model, _held(command, definition)
         try:
             where = endpoint(choice, self.settings)
         except NotConfigured as error:
@@ -142,12 +142,12 @@ class LlmHandlers:
             prompt=prompt, adapter=await self.adapters.of(where.dialect), key=claim.call_id, epoch=claim.epoch,
             claims=self.claims, postman=self.postman, patience=self.patience,
             spent=outcomes.cost(begun) if begun else self.unpaid.pop(claim.call_id, Usage()),
-            quiet=not command.stream or command.purpose != "answer" or _held(command, definition),
+            quiet=not command.stream or command.purpose != "answer" or held, held=held,
         )  # fmt: skip
         begun.append(call)
-        return await self._answered(call, held=_held(command, definition))
+        return await self._answered(call)
 
-    async def _answered(self, call: ModelCall, *, held: bool) -> ModelReplied | ModelFailed:
+    async def _answered(self, call: ModelCall) -> ModelReplied | ModelFailed:
         began = self.patience.monotonic()
         tried = await call.run()
         seconds = self.patience.monotonic() - began
@@ -159,7 +159,7 @@ class LlmHandlers:
                 attempts=call.attempts, spent=call.spent,
             )  # fmt: skip
         whole = tried.whole
-        if held:
+        if call.held:
             whole = without_thoughts(whole)
         elif provider(call.choice.provider).thoughts == "dropped":
             whole = without_echo(whole)
@@ -169,7 +169,7 @@ class LlmHandlers:
             duration_ms=int(seconds * 1_000),
         )  # fmt: skip
         _count(call.choice, reply, seconds)
-        return await self._held_back(call.command, reply) if held else reply
+        return await self._held_back(call.command, reply) if call.held else reply
 
     async def _held_back(self, command: CallModel, reply: ModelReplied) -> ModelReplied:
         """The message waits beside the log until it was reviewed (protocol 9)."""

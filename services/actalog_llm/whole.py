@@ -51,14 +51,16 @@ class Whole:
 
 class Broken(Exception):
     """The stream gave no whole message. `usage` is what it cost all the same; `again`: another
-    attempt may do better, where its kind is one that is tried again."""
+    attempt may do better, where its kind is one that is tried again; `quotes`: the message is in the
+    model's words."""
 
     def __init__(
-        self, kind: Kind, message: str, *, usage: Usage | None = None, again: bool = True
-    ) -> None:
+        self, kind: Kind, message: str, *, usage: Usage | None = None, again: bool = True,
+        quotes: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__(message)
         self.kind: Kind = kind
-        self.message, self.usage, self.again = message, usage, again
+        self.message, self.usage, self.again, self.quotes = message, usage, again, quotes
 
 
 class Accumulator(Protocol):

@@ -191,6 +191,28 @@ async def test_a_message_to_be_reviewed_waits_beside_the_log(make: Make):
     assert all(b"secret" not in (record.value or b"") for record in everything)
 
 
+@pytest.mark.parametrize("checks", [(), (LengthCheck(max_chars=10),)])
+@pytest.mark.parametrize(
+    ("provider", "answer"),
+    [("anthropic", Reply("secret", finish="refusal")),
+     ("openai", Fault(status=400, message="your input was flagged: secret"))],
+)  # fmt: skip
+async def test_9_1_a_refusal_is_a_message_of_the_model_and_is_not_shown_unreviewed(
+    make: Make, provider: str, answer: Reply | Fault, checks: tuple[LengthCheck, ...]
+):
+    choice = ModelChoice(provider=provider, id="m", max_attempts=1)
+    world = make(SUPPORT.model_copy(update={"output_checks": checks, "model": choice}))
+    world.server.follow([answer])
+    await world.start()
+    await world.begin()
+    told = await world.ask(stream=False)
+    assert (told.kind, len(told.attempts)) == ("refused", 1)
+    assert ("secret" in told.message) == (not checks)
+    assert ("secret" in told.model_dump_json()) == (not checks)
+    everything = [*world.bus.records("actalog.replies"), *world.bus.records("actalog.stream")]
+    assert any(b"secret" in (one.value or b"") for one in everything) == (not checks)
+
+
 async def test_missing_usage_is_estimated_and_says_so(world: World):
     world.server.follow([Reply("four char tokens", usage="none")])
     await world.start()

@@ -220,6 +220,7 @@ def test_no_whole_message_is_broken_and_says_how(chunks: list[object], kind: str
     with pytest.raises(Broken) as caught:
         whole(*chunks)
     assert caught.value.kind == kind
+    assert caught.value.quotes == ("will" in caught.value.message)
 
 
 @pytest.mark.parametrize(
