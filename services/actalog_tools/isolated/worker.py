@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import resource
+import signal
 import socket
 import threading
 from collections.abc import Callable, Generator, Mapping
@@ -27,7 +28,8 @@ MB = 1 << 20
 
 def serve(channel: socket.socket) -> None:
     """Until the service closes the channel. An answer says whether the process may be used again:
-    not after it ran out of memory, nor when the call left processes or threads behind."""
+    not after it ran out of memory, nor when the call left processes, threads or a timer behind, or
+    the process elsewhere than it was."""
     me, known = os.getpid(), dict[Address, tuple[Callable[..., Any], FunctionSpec]]()
     while (asked := frames.receive(channel)) is not None:
         answer = _answer(asked, known, lambda: frames.send(channel, {"how": "began"}))
@@ -47,12 +49,13 @@ def _answer(
             function = load(address)
             known[address] = function, describe(function)
     except BaseException as error:  # noqa: BLE001 - whatever the author's module raises
-        return _failed("internal", error, "its module cannot be imported in a worker: ")
-    threads = set(threading.enumerate())
+        said = _failed("internal", error, "its module cannot be imported in a worker: ")
+        return {**said, "left": True, "large": False}
+    threads, before = set(threading.enumerate()), _standing()
     size = _size()
     began()
     answer = _called(*known[address], asked, size + asked["memory_mb"] * MB)
-    left = bool(set(threading.enumerate()) - threads) or _has_children()
+    left = bool(set(threading.enumerate()) - threads) or _has_children() or _standing() != before
     large = _size() - size > asked["memory_mb"] * MB // 2
     return {**answer, "left": left, "large": large or answer.get("name") == "MemoryError"}
 
@@ -109,7 +112,20 @@ def _limited(most_bytes: int) -> Generator[None]:
     try:
         yield
     finally:
-        resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
+        with contextlib.suppress(ValueError):  # the callable has lowered it for good
+            resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
+
+
+def _standing() -> tuple[object, ...]:
+    """What a call leaves as it found it: else the next one's files would be elsewhere, or a signal
+    would come to it that is not its own."""
+    timers = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
+    try:
+        folder = os.getcwd()
+    except OSError:  # it is deleted
+        folder = None
+    running = [signal.getitimer(one)[0] > 0 for one in timers]
+    return folder, running, resource.getrlimit(resource.RLIMIT_AS)[1]
 
 
 def _has_children() -> bool:

@@ -1,8 +1,10 @@
 """Tools with processes of their own: whatever they do, they harm only themselves."""
 
 import asyncio
+import importlib
 import json
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -268,6 +270,29 @@ async def test_a_thread_that_is_left_behind_does_nothing_more(world: World, jour
     assert not lives(pid)
     await asyncio.sleep(0.5)
     assert journal.lines() == []
+
+
+@pytest.mark.parametrize("what", ["alarm", "folder", "no folder", "limit"])
+async def test_what_a_call_leaves_in_its_process_is_not_there_for_the_next(world: World, what: str):
+    await world.start(leaves=wild.leaves, fine=wild.fine)
+    left = await world.content("leaves", json.dumps({"what": what}))
+    assert pid_in(await world.content("fine", call_id="2")) != pid_in(left)
+
+
+async def test_a_module_that_fails_in_a_worker_is_told_with_its_reason_and_tried_once(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.syspath_prepend(tmp_path)
+    module = tmp_path / "fails_elsewhere.py"
+    module.write_text("from actalog.tools import tool\n@tool(isolated=True)\ndef f() -> str: ...\n")
+    await world.start(f=importlib.import_module("fails_elsewhere").f)
+    module.write_text("raise RuntimeError('no licence for the library')  # nor in the same second")
+    failed = await world.failed("f", effect="read_only")
+    assert failed.kind == "internal"
+    assert failed.message == (
+        "its module cannot be imported in a worker: RuntimeError: no licence for the library"
+    )
+    monkeypatch.delitem(sys.modules, "fails_elsewhere")
 
 
 async def test_many_at_once_share_a_bounded_number_of_processes(monkeypatch: pytest.MonkeyPatch):

@@ -3,9 +3,11 @@
 import asyncio
 import ctypes
 import os
+import resource
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -187,6 +189,22 @@ def starts_a_thread(folder: str) -> str:
 
 
 @tool(isolated=True)
+def leaves(what: str) -> str:
+    """Something for the next call in this process."""
+    match what:
+        case "alarm":
+            signal.setitimer(signal.ITIMER_REAL, 0.2)
+        case "folder":
+            os.chdir("/")
+        case "no folder":
+            with tempfile.TemporaryDirectory() as folder:
+                os.chdir(folder)
+        case _:
+            resource.setrlimit(resource.RLIMIT_AS, (1 << 36, 1 << 36))
+    return f"in {os.getpid()}"
+
+
+@tool(isolated=True)
 def knows(run_context: RunContext, idempotency_key: str, session_state: dict[str, Any]) -> Any:
     session_state["seen"] = [run_context.run_id]
     calling = CALLING.get()
@@ -205,6 +223,4 @@ def bad_state(session_state: dict[str, Any], much: bool) -> str:
 
 @tool(isolated=True)
 def limits() -> Any:
-    import resource
-
     return {"core": resource.getrlimit(resource.RLIMIT_CORE)[0], "stdin": sys.stdin.read()}
