@@ -23,7 +23,7 @@ HEADERS = {
     "ce_type": "The same as `type` in the body.", "ce_source": "Names the tenant and the sender.",
     "ce_subject": "The run id.", "ce_time": "RFC 3339, UTC.",
     "ce_dataschema": "Where the schema is, at the gateway: its path is /schemas/{type}.json.",
-    "ce_correlationid": "As the task gave it.", "ce_causationid": "The message that caused it.",
+    "ce_correlationid": "As the task gave it.", "ce_causationid": "The message that caused it, if one did.",
     "traceparent": "W3C trace context.", "content-type": "application/json",
 }  # fmt: skip
 DEAD = {

@@ -32,8 +32,12 @@ class Publisher:
         """The audit feed, of events with their payloads: what the log holds, not read again."""
         topic = topics.full_name(topics.EVENTS, self.prefix)
         return [
-            self._home(topic, row, *event_record(row, *one), type=one[0].type) for one in stored
-        ]
+            self._home(
+                topic, row, *event_record(row, *one), type=one[0].type,
+                causation_id=one[0].causation_id,
+            )
+            for one in stored
+        ]  # fmt: skip
 
     def goes_elsewhere(self, live: Live) -> bool:
         """Whether the sender wants the result on a topic of its own."""
@@ -88,11 +92,11 @@ class Publisher:
 
     def _home(
         self, topic: str, row: RunRow, id: str, value: bytes, *, type: str,
-        correlation_id: str | None = None, echo: Headers = (),
+        correlation_id: str | None = None, causation_id: str | None = None, echo: Headers = (),
     ) -> Outgoing:  # fmt: skip
         said = headers(
             type=type, id=id, tenant_id=row.tenant_id, run_id=row.run_id,
-            correlation_id=correlation_id,
+            correlation_id=correlation_id, causation_id=causation_id,
         )  # fmt: skip
         return Outgoing(
             topic, value, row.session_id.encode(), (*said, *echo),

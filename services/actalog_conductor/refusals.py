@@ -57,7 +57,7 @@ class Refusals:
         )  # fmt: skip
         told = headers(
             type=said.type, id=said.id, tenant_id=readable.get("tenant_id", "default"),
-            run_id=said.run_id, correlation_id=said.correlation_id,
+            run_id=said.run_id, correlation_id=said.correlation_id, causation_id=said.message_id,
         )  # fmt: skip
         results = topics.full_name(topics.RESULTS, self.prefix)
         echo = self.addresses.echo(record.headers)

@@ -114,7 +114,8 @@ def published(row: RunRow, event: StoredEvent, *, position: bool = True) -> Publ
         id=f"{row.run_id}:{event.seq}", run_id=row.run_id, seq=event.seq,
         position=event.position if position and event.position else None,
         session_id=row.session_id, tenant_id=row.tenant_id, user_id=row.user_id,
-        parent_run_id=row.parent_run_id, type=event.type, recorded_at=rfc3339(event.recorded_at),
+        parent_run_id=row.parent_run_id, run_no=row.run_no, turn=row.turn,
+        rules_version=event.rules_version, type=event.type, recorded_at=rfc3339(event.recorded_at),
         causation_id=event.causation_id, previous_hash=event.previous_hash.hex(),
         hash=event.hash.hex(), payload=orjson.loads(event.payload),
     )  # fmt: skip

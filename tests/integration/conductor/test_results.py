@@ -111,6 +111,19 @@ async def test_a_refusal_goes_where_its_message_says_with_the_headers_that_are_w
     )  # fmt: skip
     assert header(record.headers, "kafka_correlationId") == b"c-1"
     assert header(record.headers, "x-shop-id") == b"7"
+    assert header(record.headers, "ce_causationid") == b"m-1"
+
+
+async def test_an_event_names_in_its_headers_the_answer_that_caused_it(shop: World):
+    await shop.task()
+    await shop.bus.drained()
+    asked = {header(one.headers, "ce_id") for one in shop.bus.records("actalog.replies")}
+    told = {
+        json.loads(one.value or b"")["type"]: header(one.headers, "ce_causationid")
+        for one in shop.bus.records("actalog.events")
+    }
+    assert told["run.accepted.v1"] is None  # a plain record has no id
+    assert told["run.completed.v1"] in asked
 
 
 @pytest.mark.parametrize("target", ["agent:a", "agent:nobody"])

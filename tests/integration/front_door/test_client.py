@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 
+import httpx
 import pytest
 
 from actalog import Agent, App, Client, tool
@@ -156,6 +157,17 @@ async def test_a_result_is_the_published_one_with_until_when_a_person_may_answer
     assert read.model_dump(mode="json", exclude_none=True) == told
     (asked,) = await every(platform.on.log, "default")
     assert asked == read.requirements[0]  # on the command line
+
+
+async def test_the_log_over_http_is_what_the_feed_has_and_where_it_stands(platform: Platform):
+    bus, gateway = platform.on.bus, f"http://127.0.0.1:{platform.on.settings.port}"
+    async with Client(platform=platform) as client, httpx.AsyncClient(base_url=gateway) as http:
+        await client.result(await client.submit("agent:a", "one", run_id="r"))
+        events = (await http.get("/v1/runs/r/log")).json()["events"]
+    told = [{name: one for name, one in event.items() if one is not None} for event in events]
+    assert all(event.pop("position") for event in told)
+    assert isinstance(bus, MemoryBus)
+    assert told == [json.loads(one.value or b"") for one in bus.records("actalog.events")]
 
 
 async def test_a_program_without_an_event_loop_waits_for_each_answer(platform: Platform):
