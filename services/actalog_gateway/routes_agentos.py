@@ -33,7 +33,7 @@ from actalog_gateway.story import Story, tell
 from actalog_log.beside_ports import InboxRow
 from actalog_log.ports import FoundRun
 
-router = APIRouter(tags=["AgentOS"])
+router = APIRouter(tags=["AgentOS"], responses=described.ERRORS)
 
 
 async def definition_of(gate: Gateway, agent_id: str) -> AgentDefinition:

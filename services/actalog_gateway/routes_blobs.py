@@ -11,7 +11,7 @@ from actalog_gateway import described
 from actalog_gateway.gateway import Gate, Gateway, PathId, Tenant
 from actalog_gateway.problems import Problem
 
-router = APIRouter(prefix="/v1/blobs", tags=["blobs"])
+router = APIRouter(prefix="/v1/blobs", tags=["blobs"], responses=described.ERRORS)
 
 MEDIA_TYPE = re.compile(r"[\w.+-]{1,60}/[\w.+-]{1,60}", re.ASCII)
 

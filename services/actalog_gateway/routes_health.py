@@ -8,7 +8,7 @@ from actalog_core.clock import rfc3339
 from actalog_gateway import described
 from actalog_gateway.gateway import Gate
 
-router = APIRouter(tags=["health"])
+router = APIRouter(tags=["health"], responses=described.ERRORS)
 
 
 @router.get("/health")

@@ -3,9 +3,10 @@
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
+from actalog_gateway import described
 from actalog_gateway.problems import Problem, response
 
-router = APIRouter(tags=["not in this version"])
+router = APIRouter(tags=["not in this version"], responses=described.ERRORS)
 
 LATER = {
     "/v1/chat/completions": "OpenAI's chat completions",

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query
 from actalog_contracts.runs import ENDINGS
 from actalog_contracts.strict_json import MAX_INTEGER
 from actalog_core.clock import parse_time, rfc3339
+from actalog_gateway import described
 from actalog_gateway.gateway import Gate, Gateway, Limit, PathId, QueryId, RunId, Tenant
 from actalog_gateway.problems import Problem
 from actalog_gateway.reader import published, unknown_run
@@ -17,7 +18,7 @@ from actalog_gateway.story import Story, loads, tell
 from actalog_log.beside_ports import InboxRow
 from actalog_log.ports import FoundRun, Standing
 
-router = APIRouter(prefix="/v1", tags=["runs"])
+router = APIRouter(prefix="/v1", tags=["runs"], responses=described.ERRORS)
 
 Status = Literal[
     "running", "active", "waiting", "paused", "completed", "failed", "blocked", "cancelled"

@@ -3,9 +3,10 @@
 from fastapi import APIRouter, Response
 
 from actalog_contracts import published
+from actalog_gateway import described
 from actalog_gateway.problems import Problem
 
-router = APIRouter(tags=["contracts"])
+router = APIRouter(tags=["contracts"], responses=described.ERRORS)
 
 
 @router.get("/asyncapi.json")

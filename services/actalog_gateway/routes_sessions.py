@@ -21,7 +21,7 @@ from actalog_gateway.story import Story, tell
 from actalog_log.beside_ports import FoundSession
 from actalog_log.ports import FoundRun
 
-router = APIRouter(tags=["AgentOS"])
+router = APIRouter(tags=["AgentOS"], responses=described.ERRORS)
 
 RUNS_MOST = 1_000  # of one session in one answer, the newest
 NAME_LENGTH = 60

@@ -20,7 +20,7 @@ from actalog_gateway.told import Teller
 from actalog_log.beside_ports import InboxRow
 from actalog_log.ports import FoundRun, RunRow
 
-router = APIRouter(prefix="/v1", tags=["runs"])
+router = APIRouter(prefix="/v1", tags=["runs"], responses=described.ERRORS)
 
 RETRY_MS = (500, 2_500)  # clients of a gateway that went away come back one after the other
 # Events before the last one that a client has, read once more: a delta that is older than the

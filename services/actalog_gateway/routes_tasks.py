@@ -26,7 +26,7 @@ from actalog_gateway.problems import Problem
 from actalog_gateway.story import Story, tell
 from actalog_log.ports import FoundRun
 
-router = APIRouter(prefix="/v1", tags=["runs"])
+router = APIRouter(prefix="/v1", tags=["runs"], responses=described.ERRORS)
 
 
 @router.post("/tasks", status_code=202, openapi_extra=described.TASK)
