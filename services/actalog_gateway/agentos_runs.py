@@ -1,16 +1,17 @@
 """Follows a run for AgentOS's clients: as a stream, or to its end; remembering is waited for."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Collection
+from contextlib import aclosing, suppress
 from typing import Any
 
 from fastapi import Request
 
 from actalog_contracts.definitions import AgentDefinition
 from actalog_core import metrics
+from actalog_core.errors import Transient
 from actalog_gateway.agentos_told import AgentTeller
-from actalog_gateway.feeds import Dropped, Feed, Told
+from actalog_gateway.feeds import Dropped, Feed, Item, Told
 from actalog_gateway.follow import Refused
 from actalog_gateway.gateway import Gateway
 from actalog_gateway.problems import Problem
@@ -20,6 +21,7 @@ from actalog_log.ports import FoundRun
 
 REMEMBER_S = 30.0  # AgentOS shows RunCompleted after memory; the answer is there before
 REMEMBER_LOOK_S = 0.05
+SETTLED = "call.settled.v1"  # what came late may follow a pause, too
 ENDLESS = 1_000_000  # items: who waits for the end reads as fast as they come
 ENDLESS_BYTES = 64 * 1_048_576
 
@@ -29,18 +31,23 @@ class ClientGone(Exception):
 
 
 async def frames(
-    gate: Gateway, where: Where, teller: AgentTeller, first: bytes
-) -> AsyncGenerator[bytes, None]:
-    """The stream of a run until it has ended or pauses."""
+    gate: Gateway, where: Where, teller: AgentTeller, first: bytes,
+    answered: Collection[str] = (),
+) -> AsyncGenerator[bytes, None]:  # fmt: skip
+    """The stream of a run until it has ended or waits for somebody. `answered`: requirements whose
+    answers are on their way."""
     if first:
         yield first
     with gate.hub.feed(where) as feed:
         async with aclosing(gate.hub.story(where, feed)) as story:
             try:
                 async for item in story:
+                    pause = _pause(item, teller.after)
+                    if pause and not await _stands(gate, where, pause, answered):
+                        continue
                     for frame in teller.tell(item):
                         yield frame
-                    if _pauses(item, teller.after):
+                    if pause:
                         return
             except Dropped:
                 metrics.SSE_DROPPED.inc()
@@ -58,9 +65,10 @@ async def frames(
 
 
 async def ended(
-    gate: Gateway, where: Where, *, after: int = 0, request: Request | None = None
-) -> FoundRun:
-    """Wait until the run has ended or pauses behind `after`.
+    gate: Gateway, where: Where, *, after: int = 0, answered: Collection[str] = (),
+    request: Request | None = None,
+) -> FoundRun:  # fmt: skip
+    """Wait until the run has ended, or waits for somebody behind `after`.
 
     Raises:
         ClientGone: it has closed the connection.
@@ -68,7 +76,7 @@ async def ended(
     """
     with gate.hub.feed(where, Feed(most=ENDLESS, most_bytes=ENDLESS_BYTES, deltas=False)) as feed:
         async with aclosing(gate.hub.story(where, feed)) as story:
-            waiting = asyncio.ensure_future(_last(story, after))
+            waiting = asyncio.ensure_future(_last(gate, where, story, after, answered))
             try:
                 while not waiting.done():
                     await asyncio.wait([waiting], timeout=1.0)
@@ -85,14 +93,31 @@ async def ended(
     return await gate.reader.run(where.tenant_id, where.run_id)
 
 
-async def _last(story: Any, after: int) -> None:
+async def _last(
+    gate: Gateway, where: Where, story: AsyncGenerator[Item], after: int, answered: Collection[str]
+) -> None:
     async for item in story:
-        if _pauses(item, after):
+        pause = _pause(item, after)
+        if pause and await _stands(gate, where, pause, answered):
             return
 
 
-def _pauses(item: object, after: int) -> bool:
-    return isinstance(item, Told) and item.type == "run.paused.v1" and item.seq > after
+def _pause(item: Item, after: int) -> Told | None:
+    if isinstance(item, Told) and item.type == "run.paused.v1" and item.seq > after:
+        return item
+    return None
+
+
+async def _stands(gate: Gateway, where: Where, pause: Told, answered: Collection[str]) -> bool:
+    """Whether it is for somebody to answer still. A run whose first answer has ended a call pauses
+    again for the others, which are on their way; and one that is followed anew has gone on."""
+    if all(one["id"] in answered for one in pause.payload["requirements"]):
+        return False
+    with suppress(Transient):
+        found = await gate.reader.run(where.tenant_id, where.run_id)
+        since = await gate.log.read(found.row.run_no, after=pause.seq)
+        return all(one.type == SETTLED for one in since)
+    return True
 
 
 async def state(gate: Gateway, where: Where, definition: AgentDefinition) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """AgentOS's routes for agents: unmodified clients of Agno talk to these."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -127,12 +127,13 @@ async def run(
 
 
 async def _answer(
-    gate: Gateway, where: Where, definition: AgentDefinition, request: Request, *, after: int = 0
-) -> Response:
+    gate: Gateway, where: Where, definition: AgentDefinition, request: Request, *, after: int = 0,
+    answered: Collection[str] = (),
+) -> Response:  # fmt: skip
     """A failed run is a 200 with its status."""
     without_end(request.scope)
     try:
-        found = await runs.ended(gate, where, after=after, request=request)
+        found = await runs.ended(gate, where, after=after, answered=answered, request=request)
     except runs.ClientGone:
         return Response(status_code=204)
     return JSONResponse(await _output(gate, found, definition))
@@ -189,17 +190,19 @@ async def go_on(agent_id: PathId, run_id: RunId, request: Request, gate: Gate) -
     if isinstance(found, InboxRow) or found.standing != "paused":
         raise Problem("conflict", "the run is not paused", field="run_id")
     story = tell(run_id, await gate.reader.events(found.row.run_no))
-    for answer in _answers(story, tools, by):
+    answers = _answers(story, tools, by)
+    for answer in answers:
         await send_answer(gate, answer, TENANT)
+    answered = [one.requirement_id for one in answers]
     where = Where.of(found, run_id)
     if not stream:
-        return await _answer(gate, where, definition, request, after=story.seq)
+        return await _answer(gate, where, definition, request, after=story.seq, answered=answered)
     teller = AgentTeller(
         definition, run_id=run_id, session_id=where.session_id, after=story.seq, indexed=True,
         events=events,
     )  # fmt: skip
     first = teller.continued(int(gate.clock().timestamp()))
-    return Stream(runs.frames(gate, where, teller, first))
+    return Stream(runs.frames(gate, where, teller, first, answered))
 
 
 # That client knows one question: of a call in doubt it asks whether it was made.
