@@ -1,5 +1,5 @@
 """A text as the patterns for personal data read it: each dash, space and digit of any script in its
-plain form, and nothing between them that cannot be seen. What is plain already stays as it is."""
+plain form, no marks on letters, and nothing that cannot be seen. What is plain already stays."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -22,8 +22,10 @@ class _Forms(dict[int, str | None]):
 
 def _form(one: str) -> str | None:
     match unicodedata.category(one):
-        case "Cf":
-            return None  # zero width, soft hyphens, marks of direction
+        case "Cf" | "Mn" | "Mc" | "Me":
+            return None  # zero width, soft hyphens, marks of direction; accents that stand alone
+        case "Zl" | "Zp":
+            return "\n"
         case "Zs":
             return " "
         case "Pd":
@@ -35,7 +37,9 @@ def _form(one: str) -> str | None:
             return plain if len(plain) == 1 and plain.isascii() else one
 
 
-_FORMS = _Forms({code: chr(code) for code in range(128)} | {0x2212: "-"})  # the minus sign
+_FORMS = _Forms(
+    {code: chr(code) for code in range(128)} | {0x2212: "-", 0x85: "\n"}
+)  # the minus sign, the next line
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from actalog_guardrails.rules.finding import Finding, apart
 from actalog_guardrails.rules.folding import folded
 
 EMAIL = re.compile(
-    r"""(?:(?<![\w.+%-])[\w.+%-][\w.'+%-]{0,255}|"[^"\n@]{1,64}")@(?:"""
+    r"""(?:(?<![\w.+%-])[\w.+%-][\w.'\u2019+%-]{0,255}|"[^"\n@]{1,64}")@(?:"""
     r"(?:[^\W_](?:[\w-]{0,62})\.){1,8}"
     r"(?:xn--[A-Za-z0-9-]{2,59}|[A-Za-z]{2,24}(?![A-Za-z])|[^\W\d_]{2,24})"
     r"|\[(?:IPv6:)?[0-9A-Fa-f:.]{2,45}\])"
@@ -22,18 +22,24 @@ EMAIL = re.compile(
 SSN = re.compile(
     r"(?<![\w-])(?!000|666|9\d\d)\d{3}([- ])(?!00)\d{2}\1(?!0000)\d{4}(?![\w-])", re.ASCII
 )
-# With a country code, or in the forms that people write national numbers in.
+# With a country code, then also wrapped; or in the forms that people write national numbers in.
+_BETWEEN = r"(?:[ \t]?[./-][ \t]?|[ \t]{1,2}|[ \t]?\r?\n[ \t]?)?"
+_PAIRS = r"\d\d(?: \d\d){2,3}"
 PHONE = re.compile(
     r"(?<![\w.+-])(?:"
-    r"\+\d{1,3}(?:[ ./-]?(?:\(\d{1,4}\)|\d{1,4})){2,6}"
-    r"|(?<!\d )00\d{2}(?:[ .-]?\d{2,4}){2,5}"
-    r"|(?:1[ .-])?(?:\(\d{3}\) ?\d{3}[ .-]\d{4}|\d{3}-\d{3}-\d{4}|\d{3}\.\d{3}\.\d{4})"
+    rf"\+\d{{1,3}}(?:{_BETWEEN}(?:\(\d{{1,4}}\)|\d{{1,4}}+)){{2,6}}"
+    rf"|(?<!\d )00\d{{2}}(?:{_BETWEEN}\d{{2,4}}){{2,5}}"
+    r"|(?:1[ .-])?(?:\(\d{3}\)[ -]?\d{3}[ .-]\d{4}|\d{3}-\d{3}-\d{4}|\d{3}\.\d{3}\.\d{4})"
+    # Of North America, where neither part begins with 0 or 1.
+    r"|(?<!\d )(?:1 )?[2-9]\d\d [2-9]\d\d \d{4}(?! ?\d)"
     r"|0[1-9](?:[ .-]\d\d){4}"
-    r"|\(0\d{1,4}\) ?\d{3,8}(?:[ -]\d{2,5})?"
-    r"|(?<!\d )0\d{2,4}[ /-]\d{3,4}[ -]?\d{3,5}"
+    rf"|\(0\d{{1,4}}\)(?: ?[/-] ?| ?)(?:\d{{3,8}}(?:[ -]\d{{2,5}})?|{_PAIRS})"
+    rf"|(?<!\d )0\d{{2,4}}(?:(?: ?[/-] ?| )\d{{3,4}}[ -]?\d{{3,5}}| ?[/-] ?{_PAIRS})"
     r")(?![\w-])",
     re.ASCII,
 )
+SHORTEST, LONGEST = 7, 15  # digits of a telephone number (ITU-T E.164: at most 15)
+WHOLE = 10  # with so many, and its country's code, it does not go on in the next line
 IPV4 = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w]|\.\d)", re.ASCII)
 IPV6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f:]{2,39}(?::\d{1,3}(?:\.\d{1,3}){3})?(?![\w:])", re.ASCII)
 _VERSION = re.compile(
@@ -43,9 +49,24 @@ _VERSION = re.compile(
 
 
 def _phones(text: str) -> Iterator[Finding]:
-    for found in PHONE.finditer(text):
-        if 7 <= sum(one.isdigit() for one in found.group()) <= 15:  # ITU-T E.164: at most 15
-            yield Finding("phone", *found.span())
+    at = 0
+    while (found := PHONE.search(text, at)) is not None:
+        said = _one_number(found.group())
+        at = found.start() + len(said)
+        if SHORTEST <= _digits(said) <= LONGEST:
+            yield Finding("phone", found.start(), at)
+
+
+def _one_number(said: str) -> str:
+    """Without what stands in the next line, unless the number must go on there."""
+    first, wraps, more = said.partition("\n")
+    wrapped = f"{first}{wraps}{more.partition(wraps)[0]}" if wraps else said
+    alone = _digits(first) >= WHOLE or _digits(wrapped) > LONGEST
+    return first.rstrip() if wraps and alone else wrapped.rstrip()
+
+
+def _digits(said: str) -> int:
+    return sum(one.isdigit() for one in said)
 
 
 def _ips(text: str) -> Iterator[Finding]:

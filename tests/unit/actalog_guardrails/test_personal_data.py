@@ -1,5 +1,7 @@
 """Personal data as people type, paste and wrap it, in any script; and what only looks like it."""
 
+import time
+
 import pytest
 
 from actalog_contracts.definitions import PiiCheck
@@ -17,6 +19,8 @@ FOUND: dict[str, tuple[str, ...]] = {
         "4111\u00a01111\u202f1111\u20111111", "41111111 11111111", "4111 1111\n1111 1111",
         "4111 1111 1111 \r\n1111", "4111111111111111".translate(WIDE), "4111\u200b1111\u200b1111\u200b1111",
         "4111111111111111".translate(ARABIC),
+        "4111 1111\u20281111 1111", "4111 1111\u2029 1111 1111", "4111 1111\x851111 1111",
+        "4\ufe0f\u20e31\ufe0f\u20e311 1111 1111 1111",
         "41111111\u00ad11111111", "3782 822463 10005", "3056 930902 5904", "2223003122003222",
     ),
     "iban": (
@@ -30,12 +34,17 @@ FOUND: dict[str, tuple[str, ...]] = {
         '"odd name"@example.com', "user@[192.168.1.1]", "user@[IPv6:2001:db8::1]",
         "joe@example.xn--p1ai", "joe\uff20example.com", "-joe@example.com", "...joe@example.com",
         "\u7528\u6237@\u4f8b\u5b50.\u516c\u53f8", "j\u00f6rg@m\u00fcller.de", "joe\u200b@example.com",
+        "jose\u0301@example.com", "joe@mu\u0308ller.de", "o\u2019brien@example.com",
+        "\u0930\u093e\u092e@\u0909\u0926\u093e\u0939\u0930\u0923.\u092d\u093e\u0930\u0924",
         "a" * 70 + "@example.com", "first.last+tag@sub.example.co.uk",
     ),
     "phone": (
         "+1\u2011555\u2011123\u20114567", "\uff0b49 30 901820", "+1\u00a0555\u00a0123\u00a04567",
         "1-800-555-0199", "(030) 901820", "06 12 34 56 78", "+49 30/901820", "+49 (0)30 901820",
-        "030/901820", "(555)123-4567", "0033123456789",
+        "030/901820", "(555)123-4567", "0033123456789", "(555)-123-4567", "415 555 2671", "1 415 555 2671",
+        "+49 170 - 1234567", "+49 (0)30 / 90 18 20", "+49  170  1234567", "+49\t170\t1234567",
+        "030 / 901820", "0170 - 1234567", "030 / 90 18 20", "(030) 90 18 20", "(030) / 901820",
+        "+49 170\n1234567", "+49 30 1234\r\n567", "0049 170\n1234567",
     ),
     "ssn": ("123\u201145\u20116789", "123\u201345\u20136789", "\uff11\uff12\uff13-45-6789"),
     "ip": ("8.8.8.8", "::ffff:192.0.2.128", "2001:db8::1", "fe80::1", "64:ff9b::192.0.2.33"),
@@ -64,6 +73,8 @@ def test_it_is_found_in_whatever_form_and_script(kind: str, said: str, before: s
         "UUID 123e4567-e89b-12d3-a456-426614174000", "12:34:56:78", "00:1a:2b:3c:4d:5e",
         "000-12-3456", "900-12-3456", "123-00-4567", "123-45-0000", "std::vector<int>", "a::b",
         "100 000 000 000", "00 12 34 56 78", "IMEI 490154203237518", "10.0.0.256", "DE89 ways",
+        "415 155 2671", "115 555 2671", "1 415 555 26711", "200 300 400 5000", "007 10 20 30",
+        "+12\n34\n56\n789", "12 415 555 2671",
         "coordinates 52.5200 13.4050", "a \u2013 b", "\u0661\u0662\u0663", "\u4e2d\u6587",
     ],
 )  # fmt: skip
@@ -96,6 +107,31 @@ def test_what_is_too_short_too_long_or_goes_on_is_none(text: str):
 @pytest.mark.parametrize("text", ["+1 234 567", "+123 4567 8901 2345"])
 def test_the_shortest_and_the_longest_of_telephones(text: str):
     assert [(one.kind, one.length) for one in pii.find(text, EVERY)] == [("phone", len(text))]
+
+
+@pytest.mark.parametrize(
+    ("text", "used"),
+    [
+        ("+49 170 1234567\n2. Next", "[PHONE]\n2. Next"),
+        ("+49 170 1234567\n+49 170 7654321", "[PHONE]\n[PHONE]"),
+        ("+49 170 1234567\n030 901820", "[PHONE]\n[PHONE]"),
+        ("+49 170 1234567 \r\n4711", "[PHONE] \r\n4711"),
+        ("+354 551 234\n555-123-4567", "[PHONE]\n[PHONE]"),
+        ("+49 170\n1234\n567", "[PHONE]\n567"),
+    ],
+)
+def test_a_telephone_number_that_is_whole_does_not_go_on_in_the_next_line(text: str, used: str):
+    assert core.verdict(text, [PiiCheck()]).text == used
+
+
+@pytest.mark.parametrize(
+    "said", ["+" + "1" * 26 + "a ", "+1  1  1  1  1  1  1a ", "+1" + "\n1" * 30]
+)
+def test_what_is_nearly_a_telephone_number_holds_nobody_up(said: str):
+    text = said * (400_000 // len(said))
+    began = time.process_time()
+    assert pii.find(text, EVERY) == ()
+    assert time.process_time() - began < 4  # 10 s where the digits were parted in every way
 
 
 def test_what_stands_beside_a_mask_in_an_escaped_string_stays_readable():
