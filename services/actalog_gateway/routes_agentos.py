@@ -44,6 +44,11 @@ async def definition_of(gate: Gateway, agent_id: str) -> AgentDefinition:
     return found
 
 
+async def _pinned(gate: Gateway, found: FoundRun) -> AgentDefinition | None:
+    """The agent as it was when the run began: another model may be deployed by now."""
+    return await gate.reader.definition(found.row.definition)
+
+
 async def _deployed(gate: Gateway) -> list[AgentDefinition]:
     found = await gate.log.current_definitions()
     agents = [body for kind, _, _, body in found if kind == "agent"]
@@ -141,6 +146,7 @@ async def _answer(
 
 async def _output(gate: Gateway, found: FoundRun, definition: AgentDefinition) -> dict[str, Any]:
     row = found.row
+    definition = await _pinned(gate, found) or definition
     story = tell(row.run_id, await gate.reader.events(row.run_no))
     where = Where.of(found, row.run_id)
     state = await runs.state(gate, where, definition)
@@ -190,6 +196,7 @@ async def go_on(agent_id: PathId, run_id: RunId, request: Request, gate: Gate) -
     if isinstance(found, InboxRow) or found.standing != "paused":
         raise Problem("conflict", "the run is not paused", field="run_id")
     story = tell(run_id, await gate.reader.events(found.row.run_no))
+    definition = await _pinned(gate, found) or definition
     answers = _answers(story, tools, by)
     for answer in answers:
         await send_answer(gate, answer, TENANT)

@@ -1,6 +1,7 @@
 """Server-sent events: frames that no content can break, ids that only we can make."""
 
 import hmac
+import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as BrokenBase64
 from collections.abc import AsyncGenerator
@@ -21,9 +22,9 @@ HEADERS = {"Cache-Control": "no-store", "Connection": "close", "X-Accel-Bufferin
 _LINES = {ord(one): f"\\u{ord(one):04x}" for one in "\x7f\x85\u2028\u2029\ufeff"}
 
 
-def frame(event: str, json: str | bytes, *, id: str | None = None) -> bytes:
-    """One event; `json` is compact JSON, so it has no line ends of its own."""
-    text = json if isinstance(json, str) else json.decode()
+def frame(event: str, data: str | bytes, *, id: str | None = None) -> bytes:
+    """One event; `data` is compact JSON, so it has no line ends of its own."""
+    text = data if isinstance(data, str) else data.decode()
     if not text.isascii() or "\x7f" in text:
         text = text.translate(_LINES)
     told = f"id: {id}\n" if id else ""
@@ -32,7 +33,11 @@ def frame(event: str, json: str | bytes, *, id: str | None = None) -> bytes:
 
 def data_frame(event: str, content: dict[str, Any]) -> bytes:
     """An event of plain data."""
-    return frame(event, orjson.dumps(content))
+    try:
+        told = orjson.dumps(content)
+    except orjson.JSONEncodeError:  # a session's state may have integers beyond 64 bits
+        told = json.dumps(content, separators=(",", ":")).encode()
+    return frame(event, told)
 
 
 class Ids:

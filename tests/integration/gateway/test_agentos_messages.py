@@ -3,7 +3,10 @@
 import asyncio
 import json
 
-from actalog_contracts.base import ToolCall
+from actalog_contracts.base import TextRef, ToolCall
+from actalog_contracts.definitions import ModelChoice
+from actalog_contracts.runs import OutputReviewed
+from actalog_core.canonical import content_digest
 from tests.integration.gateway.test_agentos import CALL, begun, names, post
 from tests.integration.gateway.world import (
     AGENT,
@@ -13,6 +16,7 @@ from tests.integration.gateway.world import (
     paused,
     reply,
     returned,
+    until,
 )
 
 TOOL = {"name": "delete_file", "arguments": '{"path":"/a"}'}
@@ -75,6 +79,46 @@ async def test_a_call_that_waits_for_a_person_is_named_as_its_requirement(world:
     (one,) = told["messages"][-1]["tool_calls"]
     assert one["id"] == told["requirements"][0]["tool_execution"]["tool_call_id"]
     assert "content" not in told["messages"][-1]
+
+
+async def test_what_a_review_lets_through_is_said_once(world: World):
+    """A message that waits for its review has no text of its own."""
+    held = TextRef(held="h", digest="hmac:h")
+    async with world.gateway() as (http, _):
+        following = asyncio.create_task(post(http, "/agents/a/runs", {"message": "?"}))
+        run = await begun(world)
+        run_id = run.row.run_id
+        waits = reply(run_id, None).model_copy(update={"held_text": held})
+        await run.say(waits, OutputReviewed(verdict="masked", text="Call [PHONE]."), done(5))
+        told = await following
+        polled = (await http.get(f"/agents/a/runs/{run_id}")).json()
+    assert [one.data["content"] for one in told if one.event == "RunContent"] == ["Call [PHONE]."]
+    assert told[-1].data["content"] == polled["content"] == "Call [PHONE]."
+    said = [(one["role"], one["content"]) for one in polled["messages"]]
+    assert said == [("user", "?"), ("assistant", "Call [PHONE].")]
+
+
+async def test_a_run_is_told_with_the_agent_that_it_began_with(world: World):
+    """Whatever is deployed by now."""
+    before = AGENT.model_copy(update={"session_state": f'{{"visits":{2**64}}}'})
+    body = before.model_dump_json().encode()
+    run = await world.run("r", definition=content_digest(body))
+    await world.log.put_definition(content_digest(body), "agent", "a", body)
+    await run.begin()
+    await run.say(reply("r", None, calls=[CALL]), called("r", confirm=True))
+    await run.say(paused("r"), standing="paused")
+    await world.deploy(AGENT.model_copy(update={"model": ModelChoice(provider="x", id="new")}))
+    async with world.gateway() as (http, _):
+        form = {"session_id": "s", "tools": '[{"tool_call_id": "r:t1.0", "confirmed": true}]'}
+        following = asyncio.create_task(post(http, "/agents/a/runs/r/continue", form))
+        await until(lambda: world.tasks())
+        await run.say(returned("r"), standing="active")
+        await run.finish("Gone.")
+        told = await following
+        polled = (await http.get("/agents/a/runs/r")).json()
+    assert {one.data["model"] for one in told if "model" in one.data} == {"m"}
+    assert (polled["model"], polled["model_provider"]) == ("m", "OpenAI")
+    assert polled["session_state"] == told[-1].data["session_state"] == {"visits": 2**64}
 
 
 async def test_a_structured_answer_is_of_the_type_that_its_schema_names(world: World):
