@@ -6,6 +6,7 @@ from typing import Any
 
 from actalog_contracts.base import Usage
 from actalog_contracts.definitions import AgentDefinition
+from actalog_contracts.strict_json import MAX_INTEGER
 from actalog_core.clock import parse_time
 from actalog_gateway.story import Story, ToolStory, loads
 from actalog_log.ports import RunRow
@@ -82,7 +83,7 @@ def tool(one: ToolStory) -> dict[str, Any]:
     it was made."""
     done = one.status not in ("running", "awaiting", "in_doubt")
     began = parse_time(one.started_at).timestamp() if one.started_at else 0.0
-    arguments = loads(one.call.arguments)
+    arguments = _for_every_reader(loads(one.call.arguments))
     metrics = {
         "start_time": began, "end_time": began + one.duration_ms / 1_000,
         "duration": one.duration_ms / 1_000,
@@ -98,6 +99,22 @@ def tool(one: ToolStory) -> dict[str, Any]:
         "confirmation_note": one.note,
         **dict.fromkeys(NO_TOOL_FIELDS),
     }  # fmt: skip
+
+
+def _for_every_reader(value: Any) -> Any:
+    """With integers as text where readers of JSON disagree about them: clients send arguments back
+    as they have read them, and a person must have seen the very number."""
+    match value:
+        case dict():
+            told: dict[str, Any] = value  # pyright: ignore[reportUnknownVariableType]
+            return {name: _for_every_reader(one) for name, one in told.items()}
+        case list():
+            listed: list[Any] = value  # pyright: ignore[reportUnknownVariableType]
+            return [_for_every_reader(one) for one in listed]
+        case int() if abs(value) > MAX_INTEGER:
+            return str(value)
+        case _:
+            return value
 
 
 def requirements(story: Story) -> list[dict[str, Any]]:

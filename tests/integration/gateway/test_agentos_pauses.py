@@ -4,6 +4,8 @@ import asyncio
 import json
 from typing import Any
 
+import pytest
+
 from actalog_contracts.base import ToolCall
 from actalog_contracts.runs import (
     CallSettled,
@@ -107,3 +109,30 @@ async def test_who_asks_again_by_its_key_is_not_told_of_a_pause_that_is_over(wor
     assert "RunPaused" not in names([*early, *rest])
     assert names([*early, *rest])[-3:] == END
     assert late.json()["status"] == "COMPLETED"
+
+
+@pytest.mark.parametrize("confirmed", [True, False])
+async def test_a_number_that_readers_of_json_disagree_about_comes_back_as_it_was(
+    world: World, confirmed: bool
+):
+    """JavaScript would make another one of it, and a call could be neither confirmed nor refused."""
+    run = await world.run("r")
+    await run.begin()
+    large = '{"ids":[1234567890123456789,-9007199254740993,7],"yes":true,"by":{"n":18446744073709551615}}'
+    asked = called("r", confirm=True).model_copy(update={"arguments": large})
+    await run.say(reply("r", None, calls=[ASKED]), asked, paused("r"), standing="paused")
+    async with world.gateway() as (http, _):
+        (tool,) = (await http.get("/agents/a/runs/r")).json()["tools"]
+        assert tool["tool_args"] == {
+            "ids": ["1234567890123456789", "-9007199254740993", 7], "yes": True,
+            "by": {"n": "18446744073709551615"},
+        }  # fmt: skip
+        said = {"session_id": "s", "tools": json.dumps([{**tool, "confirmed": confirmed}])}
+        following = asyncio.create_task(post(http, "/agents/a/runs/r/continue", said))
+        await until(lambda: world.tasks())
+        await run.say(returned("r"), standing="active")
+        await run.finish()
+        await following
+    (answer,) = world.tasks()
+    assert answer["decision"] == ("approve" if confirmed else "reject")
+    assert "arguments" not in answer
