@@ -92,10 +92,12 @@ def _needed(command: Remember, continuation: Continuation, more: str = "") -> Mo
 def _read(command: Remember, before: Continuation, reply: str) -> MemoryUpdated | SessionSummarised:
     if command.step == "summary":
         told = reading.summary(reply)
+        summary = clean_text(told.summary).strip()[:MOST_SUMMARY]
+        if not summary:  # it would take the place of the earlier one
+            raise reading.Malformed("the summary is empty")
         return SessionSummarised(
-            call_id=command.call_id, summary=clean_text(told.summary).strip()[:MOST_SUMMARY],
-            topics=reading.topics(told.topics),
-        )  # fmt: skip
+            call_id=command.call_id, summary=summary, topics=reading.topics(told.topics)
+        )
     wanted = list(_few(reading.operations(reply)))
     ops = [_op(command, at, one, before.ids) for at, one in enumerate(wanted)]
     return MemoryUpdated(call_id=command.call_id, ops=tuple(op for op in ops if op))

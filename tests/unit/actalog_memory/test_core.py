@@ -186,6 +186,14 @@ def test_a_continuation_that_is_none_is_a_failure():
     assert isinstance(core.then(asks(), "{", "{}"), RememberFailed)
 
 
+@pytest.mark.parametrize("reply", ['{"summary": ""}', '{"summary": " \\n", "topics": ["x"]}'])
+def test_an_empty_summary_does_not_take_the_place_of_the_earlier_one(reply: str):
+    again = told(reply, "summary", summary="They want a drill.")
+    assert isinstance(again, ModelNeeded)
+    assert again.text.startswith("The earlier summary:\nThey want a drill.")
+    assert isinstance(core.then(asks("summary"), again.continuation, reply), RememberFailed)
+
+
 def test_a_summary_goes_on_from_the_one_before():
     recipe = needed("summary", summary="They want a drill.")
     assert recipe.text == "The earlier summary:\nThey want a drill."
