@@ -14,7 +14,10 @@ def remove_moved(below: Path) -> list[Path]:
     of_pytest = Path(tempfile.gettempdir()) / "pytest-of-"
     removed: list[Path] = []
     for note in Path(tempfile.gettempdir()).glob(f"actalog-*/{WHOSE}"):
-        home = Path(note.read_text().strip())
+        try:
+            home = Path(note.read_text().strip())
+        except OSError:  # no note, or another session was quicker
+            continue
         if not str(home).startswith(str(of_pytest)):
             continue
         if below in home.parents or not home.exists():

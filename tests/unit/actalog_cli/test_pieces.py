@@ -118,8 +118,10 @@ def test_data_that_moved_names_its_home_and_goes_with_the_tests(
     moved = EmbeddedPostgres(tmp_path / "home").data.parent
     assert moved.parent == Path(tempfile.gettempdir())
     assert (moved / "home").read_text() == f"{tmp_path / 'home'}\n"
-    assert moved not in remove_moved(tmp_path / "another")
-    assert moved in remove_moved(tmp_path)
+    with tempfile.TemporaryDirectory(prefix="actalog-bench-") as another:
+        (Path(another) / "home").mkdir()
+        assert moved not in remove_moved(tmp_path / "another")
+        assert moved in remove_moved(tmp_path)
     assert not moved.exists()
     kept = EmbeddedPostgres(tmp_path / "home").data.parent
     (tmp_path / "home").rmdir()
