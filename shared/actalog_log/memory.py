@@ -69,7 +69,7 @@ class MemoryLog(MemoryOpen):
         for key in decision.release:
             self.held.pop(key, None)
         for key in decision.inbox_done:
-            self.inbox.pop(key, None)
+            self._drop(key)
         self.calls.clear(decision.clear_calls)
         return heads
 
@@ -164,7 +164,9 @@ class MemoryLog(MemoryOpen):
         return None
 
     async def children(self, run_no: int) -> Sequence[FoundRun]:
-        return [self._found(n) for n, row in self.runs.items() if row.parent_run_no == run_no]
+        return [
+            self._found(n) for n, row in sorted(self.runs.items()) if row.parent_run_no == run_no
+        ]
 
     async def list_runs(
         self,

@@ -16,7 +16,6 @@ class MemoryBeside:
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.inbox: dict[tuple[str, str], InboxRow] = {}
-        self.tries: dict[tuple[str, str], int] = {}
         self.inbox_asked: dict[tuple[str, str], datetime] = {}
         self.tombstones: dict[tuple[str, str], tuple[Tombstone, datetime]] = {}
         self.held: dict[tuple[str, str], str] = {}
@@ -31,22 +30,25 @@ class MemoryBeside:
         key = (row.tenant_id, row.inbox_id)
         if key in self.inbox:
             return False
-        self.inbox[key] = replace(row, received_at=self.clock())
+        self.inbox[key] = replace(row, received_at=self.clock(), tries=0)
         return True
 
     async def get_inbox(self, tenant_id: str, inbox_id: str) -> InboxRow | None:
         return self.inbox.get((tenant_id, inbox_id))
 
     async def drop_inbox(self, tenant_id: str, inbox_id: str) -> None:
-        self.inbox.pop((tenant_id, inbox_id), None)
+        self._drop((tenant_id, inbox_id))
+
+    def _drop(self, key: tuple[str, str]) -> None:
+        self.inbox.pop(key, None)
+        self.inbox_asked.pop(key, None)
 
     async def due_inbox(self, older_than: datetime, limit: int) -> Sequence[InboxRow]:
         rows = self._due_inbox(older_than)[:limit]
         for row in rows:
             key = (row.tenant_id, row.inbox_id)
             self.inbox_asked[key] = older_than + timedelta(seconds=ASKED_S)
-        tries = [self.tries.get((row.tenant_id, row.inbox_id), 0) for row in rows]
-        return [replace(row, tries=count) for row, count in zip(rows, tries, strict=True)]
+        return rows
 
     def _due_inbox(self, older_than: datetime) -> list[InboxRow]:
         return [
@@ -59,10 +61,10 @@ class MemoryBeside:
 
     async def try_inbox(self, tenant_id: str, inbox_id: str, by: int = 1) -> int:
         key = (tenant_id, inbox_id)
-        if key not in self.inbox:
+        if (row := self.inbox.get(key)) is None:
             return 0
-        self.tries[key] = self.tries.get(key, 0) + by
-        return self.tries[key]
+        self.inbox[key] = replace(row, tries=row.tries + by)
+        return row.tries + by
 
     async def inbox_depth(self) -> int:
         return len(self.inbox)

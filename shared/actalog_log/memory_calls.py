@@ -134,8 +134,10 @@ class MemoryCalls:
     def expired(self) -> list[tuple[str, int]]:
         """(call_id, run_no) of calls whose lease has run out."""
         now = self.log.clock()
-        rows = self.rows.items()
-        return [(i, r.run_no) for i, r in rows if not r.settled and r.lease_until < now]
+        return [(i, r.run_no) for i, r in self._by_lease() if not r.settled and r.lease_until < now]
+
+    def _by_lease(self) -> list[tuple[str, _Call]]:
+        return sorted(self.rows.items(), key=lambda one: one[1].lease_until)
 
     def due_expired(self) -> list[tuple[str, int]]:
         """Those of `expired` that nobody has just asked for."""
@@ -154,5 +156,5 @@ class MemoryCalls:
 
     def unheard(self) -> list[tuple[str, int, bytes]]:
         """(call_id, run_no, answer) of calls whose answer the log does not have for so long."""
-        rows = [(i, r) for i, r in self.rows.items() if r.settled and self._due(r)]
+        rows = [(i, r) for i, r in self._by_lease() if r.settled and self._due(r)]
         return [(i, r.run_no, r.outcome) for i, r in rows if r.outcome is not None]

@@ -29,9 +29,9 @@ class MemoryOpen(MemoryBeside):
         return wake_at and min(wake_at, self.clock() + WAKE_MOST)
 
     async def due_runs(self, now: datetime, limit: int) -> Sequence[OpenRun]:
-        due = [n for n, one in self.open.items() if one.wake_at is not None and one.wake_at <= now]
+        timed = sorted((one.wake_at, n) for n, one in self.open.items() if one.wake_at is not None)
         told: list[OpenRun] = []
-        for run_no in due[:limit]:
+        for run_no in [n for at, n in timed if at <= now][:limit]:
             one = self.open[run_no]
             one.wake_at = now + WAKE_CLAIM
             told.append(
@@ -73,7 +73,8 @@ class MemoryOpen(MemoryBeside):
             row.outcome = None
 
     async def wake_all(self, at: datetime) -> int:
-        later = [one for one in self.open.values() if one.wake_at is None or one.wake_at > at]
+        hears = [one for one in self.open.values() if one.standing != "lost"]
+        later = [one for one in hears if one.wake_at is None or one.wake_at > at]
         for one in later:
             one.wake_at = at
         return len(later)

@@ -4,6 +4,8 @@ import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from actalog_log.beside_ports import InboxRow, Tombstone
 from actalog_log.call_ports import Calls, ledger_key
 from actalog_log.calls import PostgresCalls
@@ -128,3 +130,66 @@ async def test_a_clock_that_went_ahead_puts_no_run_off_for_a_day(log: Log):
 async def test_ranges_are_kept_ahead_and_asking_again_makes_none(log: Log):
     await log.keep_ranges_ahead()
     assert await log.keep_ranges_ahead() == 0
+
+
+async def expire(log: Log, numbers: list[int], *, answered: bool = False) -> None:
+    """A call of each, whose leases run out in that order; they are made in the other one."""
+    calls = calls_of(log)
+    for run_no in numbers[::-1]:
+        await calls.claim(ledger_key(run_no, "c"), run_no=run_no, holder="h", lease_ms=0)
+    for run_no in numbers:
+        await calls.renew("h", 0, [ledger_key(run_no, "c")])
+        if answered:
+            assert await calls.settle(ledger_key(run_no, "c"), epoch=1, outcome=b"{}")
+        await asyncio.sleep(0.001)
+
+
+async def test_where_more_is_due_than_is_asked_for_the_most_overdue_is_told(log: Log):
+    numbers: list[int] = []
+    for late in range(3):
+        one = row(await log.reserve_run_no(), session=f"s{late}")
+        begins = replace(first(one), wake_at=NOW - timedelta(seconds=late))
+        await log.append(Decision((begins,)))
+        numbers.append(one.run_no)
+    due = [await log.due_runs(NOW, 1) for _ in range(3)]
+    assert [one.row.run_no for told in due for one in told] == numbers[::-1]
+    await expire(log, numbers)
+    gone = [await log.expired_calls(1) for _ in range(4)]
+    assert [run_no for told in gone for _, run_no in told] == numbers
+
+
+async def test_answers_that_wait_longest_are_told_first(log: Log):
+    await expire(log, [1, 2, 3], answered=True)
+    told = [await log.unheard_answers(1) for _ in range(4)]
+    assert [run_no for one in told for _, run_no, _ in one] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("picked_up", [True, False])
+async def test_a_message_that_is_accepted_again_is_a_new_one(log: Log, picked_up: bool):
+    """Nothing is left of the one before, that was decided or dropped."""
+    later = datetime.now(UTC) + timedelta(minutes=1)
+    for _ in range(2):
+        assert await log.put_inbox(InboxRow("default", "i", b"{}", tries=7))
+        assert [one.tries for one in await log.due_inbox(later, 10)] == [0]
+        assert await log.try_inbox("default", "i", 3) == 3
+        found = await log.get_inbox("default", "i")
+        assert found is not None
+        assert found.tries == 3
+        if picked_up:
+            await log.append(Decision(inbox_done=(("default", "i"),)))
+        else:
+            await log.drop_inbox("default", "i")
+        assert await log.try_inbox("default", "i") == 0
+
+
+async def test_children_are_told_by_their_numbers(log: Log):
+    parent = await begun(log)
+    numbers = [await log.reserve_run_no() for _ in range(3)]
+    for run_no in numbers[::-1]:
+        await log.append(Decision((first(replace(row(run_no, turn=None), parent_run_no=parent)),)))
+    assert [one.row.run_no for one in await log.children(parent)] == sorted(numbers)
+
+
+async def test_a_run_that_hears_nothing_any_more_is_not_woken(log: Log):
+    await log.append(Decision((first(row(await log.reserve_run_no()), standing="lost"),)))
+    assert await log.wake_all(NOW - timedelta(seconds=1)) == 0
