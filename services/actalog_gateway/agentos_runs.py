@@ -17,6 +17,7 @@ from actalog_gateway.gateway import Gateway
 from actalog_gateway.problems import Problem
 from actalog_gateway.reader import Where
 from actalog_gateway.story import Story, tell
+from actalog_gateway.streaming import CutOff
 from actalog_log.ports import FoundRun
 
 REMEMBER_S = 30.0  # AgentOS shows RunCompleted after memory; the answer is there before
@@ -35,7 +36,11 @@ async def frames(
     answered: Collection[str] = (),
 ) -> AsyncGenerator[bytes, None]:  # fmt: skip
     """The stream of a run until it has ended or waits for somebody. `answered`: requirements whose
-    answers are on their way."""
+    answers are on their way.
+
+    Raises:
+        CutOff: it reads too slowly, or the gateway stops. This wire has no way to go on.
+    """
     if first:
         yield first
     with gate.hub.feed(where) as feed:
@@ -51,12 +56,12 @@ async def frames(
                         return
             except Dropped:
                 metrics.SSE_DROPPED.inc()
-                return
+                raise CutOff from None
             except Refused as refused:
                 yield teller.frame("RunError", content=refused.message, error_type="refused")
                 return
-        if feed.closed or not teller.story.ended:
-            return
+        if not teller.story.ended:
+            raise CutOff
     if teller.story.status in ("completed", "cancelled"):
         async for frame in _remembered(gate, where, teller):
             yield frame

@@ -10,6 +10,7 @@ import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from actalog_core import metrics
+from actalog_core.errors import Transient
 
 HAND_OVER = "actalog.stream"  # the ASGI extension: takes the frames that follow the headers
 HEARTBEAT_S = 10.0  # proxies close what is silent for 15 to 30 s
@@ -24,6 +25,10 @@ HEAD_TOO_LARGE = (
 )
 
 log = structlog.get_logger()
+
+
+class CutOff(Transient):
+    """What follows is not told here."""
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -137,9 +142,12 @@ class OpenStream(asyncio.Protocol):
                     del frame  # the next may be hours away
                     if self._room is not None:
                         await self._room
+        except Transient as error:
+            log.debug("a stream was cut off", reason=type(error).__name__)
+            self._transport.close()  # it must not look whole: its last chunk is missing
         except Exception as error:
             log.error("a stream failed", exc_info=error)
-            self._transport.abort()  # it must not look whole
+            self._transport.abort()
         else:
             if self._chunked:
                 self._transport.write(b"0\r\n\r\n")
