@@ -10,7 +10,7 @@ from typing import TypeAlias, TypeVar
 import structlog
 from pydantic import TypeAdapter, ValidationError
 
-from actalog.client.transport import Refused, Told, written
+from actalog.client.transport import Followed, Refused, written
 from actalog_bus.envelope import headers
 from actalog_bus.ports import Bus, Delivery, Listen, Record
 from actalog_contracts import topics
@@ -29,6 +29,7 @@ from actalog_core.misfits import misfit
 Heard: TypeAlias = PublishedEvent | Delta | RunResult | MessageRefused
 Box: TypeAlias = "asyncio.Queue[Heard]"
 V = TypeVar("V")
+BEHIND_S = 1.0  # events come beside their result; those that have not come by then were told before
 KEPT = 10_000  # runs whose last result is kept, and messages whose refusal is recognised
 
 log = structlog.get_logger()
@@ -87,7 +88,9 @@ class BusTransport:
         )  # fmt: skip
 
     @asynccontextmanager
-    async def watch(self, run_id: str, *, after: int = 0) -> AsyncGenerator[AsyncIterator[Told]]:
+    async def watch(
+        self, run_id: str, *, after: int = 0
+    ) -> AsyncGenerator[AsyncIterator[Followed]]:
         """See `Transport.watch`."""
         box = self._open(run_id)
         try:
@@ -176,17 +179,33 @@ def _later(
     return heard
 
 
-async def _told(box: Box, after: int) -> AsyncIterator[Told]:
+async def _told(box: Box, seq: int) -> AsyncIterator[Followed]:
+    """What comes after event `seq`, and a result whose events do not come."""
+    ahead: RunResult | None = None
     while True:
-        match await box.get():
+        try:
+            async with asyncio.timeout(None if ahead is None else BEHIND_S):
+                heard = await box.get()
+        except TimeoutError:
+            if ahead is not None:
+                seq = ahead.seq
+                yield ahead
+            ahead = None
+            continue
+        match heard:
             case MessageRefused() as refusal:
                 raise Refused(refusal.error, refusal)
-            case PublishedEvent() as event if event.seq > after:
+            case PublishedEvent() as event if event.seq > seq:
+                seq = event.seq
                 yield event
+            case RunResult() as result if result.seq > seq:
+                ahead = result
             case Delta() as delta:
                 yield delta
             case _:
                 continue
+        if ahead is not None and ahead.seq <= seq:
+            ahead = None
 
 
 def _keep(kept: "OrderedDict[str, V]", key: str, value: V) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from actalog.client.transport import Told, Transport
+from actalog.client.transport import Followed, Told, Transport
 from actalog.errors import BadCall
 from actalog_contracts.tasks import (
     PublishedEvent,
@@ -141,7 +141,9 @@ class Client:
         return await self.transport.result(run_id)
 
     @asynccontextmanager
-    async def watch(self, run_id: str, *, after: int = 0) -> AsyncGenerator[AsyncIterator[Told]]:
+    async def watch(
+        self, run_id: str, *, after: int = 0
+    ) -> AsyncGenerator[AsyncIterator[Followed]]:
         """Listen before a message is sent, so that nothing of what follows is missed."""
         async with self.transport.watch(run_id, after=after) as told:
             yield told
@@ -150,6 +152,8 @@ class Client:
         """Events and deltas of a run until it ends or pauses."""
         async with self.transport.watch(run_id, after=after) as heard:
             async for one in heard:
+                if isinstance(one, RunResult):
+                    return  # what it stands for was told before; `result` has it
                 yield one
                 if isinstance(one, PublishedEvent) and one.type in RESTS:
                     return

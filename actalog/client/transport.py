@@ -18,6 +18,7 @@ from actalog_contracts.tasks import (
 from actalog_core.errors import Permanent
 
 Told: TypeAlias = PublishedEvent | Delta
+Followed: TypeAlias = Told | RunResult
 
 
 class Refused(Permanent):
@@ -60,8 +61,9 @@ class Transport(Protocol):
 
     def watch(
         self, run_id: str, *, after: int = 0
-    ) -> AbstractAsyncContextManager[AsyncIterator[Told]]:
-        """What is told of a run: over the bus from now on, over HTTP from event `after` on.
+    ) -> AbstractAsyncContextManager[AsyncIterator[Followed]]:
+        """What is told of a run: over the bus from now on, over HTTP from event `after` on. Over
+        the bus a result stands for events that are not told again: the run ended or paused before.
 
         The iterator raises Refused when a message of this client about the run was refused.
         """

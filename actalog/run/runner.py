@@ -4,11 +4,11 @@ import asyncio
 import contextlib
 import logging
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from actalog.client.transport import Told
+from actalog.client.transport import Followed
 from actalog.errors import BadCall
 from actalog.models.base import choice
 from actalog.run.agent import RunOutput, RunOutputEvent
@@ -17,7 +17,7 @@ from actalog.run.requirement import RunRequirement
 from actalog.run.story import Story
 from actalog.schemas import json_schema
 from actalog_contracts.streams import Delta
-from actalog_contracts.tasks import TaskSubmit
+from actalog_contracts.tasks import RunResult, TaskSubmit
 from actalog_core.foreign import read_or_text
 
 if TYPE_CHECKING:
@@ -98,15 +98,13 @@ class Run:
                 yield event
 
     async def _follow(
-        self, client: "Client", heard: AsyncIterator[Told]
+        self, client: "Client", heard: AsyncIterator[Followed]
     ) -> AsyncGenerator[RunOutputEvent, None]:
         try:
             async for one in heard:
-                delta = isinstance(one, Delta)
-                told_now = self.story.hear_delta(one) if delta else self.story.hear_event(one)
-                for event in told_now:
+                for event in self._hear(one):
                     yield event
-                if not delta and self.story.rests:
+                if not isinstance(one, Delta) and self.story.rests:
                     break
         except asyncio.CancelledError:
             with contextlib.suppress(Exception):  # whoever waited went away: the run is not wanted
@@ -115,6 +113,15 @@ class Run:
             raise
         if self.output.is_paused:
             keep_paused(self)
+
+    def _hear(self, one: Followed) -> Iterator[RunOutputEvent]:
+        match one:
+            case Delta():
+                return self.story.hear_delta(one)
+            case RunResult():
+                return self.story.hear_result(one)
+            case _:
+                return self.story.hear_event(one)
 
 
 def _task(client: "Client", output: RunOutput, input: Any, options: Options) -> TaskSubmit:

@@ -4,10 +4,13 @@ Events come in order per run and may repeat; deltas come beside them, early, lat
 (protocol 7.3, 8). Whatever comes, the text of a message is told once and from its start.
 """
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, cast
+
+import orjson
 
 from actalog.client.events import read
 from actalog.metrics import RunMetrics
@@ -20,8 +23,10 @@ from actalog.run.writing import Writing
 from actalog_contracts import runs
 from actalog_contracts.base import Error, Usage
 from actalog_contracts.streams import Delta
-from actalog_contracts.tasks import PublishedEvent
+from actalog_contracts.tasks import PublishedEvent, RunResult
 from actalog_core.foreign import read_or_text
+
+log = logging.getLogger("actalog")
 
 
 @dataclass
@@ -66,6 +71,54 @@ class Story:
         self.started_at = self.started_at or at
         self.now = int(at.timestamp())
         yield from self._told(known, at)
+
+    def hear_result(self, result: RunResult) -> Iterator[told.RunOutputEvent]:
+        """What the run came to before anybody listened here: its events are not told again."""
+        if result.seq <= self.seq or self.finished:
+            return
+        self.seq = result.seq
+        at, accepted = map(datetime.fromisoformat, (result.finished_at, result.accepted_at))
+        self.started_at, self.now = accepted, int(at.timestamp())
+        self.output.created_at = int(accepted.timestamp())
+        if result.status == "paused":
+            yield from self._waits(result)
+            return
+        self.finished = True
+        self.output.metrics = self._metrics(result.usage, at)
+        match result.status:
+            case "completed":
+                yield from self._answered(result)
+            case "cancelled":
+                self.output.status = RunStatus.cancelled
+                yield told.RunCancelledEvent(**self._about())
+            case status:
+                yield from self._failed(result.error or Error(code=status, message=status))
+
+    def _answered(self, result: RunResult) -> Iterator[told.RunOutputEvent]:
+        self.cut = bool(result.truncated)
+        if isinstance(result.output, str):
+            yield told.RunContentEvent(**self._about(), content=result.output)
+            yield from self._completed(result.output, is_json=False)
+        elif (ref := result.output_ref) is not None:
+            log.warning("run %s: its answer, %d bytes, is at %s", result.run_id, ref.bytes, ref.url)
+            yield from self._completed(None, is_json=False)
+        else:
+            yield from self._completed(orjson.dumps(result.output).decode(), is_json=True)
+
+    def _waits(self, result: RunResult) -> Iterator[told.RunOutputEvent]:
+        raised: list[runs.RequirementRaised] = []
+        for one in result.requirements:
+            if (call := one.tool_call) is None:
+                continue
+            kind = "in_doubt" if one.kind == "in_doubt" else "confirmation"
+            raised.append(runs.RequirementRaised(id=one.id, kind=kind, call_id=call.id))
+            if call.id not in self.tools:
+                self.tools[call.id] = ToolExecution(
+                    call.id, call.name, _arguments(call.arguments), created_at=self.now,
+                    digest=call.digest, requires_confirmation=kind == "confirmation" or None,
+                )  # fmt: skip
+                self.output.tools.append(self.tools[call.id])
+        yield from self._paused(runs.RunPaused(requirements=tuple(raised)))
 
     def _told(self, event: runs.RunEvent, at: datetime) -> Iterator[told.RunOutputEvent]:
         match event:
@@ -210,10 +263,10 @@ class Story:
     def _text(self, seq: int | None) -> str:
         return self.texts.get(seq or 0, "")
 
-    def _completed(self, text: str, is_json: bool) -> Iterator[told.RunOutputEvent]:
+    def _completed(self, text: str | None, is_json: bool) -> Iterator[told.RunOutputEvent]:
         run = self.output
         run.status, run.content = RunStatus.completed, text
-        if is_json:
+        if is_json and text is not None:
             run.content = self.parse(text) if self.parse else read_or_text(text)
             run.content_type = type(run.content).__name__
         run.truncated = self.cut and not is_json
@@ -236,5 +289,8 @@ class Story:
 
 
 def _object(arguments: str) -> dict[str, Any]:
-    parsed = read_or_text(arguments or "{}")
+    return _arguments(read_or_text(arguments or "{}"))
+
+
+def _arguments(parsed: Any) -> dict[str, Any]:
     return cast("dict[str, Any]", parsed) if isinstance(parsed, dict) else {}

@@ -18,7 +18,7 @@ from actalog.services import Ground
 from actalog_bus.memory import MemoryBus
 from actalog_bus.processes import free_port
 from actalog_contracts.streams import Delta
-from actalog_contracts.tasks import MessageRefused, PublishedEvent, RefusalError
+from actalog_contracts.tasks import MessageRefused, PublishedEvent, RefusalError, RunResult
 from actalog_core.settings import Settings
 from actalog_log.memories import MemoryMemories
 from actalog_log.memory import MemoryLog
@@ -120,7 +120,7 @@ async def test_a_stream_of_what_was_refused_is_a_refusal(
                 await client.result(run_id)
 
 
-async def _until_done(told: "AsyncIterator[PublishedEvent | Delta]"):
+async def _until_done(told: "AsyncIterator[PublishedEvent | Delta | RunResult]"):
     async for one in told:
         yield one
         if isinstance(one, PublishedEvent) and one.type == "run.completed.v1":
