@@ -5,7 +5,7 @@ from collections.abc import AsyncIterable, Iterable, Iterator
 from typing import Any, cast
 
 from pydantic import BaseModel
-from pydantic_core import to_json
+from pydantic_core import to_json, to_jsonable_python
 
 from actalog_core.canonical import clean_text
 
@@ -41,13 +41,24 @@ def text_of(value: Any) -> str:
     if issubclass(type(value), BINARY):
         raise NoText(f"{type(value).__name__}; return text, or what can be JSON.")
     try:
-        if isinstance(value, BaseModel):
-            return value.model_dump_json()
-        return to_json(value, fallback=_shown, inf_nan_mode="constants").decode()
+        return _json(value)
     except NoText:
         raise
     except Exception as error:
         raise NoText(f"{type(error).__name__}: {error}") from error
+
+
+def _json(value: Any) -> str:
+    try:
+        if isinstance(value, BaseModel):
+            return value.model_dump_json()
+        return to_json(value, fallback=_shown, inf_nan_mode="constants").decode()
+    except ValueError as error:
+        if "surrogates not allowed" not in str(error):
+            raise
+    # Lone ones, of what was read elsewhere, become U+FFFD as in any text of a tool (protocol 11.1).
+    plain = to_jsonable_python(value, fallback=_shown, inf_nan_mode="constants")
+    return clean_text(json.dumps(plain, ensure_ascii=False, separators=(",", ":")))
 
 
 def _shown(value: Any) -> str:

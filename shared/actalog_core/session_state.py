@@ -7,6 +7,7 @@ from typing import Any, cast
 from pydantic import TypeAdapter
 
 from actalog_contracts.runs import StateOp
+from actalog_core.canonical import clean_text
 
 _OPS = TypeAdapter(tuple[StateOp, ...])
 
@@ -39,11 +40,13 @@ def apply(state: dict[str, Any], op: StateOp) -> None:
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[StateOp, ...]:
     """What turns one state into the other, key by key, so that others' keys are left alone. A
-    list that only grew is appended to: what others append meanwhile stays.
+    list that only grew is appended to: what others append meanwhile stays. Lone surrogates become
+    U+FFFD (protocol 11.1): what a tool has read elsewhere may have them, and no event can.
 
     Raises:
-        TypeError, ValueError: a value of `after` has no JSON form; the message names its key.
+        TypeError: a key of `after` is no text, or a value has no JSON form; the message names it.
     """
+    after = {_key(key): value for key, value in after.items()}
     ops: list[StateOp] = []
     for key in sorted({*before, *after}):
         if key not in after:
@@ -69,8 +72,14 @@ def _appended(before: Any, after: Any) -> list[Any]:
     return new[len(old) :] if same else []
 
 
+def _key(key: object) -> str:
+    if not isinstance(key, str):
+        raise TypeError(f"session_state has the key {key!r}, which is no text")
+    return clean_text(key)
+
+
 def _json(key: str, value: Any) -> str:
     try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+        return clean_text(json.dumps(value, ensure_ascii=False, allow_nan=False))
     except (TypeError, ValueError, RecursionError) as error:
         raise TypeError(f"session_state[{key!r}] has no JSON form: {error}") from error

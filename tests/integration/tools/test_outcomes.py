@@ -51,6 +51,8 @@ VALUES: Any = [
     ("text", "text"), (None, "null"), (3, "3"), ({"a": [1, True]}, '{"a":[1,true]}'),
     (Order(id="a"), '{"id":"a"}'), ([Order(id="a")], '[{"id":"a"}]'), (Point(1), '{"x":1}'),
     ({"at": Named()}, '{"at":"a name"}'), ("a\x00b\ud800", "a\ufffdb\ufffd"), ("", ""),
+    ({"a": ["x\ud83d", 1.5, None]}, '{"a":["x\ufffd",1.5,null]}'), ("\ud83d\ude00", "\U0001f600"),
+    (Order.model_construct(id="\ud83d"), '{"id":"\ufffd"}'),
 ]  # fmt: skip
 
 

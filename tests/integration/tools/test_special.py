@@ -64,6 +64,23 @@ async def test_what_a_callable_that_raised_did_to_the_state_is_dropped(world: Wo
     assert isinstance(await world.run("breaks"), ToolFailed)
 
 
+async def test_half_a_character_in_the_state_loses_no_outcome(world: World):
+    """JSON of other systems has lone surrogates, where they cut texts."""
+
+    def reads(session_state: dict[str, Any]) -> str:
+        session_state |= json.loads('{"title": "good \\ud83d", "\\ud83d": 1}')
+        return "charged"
+
+    await world.accept()
+    await world.start(reads=reads)
+    told = await world.run("reads")
+    assert isinstance(told, ToolReturned)
+    assert told.state_ops == (
+        StateOp(op="set", key="title", value='"good \ufffd"'),
+        StateOp(op="set", key="\ufffd", value="1"),
+    )
+
+
 async def test_state_that_is_no_json_or_too_much_is_told(world: World):
     def odd(session_state: dict[str, Any]) -> None:
         session_state["cart"] = {1, 2}

@@ -1,6 +1,7 @@
 """Session state changes by operations (protocol 10)."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -64,6 +65,20 @@ def test_numbers_are_incremented_and_what_does_not_fit_changes_nothing():
     ):
         apply(state, op)
     assert state == {"n": 3, "new": 5, "text": "x"}
+
+
+def test_lone_surrogates_become_what_an_event_can_have():
+    ops = changes({"list": [1]}, {"list": [1, "a\ud83d"], "k\ud83d": {"\udc00": "\ud83d\ude00"}})
+    state: dict[str, Any] = {"list": [1]}
+    for op in read_ops(write_ops(ops)):
+        apply(state, op)
+    assert state == {"list": [1, "a\ufffd"], "k\ufffd": {"\ufffd": "\U0001f600"}}
+
+
+@pytest.mark.parametrize("key", [5, None, (1, 2)])
+def test_a_key_that_is_no_text_is_told(key: Any):
+    with pytest.raises(TypeError, match=f"the key {re.escape(repr(key))}, which is no text"):
+        changes({"a": 1}, {"a": 1, key: 2})
 
 
 @pytest.mark.parametrize("value", [object(), {1, 2}, float("nan")])
