@@ -23,7 +23,7 @@ from actalog_contracts.strict_json import (
     parse,
     readable,
 )
-from actalog_contracts.tasks import Inbound, TaskSubmit
+from actalog_contracts.tasks import Inbound, Media, TaskSubmit
 
 __all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_INTEGER", "BadInput", "Decoded", "decode", "parse"]
 
@@ -117,6 +117,10 @@ def _message(content: dict[str, Any], said: Mapping[str, str]) -> Inbound:
         message = _inbound().validate_python(content)
     except ValidationError as error:
         raise _told(error, content) from error
+    if isinstance(message, TaskSubmit):
+        for at, media in enumerate(message.media):
+            if (wrong := _wrong(media, f"media.{at}")) is not None:
+                raise BadInput(wrong[1], field=wrong[0], readable=readable(content))
     if isinstance(message, TaskSubmit) and message.metadata:
         size = len(json.dumps(message.metadata, ensure_ascii=False).encode())
         if size > MAX_METADATA:
@@ -124,6 +128,19 @@ def _message(content: dict[str, Any], said: Mapping[str, str]) -> Inbound:
             told = readable(content)
             raise BadInput(text, code="too_large", field="metadata", readable=told)
     return message
+
+
+def _wrong(media: Media, field: str) -> tuple[str, str] | None:
+    """(field, why): media without any content, or with two, are none, nor is what does not decode."""
+    given = [name for name in ("url", "data", "blob") if getattr(media, name) is not None]
+    if len(given) != 1:
+        has = " and ".join(given) or "none"
+        return field, f"{field}: one of url, data and blob is wanted, and {has} is there"
+    try:
+        base64.b64decode("".join((media.data or "").split()), validate=True)
+    except ValueError as error:
+        return f"{field}.data", f"{field}.data: not base64: {error}"
+    return None
 
 
 @cache

@@ -130,12 +130,26 @@ def test_bad_bytes_get_a_clear_reason(value: bytes | None, said: str):
     assert said in refused(value).message
 
 
+IMAGE = {"type": "image", "url": "https://shop.example/a.png"}
+
+
+def test_media_have_their_content_in_one_place():
+    for media in (IMAGE, {"type": "file", "blob": "b"}, {"type": "audio", "data": "YW\nJj"}):
+        task = decode(json.dumps({**TASK, "media": [media]}).encode(), {}).message
+        assert isinstance(task, TaskSubmit)
+        assert len(task.media) == 1
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [
         ({"targte": "x"}, "targte"), ({"input": 1}, "input"), ({"target": ""}, "target"),
         ({"target": "a\nb"}, "target"), ({"priority": "1"}, "priority"), ({"type": "x"}, "type"),
-        ({"media": [{"type": "smell"}]}, "media.0.type"), ({"run_id": "x" * 201}, "run_id"),
+        ({"media": [{"type": "smell"}]}, "media.0.type"),
+        ({"media": [{"type": "image"}]}, "media.0"),
+        ({"media": [{"type": "file", "blob": "b"}, {**IMAGE, "data": "YQ=="}]}, "media.1"),
+        ({"media": [{"type": "image", "data": "***"}]}, "media.0.data"),
+        ({"media": [{"type": "image", "data": "é"}]}, "media.0.data"), ({"run_id": "x" * 201}, "run_id"),
     ],
 )  # fmt: skip
 def test_a_wrong_field_is_named_and_the_ids_are_read_all_the_same(
