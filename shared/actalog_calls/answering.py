@@ -92,9 +92,7 @@ class _Answering:
         if not await self._ours(claim):
             return
         self.delivery.settle()
-        outcome = await self._worked(asyncio.ensure_future(self._run(claim)))
-        reply = answer(self.command, outcome)
-        told = body(reply)
+        reply, told = await self._worked(asyncio.ensure_future(self._run(claim)))
         await self._tell(reply, told, stored=await self._store(told))
         if claim.deaths >= DEATHS:
             raise KilledItsWorkers(self.key)
@@ -163,14 +161,12 @@ class _Answering:
     async def _finish(self, work: "asyncio.Future[Outcome]") -> None:
         self.claims.on_lost(self.key, lambda: _cancel(work))
         try:
-            outcome = await self._worked(work)
+            reply, told = await self._worked(work)
         except asyncio.CancelledError:
             if _being_cancelled():
                 raise
             self.claims.forget(self.key)
             return
-        reply = answer(self.command, outcome)
-        told = body(reply)
         if len(told) > LARGE_BYTES or not self.claims.surely_ours(self.key):
             await self._tell(reply, told, stored=await self._store(told))
             return
@@ -220,9 +216,11 @@ class _Answering:
         """What is in the ledger and large is fetched there: the bus carries it once, as an event."""
         return lies_in_ledger(self.command) if len(stored) > LARGE_BYTES else reply
 
-    async def _worked(self, work: "asyncio.Future[Outcome]") -> Outcome:
+    async def _worked(self, work: "asyncio.Future[Outcome]") -> tuple[CallAnswered, bytes]:
+        """The answer, and as it is written: an outcome that cannot be is none."""
         try:
-            outcome = await work
+            reply = answer(self.command, await work)
+            told = body(reply)
         except BaseException:  # it has ended: who is cancelled while it waits for it, cancels it
             self.claims.broke_off(self.key)
             raise
@@ -230,7 +228,7 @@ class _Answering:
             crashpoints.reach("calls.worked")
         if self.leaving is not None:
             self.leaving()
-        return outcome
+        return reply, told
 
 
 async def _abort(work: "asyncio.Future[Outcome]") -> None:

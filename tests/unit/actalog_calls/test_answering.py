@@ -214,6 +214,21 @@ async def test_work_that_broke_off_for_good_is_left_to_others():
     assert [claim.state for claim in world.ran] == ["expired"]
 
 
+@BOTH
+async def test_an_outcome_that_cannot_be_written_keeps_no_claim(beside: bool):
+    world = World()
+    process = await world.process()
+
+    async def unwritable(claim: Claim) -> ToolReturned:
+        return ToolReturned(call_id=COMMAND.call_id, epoch=claim.epoch, content="\ud83d")
+
+    with pytest.raises(ValueError, match="surrogates"):
+        await process.hear(beside=beside, run=unwritable)
+    await process.hear(beside=beside)
+    assert [claim.state for claim in world.ran] == ["expired"]
+    assert len(world.replies()) == 1
+
+
 async def test_a_claim_whose_answer_was_lost_is_run_when_heard_again():
     world = World()
     process = await world.process()

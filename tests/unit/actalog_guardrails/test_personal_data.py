@@ -143,6 +143,11 @@ def test_a_number_that_is_wrapped_within_a_string_is_found():
     assert core.verdict('["4111 1111\\n1111 1111"]', [PiiCheck()]).text == '["[CARD]"]'
 
 
+def test_characters_that_stand_for_several_move_no_mask():
+    told = core.verdict("\u338f \ufb01 \u33a2 a@b.example \u338f", [PiiCheck()])
+    assert told.text == "\u338f \ufb01 \u33a2 [EMAIL] \u338f"
+
+
 def test_spans_stand_where_the_text_had_them():
     text = "\U0001f469\u200d\U0001f4bb: 078\u201105\u20111120, a\u200b@b.example"
     told = core.verdict(text, [PiiCheck()])
@@ -153,7 +158,18 @@ def test_spans_stand_where_the_text_had_them():
 
 
 @pytest.mark.parametrize(
-    "text", ["", "plain", "\u00e9t\u00e9", "\u200b", "\U0001d7d9", "\U0001f600 x"]
+    "text",
+    [
+        "",
+        "plain",
+        "\u00e9t\u00e9",
+        "\u200b",
+        "\U0001d7d9",
+        "\U0001f600 x",
+        "5 \u338f",
+        "\ufb01n",
+        "e\u0301",
+    ],
 )
 def test_a_folded_text_has_a_place_for_each_character(text: str):
     told = folded(text)

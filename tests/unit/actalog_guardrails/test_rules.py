@@ -104,6 +104,7 @@ def test_blocking_wins_and_masks_add_up():
     both = [PiiCheck(entities=("email",)), PiiCheck(entities=("ssn",))]
     told = core.verdict(text, both)
     assert (told.kind, told.text) == ("masked", "[EMAIL] and [SSN]")
+    assert told.reasons == ("masked personal data: email", "masked personal data: ssn")
     blocked = core.verdict(text, [*both, LengthCheck(max_chars=3)])
     assert (blocked.kind, blocked.text) == ("blocked", "")
 
