@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import gc
+import logging
 import os
 import sys
 from collections.abc import Coroutine
@@ -24,6 +25,26 @@ AppOption = Annotated[
 ]
 
 
+class _Reasons(logging.Handler):
+    """Why no broker was reached: aiokafka logs that, and raises something that does not say it."""
+
+    last = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.last = record.getMessage()
+
+
+REASONS = _Reasons(logging.ERROR)
+
+
+def explained(error: "ActalogError") -> str:
+    """What went wrong, with what the library said of it before."""
+    from actalog_core.errors import Transient
+
+    reason, REASONS.last = REASONS.last, ""
+    return f"{error} ({reason})" if reason and isinstance(error, Transient) else str(error)
+
+
 def carry_out(command: Coroutine[Any, Any, int | None]) -> NoReturn:
     """Run a command to its exit status. What the platform raises becomes one line on stderr."""
     status = _status(command)
@@ -34,6 +55,8 @@ def carry_out(command: Coroutine[Any, Any, int | None]) -> NoReturn:
 def _status(command: Coroutine[Any, Any, int | None]) -> int:
     from actalog_core.errors import ActalogError
 
+    logging.getLogger("aiokafka").addHandler(REASONS)  # beside our line it would be a second one
+    logging.getLogger("aiokafka").propagate = False
     try:
         from actalog_core import crashpoints
         from actalog_core.settings import setting
@@ -73,7 +96,7 @@ def _told(error: "ActalogError") -> int:
     """A log that was changed is a finding; anything else keeps us from looking."""
     from actalog_core.errors import Tampered
 
-    return complain(str(error), WRONG if isinstance(error, Tampered) else USAGE)
+    return complain(explained(error), WRONG if isinstance(error, Tampered) else USAGE)
 
 
 def _loop(command: Coroutine[Any, Any, int | None]) -> int | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import asyncpg
 
 from actalog.cli import platform_file
+from actalog.cli.common import explained
 from actalog.cli.reach import Reach
 from actalog.cli.waiting import missing_migrations
 from actalog.recovery.noticing import moved, restored
@@ -58,7 +59,7 @@ async def examine(env: Mapping[str, str] = os.environ) -> AsyncIterator[Finding]
             async with asyncio.timeout(ANSWER_S):
                 yield await look(reach)
         except ActalogError as error:
-            yield Finding(what, False, str(error), MENDS[what])
+            yield Finding(what, False, explained(error), MENDS[what])
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError,
                 ValueError) as error:  # fmt: skip
             yield Finding(what, False, f"{type(error).__name__}: {error}", MENDS[what])

@@ -124,7 +124,7 @@ async def provision(settings: KafkaSettings, planned: Sequence[TopicPlan]) -> li
             raise TopicsDiffer("; ".join(differ))
         created = await _create(admin, new) if new else []
     except (KafkaError, OSError) as error:
-        raise TopicsNotCreated(f"{type(error).__name__}: {error}") from error
+        raise TopicsNotCreated(f"ACTALOG_KAFKA: {settings.bootstrap}: {error}") from error
     finally:
         await admin.close()
     return created
@@ -141,7 +141,7 @@ async def differences(settings: KafkaSettings, planned: Sequence[TopicPlan]) -> 
         await admin.start()
         there = await partitions_of(admin, [each.name for each in planned])
     except (KafkaError, OSError) as error:
-        raise TopicsNotCreated(f"{type(error).__name__}: {error}") from error
+        raise TopicsNotCreated(f"ACTALOG_KAFKA: {settings.bootstrap}: {error}") from error
     finally:
         await admin.close()
     return [

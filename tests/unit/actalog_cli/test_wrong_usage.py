@@ -197,6 +197,24 @@ async def test_what_is_not_installed_is_told_with_its_extra(
         await EmbeddedBroker(tmp_path).start()
 
 
+@pytest.mark.parametrize(
+    "typed", [("topics", "apply"), ("dlq", "list"), ("recover", "--dry-run"), ("cancel", "r")]
+)
+def test_a_broker_that_is_not_there_is_one_line_that_says_where_and_why(
+    typed: tuple[str, ...], tmp_path: Path
+):
+    done = subprocess.run(
+        [sys.executable, "-m", "actalog", *typed], cwd=tmp_path, capture_output=True, text=True,
+        check=False, timeout=60, env={
+            "PATH": os.environ["PATH"], "ACTALOG_KAFKA": "127.0.0.1:1",
+            "ACTALOG_DATABASE_URL": "postgresql://a:b@127.0.0.1:1/nobody",
+        },
+    )  # fmt: skip
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert "ACTALOG_" in done.stderr
+    assert "refused" in done.stderr
+
+
 # An App that cannot be loaded, or that nobody named
 
 
