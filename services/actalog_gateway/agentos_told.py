@@ -57,6 +57,7 @@ class AgentTeller:
         self.shown: dict[
             str, tuple[int, int]
         ] = {}  # call: epoch, code points; -1: streamed no more
+        self.thought: dict[str, tuple[int, int]] = {}  # the same of what the model thinks
         self.text = ""  # what this client was shown
 
     def tell(self, item: Item) -> Iterator[bytes]:
@@ -170,13 +171,21 @@ class AgentTeller:
             self.shown[delta.call_id] = (delta.epoch, -1)
             return
         if delta.kind == "reasoning":
-            yield self.frame("RunContent", **self._fields("", "str", delta.text))
+            yield from self._thought(delta)
             return
         new = delta.text[max(0, had - delta.offset) :]
         if delta.offset > had or not new:
             return
         self.shown[delta.call_id] = (delta.epoch, had + len(new))
         yield from self._content(new)
+
+    def _thought(self, delta: Delta) -> Iterator[bytes]:
+        """Of the first attempt that thinks; the end has all that the model thought."""
+        epoch, had = self.thought.get(delta.call_id, (delta.epoch, 0))
+        new = delta.text[max(0, had - delta.offset) :]
+        if delta.epoch == epoch and delta.offset <= had and new:
+            self.thought[delta.call_id] = (epoch, had + len(new))
+            yield self.frame("RunContent", **self._fields("", "str", new))
 
     def _content(self, text: str) -> Iterator[bytes]:
         """Structured answers come once, as the object they are."""

@@ -13,6 +13,7 @@ from tests.integration.gateway.world import (
     World,
     called,
     done,
+    frames,
     paused,
     reply,
     returned,
@@ -96,6 +97,27 @@ async def test_what_a_review_lets_through_is_said_once(world: World):
     assert told[-1].data["content"] == polled["content"] == "Call [PHONE]."
     said = [(one["role"], one["content"]) for one in polled["messages"]]
     assert said == [("user", "?"), ("assistant", "Call [PHONE].")]
+
+
+async def test_what_comes_twice_or_with_a_gap_is_told_once_and_in_order(world: World):
+    async with (
+        world.gateway() as (http, _),
+        http.stream("POST", "/agents/a/runs", data={"message": "?"}) as answer,
+    ):
+        run, told = await begun(world), frames(answer)
+        pieces = ((0, "Hel"), (0, "Hel"), (1, "el"), (2, "llo"), (8, "you"))
+        for offset, text in pieces:
+            await run.delta(text, offset=offset, kind="reasoning")
+        await run.delta("Hm.", epoch=2, kind="reasoning")  # another attempt, which answers
+        for offset, text in pieces:
+            await run.delta(text, offset=offset, epoch=2)
+        seen = [await anext(told) for _ in range(6)]
+        await asyncio.sleep(0.1)
+        await run.say(reply(run.row.run_id, "Hello, you", epoch=2), done(4))
+        seen += [one async for one in told]
+    said = [one.data for one in seen if one.event == "RunContent"]
+    assert [one["content"] for one in said if one["content"]] == ["Hel", "lo", ", you"]
+    assert [one["reasoning_content"] for one in said if one["reasoning_content"]] == ["Hel", "lo"]
 
 
 async def test_a_run_is_told_with_the_agent_that_it_began_with(world: World):
