@@ -94,8 +94,14 @@ async def ended(
                 waiting.cancel()
                 await asyncio.wait([waiting])  # it runs the story, which is closed next
         if feed.closed:
-            raise Problem("overloaded", "the gateway stops; ask again", status=503, retry_after_s=1)
+            raise goes_on(where, "this gateway stops")
     return await gate.reader.run(where.tenant_id, where.run_id)
+
+
+def goes_on(where: Where, why: str) -> Problem:
+    """No answer now. Whoever took that for a refusal, and sent the task again, would have two runs."""
+    said = f"{why}; the run {where.run_id!r} goes on, ask for it by its id"
+    return Problem("overloaded", said, status=503, retryable=False, run_id=where.run_id)
 
 
 async def _last(

@@ -14,6 +14,7 @@ from actalog_contracts.base import MAX_ID
 from actalog_contracts.border import BadInput, decode
 from actalog_contracts.definitions import AgentDefinition
 from actalog_contracts.tasks import RequirementResolve, RunCancel
+from actalog_core.errors import Transient
 from actalog_gateway import agentos_forms as forms
 from actalog_gateway import agentos_runs as runs
 from actalog_gateway import agentos_shapes as shapes
@@ -139,9 +140,11 @@ async def _answer(
     without_end(request.scope)
     try:
         found = await runs.ended(gate, where, after=after, answered=answered, request=request)
+        return JSONResponse(await _output(gate, found, definition))
     except runs.ClientGone:
         return Response(status_code=204)
-    return JSONResponse(await _output(gate, found, definition))
+    except Transient as error:
+        raise runs.goes_on(where, "the platform cannot reach its database just now") from error
 
 
 async def _output(gate: Gateway, found: FoundRun, definition: AgentDefinition) -> dict[str, Any]:
