@@ -136,6 +136,8 @@ def _wrong(media: Media, field: str) -> tuple[str, str] | None:
     if len(given) != 1:
         has = " and ".join(given) or "none"
         return field, f"{field}: one of url, data and blob is wanted, and {has} is there"
+    if media.url is not None and not media.url.lower().startswith(("http://", "https://")):
+        return f"{field}.url", f"{field}.url: an address with http or https is wanted"
     try:
         base64.b64decode("".join((media.data or "").split()), validate=True)
     except ValueError as error:

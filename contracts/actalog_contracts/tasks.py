@@ -17,6 +17,8 @@ from actalog_contracts.base import (
 
 
 class Media(FromOutside):
+    """What goes with the input: by address, as base64, or by the id of a blob; one of these."""
+
     type: Literal["image", "audio", "video", "file"]
     mime_type: str | None = None
     filename: str | None = None

@@ -91,7 +91,7 @@ def _begun(facts: Facts) -> calls.Begun | None:
     text, schema = facts.accepted.input, facts.accepted.output_schema
     if text is None or facts.seq != FIRST_CALL or gathers(facts.definition):
         return None
-    if len(text) + len(schema or "") > MOST_CARRIED:
+    if len(text) + len(schema or "") > MOST_CARRIED or facts.accepted.media != "[]":
         return None
     return calls.Begun(input=text, output_schema=schema)
 

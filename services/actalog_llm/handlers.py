@@ -28,7 +28,9 @@ from actalog_llm import outcomes, wire
 from actalog_llm.adapters.loading import Adapters
 from actalog_llm.ask import Answered
 from actalog_llm.attempts import ModelCall, Patience, TakenOver
+from actalog_llm.media import MOST_BYTES, Blobs, NotTaken, blobs_of
 from actalog_llm.ports import Failure
+from actalog_llm.prompt import Prompt
 from actalog_llm.prompt.cache import PromptCache
 from actalog_llm.providers import NotConfigured, endpoint, provider
 from actalog_llm.whole import without_echo, without_thoughts
@@ -137,8 +139,13 @@ class LlmHandlers:
         except NotConfigured as error:
             told = Failure(error.kind, error.message)
             return outcomes.failed(command, told, epoch=claim.epoch, prompt=prompt.record)
+        try:
+            body = wire.body(choice, prompt, await self._blobs(command.tenant_id, prompt))
+        except NotTaken as error:
+            told = Failure("invalid_request", str(error))
+            return outcomes.failed(command, told, epoch=claim.epoch, prompt=prompt.record)
         call = ModelCall(
-            command=command, choice=choice, endpoint=where, body=wire.body(choice, prompt),
+            command=command, choice=choice, endpoint=where, body=body,
             prompt=prompt, adapter=await self.adapters.of(where.dialect), key=claim.call_id, epoch=claim.epoch,
             claims=self.claims, postman=self.postman, patience=self.patience,
             spent=outcomes.cost(begun) if begun else self.unpaid.pop(claim.call_id, Usage()),
@@ -146,6 +153,25 @@ class LlmHandlers:
         )  # fmt: skip
         begun.append(call)
         return await self._answered(call)
+
+    async def _blobs(self, tenant_id: str, prompt: Prompt) -> Blobs:
+        """What the prompt's media name: of earlier runs, the newest as far as there is room.
+
+        Raises:
+            NotTaken: the run's own are more than a request takes.
+        """
+        found: dict[str, tuple[str, bytes]] = {}
+        room = MOST_BYTES
+        for blob_id, own in blobs_of(prompt.parts).items():
+            blob = await self.log.get_blob(tenant_id, blob_id) if room > 0 or own else None
+            if blob is None:
+                continue
+            if len(blob[1]) <= room:
+                found[blob_id] = blob
+            elif own:
+                raise NotTaken(f"media: more than {MOST_BYTES} bytes for one request")
+            room -= len(blob[1])
+        return found
 
     async def _answered(self, call: ModelCall) -> ModelReplied | ModelFailed:
         began = self.patience.monotonic()

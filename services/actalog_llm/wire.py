@@ -6,9 +6,12 @@ import orjson
 
 from actalog_contracts.definitions import ModelChoice
 from actalog_llm import wire_anthropic, wire_openai
+from actalog_llm.media import Blobs, filled
 from actalog_llm.prompt.messages import assemble
 from actalog_llm.prompt.parts import Prompt
 from actalog_llm.providers import provider
+
+NO_BLOBS: Blobs = {}
 
 
 def params_text(choice: ModelChoice) -> str:
@@ -22,9 +25,14 @@ def params_text(choice: ModelChoice) -> str:
     return orjson.dumps(told, option=orjson.OPT_SORT_KEYS).decode()
 
 
-def body(choice: ModelChoice, prompt: Prompt) -> dict[str, Any]:
-    """The request's JSON: a function of the prompt's parts and parameters, and of nothing else."""
-    messages = assemble(prompt.parts)
+def body(choice: ModelChoice, prompt: Prompt, blobs: Blobs = NO_BLOBS) -> dict[str, Any]:
+    """The request's JSON: a function of the prompt's parts and parameters, of the blobs that they
+    name, and of nothing else.
+
+    Raises:
+        NotTaken: the provider takes no such thing as the run brought, or a blob is not there.
+    """
+    messages = filled(assemble(prompt.parts), blobs)
     params = orjson.loads(prompt.record.params)
     known = provider(choice.provider)
     match known.dialect:

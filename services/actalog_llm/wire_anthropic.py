@@ -4,6 +4,7 @@ from typing import Any
 
 import orjson
 
+from actalog_llm.media import anthropic_blocks
 from actalog_llm.prompt.messages import Assistant, Messages, ToolOutcome, User
 from actalog_llm.whole import exactly
 
@@ -41,8 +42,11 @@ def _messages(messages: Messages) -> list[dict[str, Any]]:
     told: list[dict[str, Any]] = []
     for one in messages.said:
         match one:
-            case User(text=text):
-                _add(told, "user", [{"type": "text", "text": text if text.strip() else NOTHING}])
+            case User(text=text, media=media):
+                shown = anthropic_blocks(media)
+                if text.strip() or not shown:
+                    shown.append({"type": "text", "text": text if text.strip() else NOTHING})
+                _add(told, "user", shown)
             case Assistant():
                 _add(told, "assistant", _blocks(one))
             case ToolOutcome(id=call_id, text=text, failed=failed):

@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from actalog_llm.media import openai_parts
 from actalog_llm.prompt.messages import Assistant, Messages, Said, ToolOutcome, User
 from actalog_llm.providers import Provider
 
@@ -46,8 +47,11 @@ def _said(said: Sequence[Said], known: Provider) -> list[dict[str, Any]]:
     told: list[dict[str, Any]] = []
     for one in said:
         match one:
-            case User(text=text):
-                told.append({"role": "user", "content": text})
+            case User(media=()):
+                told.append({"role": "user", "content": one.text})
+            case User():
+                text = [{"type": "text", "text": one.text}] if one.text else []
+                told.append({"role": "user", "content": [*openai_parts(one.media), *text]})
             case Assistant():
                 told.append(_assistant(one, known))
             case ToolOutcome(id=call_id, text=text):

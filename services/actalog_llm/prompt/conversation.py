@@ -24,6 +24,7 @@ from actalog_llm.prompt.ids import role_of_call, tool_name, wished
 from actalog_llm.prompt.parts import (
     ASSISTANT,
     EXTRA,
+    MEDIA,
     TOOL,
     TOOL_CALL,
     TOOL_ERROR,
@@ -89,6 +90,7 @@ class Conversation:
         self.context: ContextBuilt | None = None
         self.needed: tuple[int, ModelNeeded] | None = None
         self.cuts: list[Cut] = []
+        self._media: Part | None = None
         self._input: Part | None = None
         self._parts: list[Part] = []
         self._turn: _Turn | None = None
@@ -117,13 +119,21 @@ class Conversation:
 
     def parts(self) -> list[Part]:
         """Everything so far."""
-        first = [] if self._input is None else [self._input]
-        return [*first, *self._parts, *self._shown(self._turn)]
+        return [*self._first(), *self._parts, *self._shown(self._turn)]
+
+    def _first(self) -> list[Part]:
+        """What the run was begun with. A text that waits for its check holds back what goes with it."""
+        if self._input is None:
+            return []
+        return [self._input] if self._media is None else [self._media, self._input]
 
     def _hear(self, seq: int, event: object) -> None:
         match event:
             case RunAccepted():
                 self.output_schema = event.output_schema
+                if event.media != "[]":
+                    self._media = taken(MEDIA, event.media, (self.run_no, seq, "media"))
+                    self.size += len(event.media)
                 self._take_input(event.input, (self.run_no, seq, "input"))
             case InputChecked():
                 self._take_input(event.text, (self.run_no, seq, "text"))
@@ -148,7 +158,7 @@ class Conversation:
 
     def _replied(self, seq: int, event: ModelReplied) -> None:
         self._keep(self._shown(self._turn))
-        at = len(self._parts) + (self._input is not None)
+        at = len(self._parts) + len(self._first())
         self.cuts.append(Cut(seq, event.prompt.digest, event.prompt.renderer, at))
         self._turn = _Turn(
             seq, event.extra, event.text or "", seq, event.tool_calls, seq,

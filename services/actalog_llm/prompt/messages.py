@@ -1,17 +1,33 @@
 """From parts to messages: what adapters put into their provider's form. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import orjson
 
-from actalog_llm.prompt.parts import EXTRA, TOOL_CALL, TOOL_ERROR, Part
+from actalog_llm.prompt.parts import EARLIER, EXTRA, TOOL_CALL, TOOL_ERROR, Part
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """An image, a sound, a video or a file: by address, as base64, or by a blob's id. `where` it
+    stands in the task. `earlier`: another run brought it."""
+
+    type: str
+    where: str
+    earlier: bool = False
+    mime_type: str | None = None
+    filename: str | None = None
+    url: str | None = None
+    data: str | None = field(default=None, repr=False)
+    blob: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class User:
     text: str
+    media: tuple[Attached, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +79,8 @@ def assemble(parts: Iterable[Part]) -> Messages:
                 told.system = f"{told.system}\n\n{part.text}" if told.system else part.text
             case "user":
                 _user(told, part.text)
+            case "media":
+                _user(told, "", attached(part.text, earlier=part.role == EARLIER))
             case "quote":
                 _user(told, f"[{part.role.removeprefix('quote:')}] {part.text}")
             case "tool" | "tool_error":
@@ -73,12 +91,44 @@ def assemble(parts: Iterable[Part]) -> Messages:
     return told
 
 
-def _user(told: Messages, text: str) -> None:
+def attached(text: str, *, earlier: bool = False) -> list[Attached]:
+    """What a task's `media` says, as it stands in the log."""
+    said: object = orjson.loads(text)
+    listed = cast(list[object], said) if isinstance(said, list) else []
+    return [
+        _one(cast(dict[str, Any], one), f"media.{at}", earlier)
+        for at, one in enumerate(listed) if isinstance(one, dict)
+    ]  # fmt: skip
+
+
+def _one(said: dict[str, Any], where: str, earlier: bool) -> Attached:
+    told = {name: said[name] for name in ("mime_type", "filename", "url", "data", "blob")
+            if isinstance(said.get(name), str)}  # fmt: skip
+    if "data" in told:  # senders may have wrapped it, providers take no white space in it
+        told["data"] = "".join(told["data"].split())
+    return Attached(str(said.get("type")), where, earlier, **told)
+
+
+def named(one: Attached) -> str:
+    """In place of it, where it is not shown."""
+    return f"[{one.type} {one.filename}]" if one.filename else f"[{one.type}]"
+
+
+def in_short(text: str) -> str:
+    """What a conversation that is quoted says of it."""
+    return ", ".join(map(named, attached(text)))
+
+
+def _user(told: Messages, text: str, media: Sequence[Attached] = ()) -> None:
     last = told.said[-1] if told.said else None
     if isinstance(last, User):
-        told.said[-1] = User(f"{last.text}\n\n{text}")
+        if media:
+            said = last.text
+        else:  # the first text behind what was attached is that message's
+            said = text if last.media and not last.text else f"{last.text}\n\n{text}"
+        told.said[-1] = User(said, (*last.media, *media))
     else:
-        told.said.append(User(text))
+        told.said.append(User(text, tuple(media)))
 
 
 def _assistant(told: Messages, part: Part) -> None:

@@ -1,6 +1,7 @@
 """A prompt as a list of parts that know no provider: text, whose it is, and where it stands.
 
-Roles: `tools` (JSON list of schemas), `schema` (of the answer), `system`, `user`, `assistant`,
+Roles: `tools` (JSON list of schemas), `schema` (of the answer), `system`, `media` (JSON list of what
+goes with the `user` part behind it; `media:earlier` in a run that is history), `user`, `assistant`,
 `extra` (what the provider wants back), `tool_call:<id>:<name>` (its arguments),
 `tool:<id>` and `tool_error:<id>` (its outcome), `quote:<whose>` (a conversation shown as text).
 In a record `prompt` stands for all parts of an earlier prompt of the same run.
@@ -18,7 +19,8 @@ RENDERER = "actalog/1"
 """Version of the rendering. 1: the first."""
 
 TOOLS, SCHEMA, SYSTEM = "tools", "schema", "system"
-USER, ASSISTANT, EXTRA, PROMPT = "user", "assistant", "extra", "prompt"
+USER, MEDIA, ASSISTANT, EXTRA, PROMPT = "user", "media", "assistant", "extra", "prompt"
+EARLIER = f"{MEDIA}:earlier"
 TOOL_CALL, TOOL, TOOL_ERROR, QUOTE = "tool_call", "tool", "tool_error", "quote"
 
 
@@ -57,8 +59,8 @@ class Prompt:
 
     @property
     def chars(self) -> int:
-        """Code points of what is sent, without its wrapping."""
-        return sum(len(part.text) for part in self.parts)
+        """Code points of the text that is sent, without its wrapping."""
+        return sum(len(part.text) for part in self.parts if part.kind != MEDIA)
 
 
 def said(role: str, text: str, *, call: CallKey | None = None) -> Part:

@@ -8,9 +8,12 @@ from actalog_contracts.definitions import AgentDefinition
 from actalog_contracts.runs import ContextBuilt, HistoryRun, PromptPart
 from actalog_llm.prompt.conversation import Conversation
 from actalog_llm.prompt.ids import made_unique
+from actalog_llm.prompt.messages import in_short
 from actalog_llm.prompt.parts import (
     ASSISTANT,
+    EARLIER,
     EXTRA,
+    MEDIA,
     PROMPT,
     QUOTE,
     RENDERER,
@@ -21,6 +24,7 @@ from actalog_llm.prompt.parts import (
     Part,
     Prompt,
     digest_of,
+    in_role,
     record_of,
     said,
     taken,
@@ -41,7 +45,10 @@ def needs(conversation: Conversation, purpose: str) -> Sequence[HistoryRun]:
 def as_history(conversation: Conversation) -> list[Part]:
     """A run as later runs see it: without what only its own provider wanted back, but for thoughts
     that it wants back for as long as the conversation goes on (DeepSeek)."""
-    return [part for part in conversation.parts() if part.role != EXTRA or THOUGHT in part.text]
+    return [
+        in_role(part, EARLIER) if part.role == MEDIA else part
+        for part in conversation.parts() if part.role != EXTRA or THOUGHT in part.text
+    ]  # fmt: skip
 
 
 def head(definition: AgentDefinition, output_schema: str | None) -> list[Part]:
@@ -149,6 +156,8 @@ def _context(context: ContextBuilt | None) -> list[Part]:
 
 def _quoted(part: Part) -> Part:
     """A part of another conversation, shown as text."""
+    if part.kind == MEDIA:
+        return said(f"{QUOTE}:{USER}", in_short(part.text))
     whose = part.kind if part.kind in (USER, ASSISTANT) else part.role.replace(":", " ")
     recorded = part.recorded.model_copy(update={"role": f"{QUOTE}:{whose}"})
     return Part(f"{QUOTE}:{whose}", part.text, recorded)

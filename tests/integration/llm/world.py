@@ -127,6 +127,10 @@ class World:
         context = ContextBuilt(**more)
         return await self.write([accepted(text), RunStarted(), context], run_id)
 
+    async def begin_with(self, said: dict[str, Any], run_id: str = "r", **more: Any) -> int:
+        """A run that was accepted with this beside its input."""
+        return await self.write([accepted(**said), RunStarted(), ContextBuilt(**more)], run_id)
+
     def command(self, run_id: str = "r", turn: int = 1, **more: Any) -> CallModel:
         run = self.runs[run_id]
         told: dict[str, Any] = {

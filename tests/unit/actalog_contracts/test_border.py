@@ -149,6 +149,7 @@ def test_media_have_their_content_in_one_place():
         ({"media": [{"type": "image"}]}, "media.0"),
         ({"media": [{"type": "file", "blob": "b"}, {**IMAGE, "data": "YQ=="}]}, "media.1"),
         ({"media": [{"type": "image", "data": "***"}]}, "media.0.data"),
+        ({"media": [{"type": "file", "url": "file:///etc/passwd"}]}, "media.0.url"),
         ({"media": [{"type": "image", "data": "é"}]}, "media.0.data"), ({"run_id": "x" * 201}, "run_id"),
     ],
 )  # fmt: skip

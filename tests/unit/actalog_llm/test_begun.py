@@ -32,6 +32,7 @@ from tests.unit.actalog_conductor.spec import (
 from tests.unit.actalog_llm.log import run as logged
 
 SCHEMA = '{"type":"object"}'
+MEDIA = '[{"type":"image","url":"https://example.org/cat.png"}]'
 KNOWS = ContextBuilt(call_id="r:g", memories=(MemoryNote(id="1", text="likes tea"),))
 messages = st.sampled_from(
     [TurnCame(), checked(), checked("masked"), ContextBuilt(call_id="r:g"), KNOWS, replied(1),
@@ -66,14 +67,15 @@ def carried(definition: AgentDefinition, command: CallModel) -> Prompt:
 @given(
     st.sampled_from([PLAIN, CHECKED, REVIEWED, GATHERS]), st.sampled_from([None, SCHEMA]),
     st.sampled_from([None, SCHEMA]), st.sampled_from([None, "", "hello", "\U0001f642" * 2_000]),
-    st.lists(messages, max_size=5), st.booleans(),
+    st.lists(messages, max_size=5), st.booleans(), st.sampled_from(["[]", MEDIA]),
 )  # fmt: skip
 def test_what_is_carried_is_what_the_log_says(
     definition: AgentDefinition, own: str | None, schema: str | None, text: str | None,
-    heard: list[Heard], free: bool,
+    heard: list[Heard], free: bool, media: str,
 ):  # fmt: skip
     definition = definition.model_copy(update={"output_schema": own})
-    accepted = ACCEPTED.model_copy(update={"input": text, "output_schema": schema})
+    told = {"input": text, "output_schema": schema, "media": media}
+    accepted = ACCEPTED.model_copy(update=told)
     for command, events in asked(definition, accepted, heard, free=free):
         if command.begun is not None:
             assert command.seq == len(events)
@@ -93,9 +95,10 @@ def test_a_first_call_carries_a_short_input(definition: AgentDefinition, free: b
     ("definition", "accepted", "heard"),
     [(PLAIN, ACCEPTED.model_copy(update={"input": "x" * (calls.MOST_CARRIED + 1)}), []),
      (PLAIN, ACCEPTED.model_copy(update={"output_schema": "x" * calls.MOST_CARRIED}), []),
+     (PLAIN, ACCEPTED.model_copy(update={"media": MEDIA}), []),
      (GATHERS, ACCEPTED, [KNOWS]), (CHECKED, ACCEPTED, [checked("masked")])],
 )  # fmt: skip
-def test_what_is_long_checked_or_gathered_is_read(
+def test_what_is_long_checked_gathered_or_attached_is_read(
     definition: AgentDefinition, accepted: RunAccepted, heard: list[Heard]
 ):
     (told,) = asked(definition, accepted, heard, free=True)
