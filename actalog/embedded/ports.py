@@ -8,11 +8,13 @@ from actalog_core.listening import refused
 
 
 def usable_port(host: str, port: int, *, wanted: str | None) -> int:
-    """`port`, or a free one where it is taken and nobody asked for it.
+    """`port`, or a free one where it is 0, or taken and nobody asked for it.
 
     Raises:
         SettingMissing: it is taken, and `wanted` names the setting that asks for it.
     """
+    if port == 0:
+        return free_port()  # and not 0: others are told where the gateway is
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

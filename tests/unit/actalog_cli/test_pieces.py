@@ -139,6 +139,7 @@ def test_a_port_that_nobody_asked_for_gives_way():
         with pytest.raises(SettingMissing, match=f"--port: port {taken} is taken"):
             usable_port("127.0.0.1", taken, wanted="--port")
     assert usable_port("127.0.0.1", taken, wanted="--port") == taken
+    assert usable_port("127.0.0.1", 0, wanted="ACTALOG_PORT") > 0  # which others are told
 
 
 # The author's App
