@@ -142,5 +142,5 @@ RUN_FORM = _form(
 )  # fmt: skip
 CONTINUE_FORM = _form(
     "session_id", session_id=_TEXT, tools=_TEXT, stream=_FLAG_ON, stream_events=_FLAG_ON,
-    user_id=_TEXT,
+    background=_FLAG, user_id=_TEXT,
 )  # fmt: skip

@@ -127,9 +127,13 @@ async def run(
         first = teller.started(int(gate.clock().timestamp()))
         return Stream(runs.frames(gate, where, teller, first))
     if background:
-        told = {"run_id": where.run_id, "session_id": where.session_id, "status": "PENDING"}
-        return JSONResponse(told, 202)
+        return _pending(where)
     return await _answer(gate, where, definition, request)
+
+
+def _pending(where: Where) -> Response:
+    told = {"run_id": where.run_id, "session_id": where.session_id, "status": "PENDING"}
+    return JSONResponse(told, 202)
 
 
 async def _answer(
@@ -183,7 +187,7 @@ async def cancel(agent_id: PathId, run_id: RunId, gate: Gate) -> dict[str, Any]:
 
 @router.post(
     "/agents/{agent_id}/runs/{run_id}/continue", openapi_extra=described.CONTINUE_FORM,
-    responses=described.STREAM,
+    responses=described.RUN,
 )  # fmt: skip
 async def go_on(agent_id: PathId, run_id: RunId, request: Request, gate: Gate) -> Response:
     """Go on with a paused run: `tools` come back with `confirmed` true or false."""
@@ -191,6 +195,7 @@ async def go_on(agent_id: PathId, run_id: RunId, request: Request, gate: Gate) -
     async with read_form(request) as form:
         stream = forms.flag(form, "stream", default=True)
         events = forms.flag(form, "stream_events", default=True)
+        background = forms.flag(form, "background", default=False)
         session_id, tools = forms.text(form, "session_id"), forms.text(form, "tools")
         by = forms.text(form, "user_id")
     if session_id is None:
@@ -205,6 +210,8 @@ async def go_on(agent_id: PathId, run_id: RunId, request: Request, gate: Gate) -
         await send_answer(gate, answer, TENANT)
     answered = [one.requirement_id for one in answers]
     where = Where.of(found, run_id)
+    if background and not stream:
+        return _pending(where)
     if not stream:
         return await _answer(gate, where, definition, request, after=story.seq, answered=answered)
     teller = AgentTeller(

@@ -87,6 +87,17 @@ async def test_of_two_answers_the_first_leaves_no_pause_for_who_has_given_both(w
     assert (answer["status"], answer["content"]) == ("COMPLETED", "Gone.")
 
 
+async def test_who_answers_and_does_not_wait_is_told_at_once(world: World):
+    await two_that_wait(world)
+    async with world.gateway() as (http, _):
+        path, said = "/agents/a/runs/r/continue", form(True, True, stream="false")
+        answer = await http.post(path, data={**said, "background": "true"})
+        await until(lambda: len(world.tasks()) == 2)
+    assert (answer.status_code, answer.json()) == (
+        202, {"run_id": "r", "session_id": "s", "status": "PENDING"},
+    )  # fmt: skip
+
+
 async def test_who_asks_again_by_its_key_is_not_told_of_a_pause_that_is_over(world: World):
     said = {"message": "go", "session_id": "s"}
     key = {"Idempotency-Key": "k"}
