@@ -20,7 +20,8 @@ class Runnable:
     """Every method works in a script, in a notebook and inside a running loop.
 
     Options of all: `user_id`, `session_id`, `run_id` (the same twice is one run),
-    `session_state`, `dependencies`, `metadata`, `output_schema`. With `stream=True` the answer
+    `session_state`, `dependencies`, `metadata`, `output_schema`; `images`, `audio`, `videos`,
+    `files` (of `actalog.media`). With `stream=True` the answer
     comes as it is written: RunContentEvents, and an event where it pauses or fails; with
     `stream_events=True` all events; with `yield_run_output=True` the RunOutput last.
 

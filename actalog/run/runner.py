@@ -4,12 +4,13 @@ import asyncio
 import contextlib
 import logging
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from actalog.client.transport import Followed
 from actalog.errors import BadCall
+from actalog.media import Audio, File, Image, Video, as_task
 from actalog.models.base import choice
 from actalog.run.agent import RunOutput, RunOutputEvent
 from actalog.run.front import FRONTS, keep_paused
@@ -38,6 +39,18 @@ class Options:
     dependencies: Mapping[str, Any] | None = None
     metadata: Mapping[str, Any] | None = None
     output_schema: Any = None
+    images: Sequence[Image] | None = None
+    audio: Sequence[Audio] | None = None
+    videos: Sequence[Video] | None = None
+    files: Sequence[File] | None = None
+
+    def media(self) -> list[dict[str, Any]] | None:
+        """As a task has them."""
+        told = as_task(
+            {"images": (Image, self.images), "audio": (Audio, self.audio),
+             "videos": (Video, self.videos), "files": (File, self.files)}
+        )  # fmt: skip
+        return told or None
 
 
 class Door(Protocol):
@@ -131,6 +144,7 @@ def _task(client: "Client", output: RunOutput, input: Any, options: Options) -> 
         f"agent:{output.agent_id}", _input(input), run_id=output.run_id,
         session_id=output.session_id, user_id=output.user_id, session_state=options.session_state,
         dependencies=options.dependencies, metadata=options.metadata, output_schema=schema,
+        media=options.media(),
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from actalog import Agent, App, tool
 from actalog.client import Refused
 from actalog.errors import BadCall, BadDefinition
 from actalog.guardrails import PIIDetectionGuardrail, PromptInjectionGuardrail
+from actalog.media import Image
 from actalog.run.agent import RunStartedEvent
 from actalog.run.base import RunStatus
 from actalog.testing import (
@@ -220,3 +221,14 @@ async def test_a_script_is_refused_where_nobody_knows_it():
     with pytest.raises(BadCall, match="agent 'support' has a ScriptedModel, which speaks in"):
         await support(model).arun("Where is order 7?")
     assert model.left == 1
+
+
+async def test_an_image_reaches_the_model():
+    model = ScriptedModel(["A cat."])
+    async with isolated_platform(App(agents=[support(model)])) as platform:
+        output = await platform.run("support", "What is it?", images=[Image(content=b"bytes")])
+    assert (output.status, output.content) == (RunStatus.completed, "A cat.")
+    (request,) = model.requests
+    image, text = request.body["messages"][-1]["content"]
+    assert image["image_url"]["url"].endswith(";base64,Ynl0ZXM=")
+    assert text["text"] == "What is it?"
