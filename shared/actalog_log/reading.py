@@ -43,6 +43,11 @@ _LONG = f"""
     select {EVENT}, {_RUN} from events e
     where run_no = $1 and seq >= $2 and seq <= $3 order by seq
 """
+# A run stands with its first event, or not at all: in one statement, for it may begin just now.
+_EMPTY = """
+    select exists (select from runs where run_no = $1)
+       and not exists (select from events where run_no = $1)
+"""
 
 
 class Reading:
@@ -62,6 +67,8 @@ class Reading:
         else:
             rows = await self.pool.fetch(_LONG, run_no, after, _EVERY if upto is None else upto)
         if not rows:
+            if not after and upto != 0 and await self.pool.fetchval(_EMPTY, run_no):
+                raise ChainBroken(f"run_no {run_no}, seq 1")
             return []
         begin = rows[0]
         if begin["seq"] != (after or 1) or not (after or begin["run"]):

@@ -52,7 +52,7 @@ async def test_a_changed_byte_is_found_on_reading(log: PostgresLog, fresh_databa
     ("gone", "after", "missed"),
     [
         ("events where seq = 1", 0, 1), ("events where seq = 2", 0, 3),
-        ("events where seq = 2", 2, 2), ("runs", 0, 1),
+        ("events where seq = 2", 2, 2), ("runs", 0, 1), ("events", 0, 1),
     ],
 )  # fmt: skip
 async def test_what_is_gone_is_missed_on_reading(
@@ -65,6 +65,16 @@ async def test_what_is_gone_is_missed_on_reading(
     await log.pool.execute(f"delete from {gone}")
     with pytest.raises(ChainBroken, match=f"run_no {new.run_no}, seq {missed}"):
         await log.read(new.run_no, after=after, upto=upto)
+
+
+async def test_a_run_whose_range_is_away_is_not_one_that_begins(log: PostgresLog):
+    """Else it would be decided anew from its first event on."""
+    new, _ = await begin(log)
+    await log.pool.execute("alter table events detach partition events_0")
+    with pytest.raises(ChainBroken, match=f"run_no {new.run_no}, seq 1"):
+        await log.read(new.run_no)
+    assert await log.read(new.run_no, upto=0) == []
+    assert await log.read(new.run_no + 1) == []  # there is no such run
 
 
 async def test_data_that_postgres_refuses_ends_only_its_own_decision(log: PostgresLog):
