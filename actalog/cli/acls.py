@@ -4,8 +4,9 @@ from actalog.names import NAMES
 from actalog_contracts import topics
 
 
-def acls(*, prefix: str, bootstrap: str) -> list[str]:
-    """From the one table of topics: producers write, consumers read, each with its group."""
+def acls(*, prefix: str, bootstrap: str, reply_topics: str = "") -> list[str]:
+    """From the one table of topics: producers write, consumers read, each with its group. And
+    results go to the topics that a `reply_to` may name."""
     tool = f"kafka-acls.sh --bootstrap-server {bootstrap} --add"
     made: list[str] = []
     for topic in topics.TOPICS:
@@ -27,7 +28,20 @@ def acls(*, prefix: str, bootstrap: str) -> list[str]:
         where = " ".join(f"--topic {name}" for name in heard)
         may = f"{tool} --allow-principal User:{prefix}-{who} --operation Describe"
         made += [f"{may} --group {prefix}.conductor", f"{may} {where}"]
-    return made
+    answers = f"{tool} --allow-principal User:{prefix}-conductor --producer --topic"
+    asked = (one.strip() for one in reply_topics.split(","))
+    return [*made, *(f"{answers} {named}" for one in asked if (named := _named(one)))]
+
+
+def _named(pattern: str) -> str | None:
+    """What Kafka's own tools call the topics of a pattern: one, or all that begin alike. Of other
+    patterns it knows none that is not wider."""
+    begins = pattern.removesuffix("*")
+    if not pattern or any(letter in begins for letter in "*?["):
+        return None
+    if begins == pattern:
+        return pattern
+    return f"{begins} --resource-pattern-type prefixed" if begins else "'*'"
 
 
 def _ours(names: tuple[str, ...]) -> list[str]:

@@ -44,7 +44,8 @@ async def _apply(show: bool, json: bool) -> int:
     if show:
         bootstrap = reach.kafka or "localhost:9092"
         commands = [*describe(planned, bootstrap=bootstrap),
-                    *acls(prefix=settings.topic_prefix, bootstrap=bootstrap)]  # fmt: skip
+                    *acls(prefix=settings.topic_prefix, bootstrap=bootstrap,
+                          reply_topics=settings.reply_topics)]  # fmt: skip
         write_json(commands) if json else print("\n".join(commands))
         return FINE
     try:

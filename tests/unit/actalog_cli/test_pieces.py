@@ -327,7 +327,9 @@ def test_bytes_and_times_have_a_plain_form():
 
 
 def test_acls_follow_the_table_of_topics():
-    made = acls(prefix="p", bootstrap="k:9092")
+    made = acls(prefix="p", bootstrap="k:9092", reply_topics="a, shop.*,[ab]*,*")
+    told = [one.partition("--producer --topic ")[2] for one in made[-3:]]
+    assert told == ["a", "shop. --resource-pattern-type prefixed", "'*'"]  # where results may go
     assert any("User:p-llm --consumer --topic p.llm.commands --group p.llm" in one for one in made)
     assert any("User:p-llm --producer --topic p.llm.commands.dlq" in one for one in made)
     assert not any("User:p-tools --consumer --topic p.llm.commands" in one for one in made)
