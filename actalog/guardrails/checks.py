@@ -15,6 +15,7 @@ from actalog_contracts.definitions import (
     LengthCheck,
     PiiCheck,
 )  # fmt: skip
+from actalog_guardrails.rules.patterns import BadPattern, looked_for
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -68,6 +69,11 @@ class PromptInjectionGuardrail(Guardrail):
             raise BadDefinition(
                 f"{who}: one of its injection_patterns is empty: all texts have it."
             )
+        for one in self.injection_patterns:
+            try:
+                looked_for(one)
+            except BadPattern as error:
+                raise BadDefinition(f"{who}: injection_patterns: {error.args[0]}") from error
 
     def to_check(self) -> InjectionCheck:
         return InjectionCheck(extra_patterns=self.injection_patterns)

@@ -130,6 +130,14 @@ def test_a_model_names_the_parameter_that_is_of_a_wrong_kind(given: dict[str, An
         (lambda: injection(injection_patterns="abc"), "injection_patterns must be a list"),
         (lambda: injection(injection_patterns=[3]), "injection_patterns must be text, not int"),
         (lambda: injection(injection_patterns=["x", " "]), "injection_patterns is empty"),
+        (
+            lambda: injection(injection_patterns=["x", "("]),
+            "injection_patterns: '\\(' is no regular",
+        ),
+        (
+            lambda: injection(injection_patterns=["(?=x)(a+)+"]),
+            "injection_patterns: .* looks around",
+        ),
         (lambda: form({"required": 3}).to_check(), "schema=...\\) is no JSON Schema: 3 is not of"),
         (lambda: kit(tools=look_up), "toolkit 'toolkit': tools must be a list"),
         (lambda: app(agents=Agent(name="a")), "App: agents must be a list, not Agent"),

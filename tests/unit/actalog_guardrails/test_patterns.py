@@ -65,6 +65,7 @@ def test_what_does_not_fit_a_pattern_of_the_schema_is_blocked(value: Any, schema
         ({"x-a": 1, "b": 2},
          {"properties": {"b": {}}, "patternProperties": {"^x-": {}}, "additionalProperties": False}),
         ({"y": "1"}, {"patternProperties": {"^x-": {}}, "additionalProperties": {"type": "string"}}),
+        ("anything", True),
         ([1], {"patternProperties": {"^x-": False}, "additionalProperties": False, "pattern": "x"}),
         ({"a": "112345"}, {"properties": {"a": {"pattern": r"^(?!0)\d{6}$"}}}),
         ({"a": "snake_case"}, {"properties": {"a": {"pattern": "^[a-z]+(_[a-z]+)*$"}}}),

@@ -51,6 +51,14 @@ def test_the_first_answer_is_a_recipe_with_what_is_known():
     assert "a.0" not in recipe.text
 
 
+def test_each_step_has_a_recipe_and_a_form_of_its_own():
+    memories, summary = needed("memories"), needed("summary")
+    for recipe, word in ((memories, "operations"), (summary, "summary")):
+        assert f'{{"{word}": ' in (recipe.template or "")
+        assert json.loads(recipe.response_schema or "")["required"] == [word]
+        assert recipe.purpose == ("memories" if recipe is memories else "summary")
+
+
 def test_where_nobody_spoke_no_model_is_asked():
     known = Known((ABOUT,), spoken=False, notes=NOTES, summary="so far")
     assert core.first(asks(), known) == MemoryUpdated(call_id="m:1")
@@ -102,7 +110,7 @@ def test_fences_and_words_around_the_json_are_borne(reply: str):
 @pytest.mark.parametrize(
     "one",
     [
-        {"op": "update", "id": "3", "text": "x"}, {"op": "delete", "id": "0"},
+        {"op": "update", "id": "3", "text": "x"}, {"op": "update", "id": "1", "text": " "}, {"op": "delete", "id": "0"},
         {"op": "delete", "id": "b.3"}, {"op": "delete"}, {"op": "add", "text": "  "},
         {"op": "explode", "text": "x"}, {"op": "delete", "id": "9" * 5_000},
     ],
@@ -141,7 +149,7 @@ def test_what_a_model_writes_can_be_stored():
 
 
 @pytest.mark.parametrize(
-    "reply", ["", "no", "{", '{"operations": 7}', '{"operations": [7]}', "[" * 100_000, "{}", '{"x": "4111"']
+    "reply", ["", "no", "{", '{"operations": 7}', '{"operations": [7]}', "[" * 100_000, "{}", '{"as": {"operations": []}}', '{"x": "4111"']
 )  # fmt: skip
 def test_a_reply_that_cannot_be_read_is_asked_for_once_more_and_then_given_up(reply: str):
     again = told(reply, notes=NOTES)
