@@ -24,13 +24,15 @@ class Dropped(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """An event of a run. `raw` is its JSON, made once for all who follow."""
+    """An event of a run. `raw` is its JSON, made once for all who follow. `apart`: its payload is
+    too large for the bus, and only the log has it."""
 
     seq: int
     type: str
     at: str
     raw: str
     payload: dict[str, Any]
+    apart: bool = False
 
 
 Item = Told | Delta | Progress

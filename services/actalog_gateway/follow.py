@@ -121,7 +121,7 @@ class Hub:
         content = orjson.loads(record.value)
         told = Told(
             content["seq"], content["type"], content["recorded_at"], record.value.decode(),
-            content["payload"],
+            content["payload"], apart=content.get("payload_ref") is not None,
         )  # fmt: skip
         for one in followers:
             if one.where.tenant_id == content["tenant_id"]:
@@ -166,7 +166,7 @@ class Hub:
                 if isinstance(item, (Delta, Progress)):
                     yield item
                     continue
-                if item is None or item.seq > seq + 1:
+                if item is None or item.seq > seq + (0 if item.apart else 1):
                     wait = min(wait * 2, LOOK_SELDOM_S if self.bus.ready() is None else LOOK_S)
                     break
                 if item.seq == seq + 1:

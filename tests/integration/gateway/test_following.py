@@ -6,12 +6,15 @@ from typing import Any, cast
 import pytest
 from structlog.testing import capture_logs
 
+from actalog_bus.envelope import headers
+from actalog_conductor.publish import event_record
 from actalog_core.errors import Transient
 from actalog_core.metrics import REGISTRY
 from actalog_gateway.follow import Hub
 from actalog_log.ports import RunLog
+from tests.integration.gateway.test_agentos import begun
 from tests.integration.gateway.test_connections import connection
-from tests.integration.gateway.world import Frame, World, done, frames, reply, until
+from tests.integration.gateway.world import Frame, Run, World, done, frames, reply, until
 
 EVENTS = "/v1/runs/r/events"
 
@@ -183,3 +186,42 @@ async def test_what_was_answered_is_no_open_message_for_who_comes_late(world: Wo
             await run.say(done(5))
             rest = [one async for one in told]
     assert [one.data["seq"] for one in [*begun, *rest]] == [1, 2, 3, 4, 5]
+
+
+async def say_large(world: World, run: Run, text: str) -> None:
+    """As the conductor publishes what is too large for the bus: with an address in its place."""
+    await run.say(reply(run.row.run_id, text), publish=False)
+    stored = run.stored[-1]
+    id, value = event_record(run.row, stored, stored.payload)
+    assert b'"payload":{}' in value
+    told = headers(type=stored.type, id=id, tenant_id="default", run_id=run.row.run_id)
+    key = run.row.session_id.encode()
+    await world.bus.publish("actalog.events", value=value, key=key, headers=told)
+
+
+async def test_what_is_too_large_for_the_bus_is_read_from_the_log_at_once(world: World):
+    text = "x" * 950_000
+    run = await world.run("r")
+    await run.begin()
+    async with world.gateway() as (http, _), http.stream("GET", EVENTS) as answer:
+        told = frames(answer)
+        await taken(told, 3)
+        await run.delta("xx")
+        (delta,) = await taken(told, 1)
+        await say_large(world, run, text)
+        rest, replied = [await asyncio.wait_for(anext(told), 0.9) for _ in range(2)]
+    assert delta.data["text"] + rest.data["text"] == replied.data["payload"]["text"] == text
+
+
+async def test_agentos_clients_are_told_of_it_as_well(world: World):
+    text = "x" * 950_000
+    async with (
+        world.gateway() as (http, _),
+        http.stream("POST", "/agents/a/runs", data={"message": "hi"}) as answer,
+    ):
+        run, told = await begun(world), frames(answer)
+        await taken(told, 2)
+        await say_large(world, run, text)
+        await run.say(done(4))
+        *_, last = [one async for one in told]
+    assert (last.event, last.data["content"]) == ("RunCompleted", text)
