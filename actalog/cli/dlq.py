@@ -100,8 +100,8 @@ async def _list(
     told = [summary(one) for one in found]
     table(
         ["letter", "reason", "type", "run", "tries", "when", "error", "fate"],
-        ((one["letter"], one["reason"], one["type"], one["run_id"], one["attempts"], one["at"],
-          shorten(one["error"]), _fate(one)) for one in told),
+        ((one["letter"], one["reason"], one["type"], one["run_id"], one["attempts"],
+          f"{one['at']:%Y-%m-%d %H:%M:%S}", shorten(one["error"]), _fate(one)) for one in told),
         none="No dead letters.",
     )  # fmt: skip
     return FINE
@@ -176,14 +176,15 @@ def summary(letter: "Letter") -> dict[str, Any]:
 
     told, named = letter.told, letter.named()
     at = datetime.fromtimestamp(letter.record.timestamp_ms / 1_000, UTC)
+    tries = told.get("dlq-attempts", "")
     return {
         "letter": letter.name, "reason": told.get("dlq-reason", "?"),
-        "error": told.get("dlq-error", ""), "attempts": told.get("dlq-attempts", "?"),
+        "error": told.get("dlq-error", ""), "attempts": int(tries) if tries.isdecimal() else None,
         "source": "/".join(
             told[f"dlq-source-{name}"] for name in ("topic", "partition", "offset")
         ),
         "type": named["type"], "run_id": named["run_id"], "tenant_id": named["tenant_id"],
-        "at": f"{at:%Y-%m-%d %H:%M:%S}", "redrives": redrives(letter.record),
+        "at": at, "redrives": redrives(letter.record),
         "fate": letter.fate,
     }  # fmt: skip
 

@@ -21,6 +21,7 @@ from actalog_bus.ports import Delivery, Listen, Record
 from actalog_bus.provision import plan, provision
 from actalog_bus.settings import KafkaSettings
 from actalog_core import metrics
+from actalog_core.clock import parse_time, system_clock
 from actalog_core.errors import OptionWrong, Permanent
 from actalog_testing.apache_kafka import ApacheKafka
 
@@ -134,7 +135,8 @@ async def site(
 async def test_a_letter_is_listed_shown_mended_redriven_once_and_counted(site: Site):
     await site.dies("1", "2")
     first, second = await site.dlq("list")
-    assert (first["reason"], first["run_id"], first["attempts"]) == ("permanent", "r1", "1")
+    assert (first["reason"], first["run_id"], first["attempts"]) == ("permanent", "r1", 1)
+    assert parse_time(first["at"]) <= system_clock()  # RFC 3339, as everywhere
     assert "no such colour" in first["error"]
     told = await site.dlq("show", first["letter"])
     assert json.loads(told["value"])["input"] == "1"
