@@ -26,6 +26,7 @@ SHORT = {
 }
 OF_KAFKA = ("partitions", "replication")
 HTTP = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?$")
+HOST = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*)(:\d+)?")  # of a database
 BROKER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(:(\d{1,5}))?")
 
 
@@ -145,9 +146,18 @@ class Settings(BaseModel):
     @field_validator("database_url")
     @classmethod
     def _dsn(cls, told: str | None) -> str | None:
-        if told and urlsplit(told).scheme not in ("postgresql", "postgres"):
+        if not told:
+            return told
+        try:
+            address = urlsplit(told)
+            hosts = address.netloc.rpartition("@")[2].split(",")
+            fine = address.scheme in ("postgresql", "postgres") and all(map(HOST.fullmatch, hosts))
+        except ValueError:  # its words quote what may be the password
+            fine = False
+        if not fine:
             raise ValueError(
-                "an address is wanted, as postgresql://user:password@host:port/database"
+                "an address is wanted, as postgresql://user:password@host:port/database;"
+                " in a password / ? # [ ] and % are written as %2F %3F %23 %5B %5D and %25"
             )
         return told
 

@@ -87,6 +87,12 @@ def test_partitions_are_kafkas_and_the_short_name_is_read_as_well():
         ("ACTALOG_KAFKA", "kafka://a:9092"), ("ACTALOG_KAFKA", "a b:9092"),
         ("ACTALOG_DATABASE_URL", "host=db dbname=actalog password=secret"),
         ("ACTALOG_DATABASE_URL", "mysql://u:secret@h/d"),
+        # As people write passwords whose letters mean something in an address.
+        ("ACTALOG_DATABASE_URL", "postgresql://u:secret/x@h:5432/d"),
+        ("ACTALOG_DATABASE_URL", "postgresql://u:secret#x@h:5432/d"),
+        ("ACTALOG_DATABASE_URL", "postgresql://u:secret?x@h:5432/d"),
+        ("ACTALOG_DATABASE_URL", "postgresql://u:x[secret]@h:5432/d"),
+        ("ACTALOG_DATABASE_URL", "postgresql://u:secret@h:port/d"),
     ],
 )  # fmt: skip
 def test_what_no_server_could_understand_is_told_at_once(name: str, value: str):
@@ -110,5 +116,8 @@ def test_where_others_reach_the_gateway_is_an_absolute_address():
 
 
 def test_a_database_may_be_named_by_a_socket_or_several_hosts():
-    for dsn in ("postgresql:///actalog?host=/run/postgresql", "postgres://u:p@h1:1,h2:2/d"):
+    for dsn in (
+        "postgresql:///actalog?host=/run/postgresql", "postgres://u:p@h1:1,h2:2/d",
+        "postgresql://u:p%2F@x@[::1]:5432,%2Frun%2Fpostgresql/d", "postgresql://h",
+    ):  # fmt: skip
         assert Settings.from_env({"ACTALOG_DATABASE_URL": dsn}).database_url == dsn
