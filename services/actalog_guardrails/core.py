@@ -20,7 +20,8 @@ RULES = "guardrails.3"
 """Version of the rule packs. 1: the first. 2: personal data in other forms of its dashes, spaces and
 digits; orders over several lines and in more languages, fewer harmless texts taken for orders. 3: patterns
 of authors and their schemas by an engine that no text keeps busy; accents that stand behind their
-letters; telephone numbers wrapped, and with more between their parts."""
+letters; telephone numbers wrapped, and with more between their parts; what stands right beside other
+personal data."""
 
 Kind = Literal["passed", "masked", "blocked"]
 

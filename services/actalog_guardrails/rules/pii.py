@@ -38,6 +38,8 @@ PHONE = re.compile(
     r")(?![\w-])",
     re.ASCII,
 )
+FOUND = "\x1e"
+ROUNDS = 5  # so many that were pasted without anything between them are parted
 SHORTEST, LONGEST = 7, 15  # digits of a telephone number (ITU-T E.164: at most 15)
 WHOLE = 10  # with so many, and its country's code, it does not go on in the next line
 IPV4 = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w]|\.\d)", re.ASCII)
@@ -106,5 +108,23 @@ FINDERS: Mapping[str, Callable[[str], Iterator[Finding]]] = {
 def find(text: str, entities: Collection[str]) -> tuple[Finding, ...]:
     """Personal data of these kinds, in order, without overlaps. Unknown kinds find nothing."""
     plain = folded(text)
-    found = (one for kind in entities if kind in FINDERS for one in FINDERS[kind](plain.text))
+    finders = [FINDERS[kind] for kind in entities if kind in FINDERS]
+    found, said = list[Finding](), plain.text
+    for _ in range(ROUNDS):
+        more = apart(one for finder in finders for one in finder(said))
+        if not more:
+            break
+        found += more
+        said = _without(said, more)
     return apart(map(plain.original, found))
+
+
+def _without(text: str, found: Collection[Finding]) -> str:
+    """With what belongs to no word in the place of what was found, so that what stands right beside
+    it begins a word of its own."""
+    parts: list[str] = []
+    at = 0
+    for one in found:
+        parts += [text[at : one.start], FOUND * one.length]
+        at = one.end
+    return "".join([*parts, text[at:]])

@@ -125,6 +125,20 @@ def test_a_telephone_number_that_is_whole_does_not_go_on_in_the_next_line(text: 
 
 
 @pytest.mark.parametrize(
+    ("text", "used"),
+    [
+        ("Ann ann@mail.example+49 170 1234567", "Ann [EMAIL][PHONE]"),
+        ("ann@mail.example078-05-1120", "[EMAIL][SSN]"),
+        ("4111 1111 1111 1111+49 170 1234567", "[CARD][PHONE]"),
+        ("+49 170 1234567+49 170 7654321+49 170 1111111", "[PHONE][PHONE][PHONE]"),
+        ('["\\u00e9 ann@mail.example8.8.8.8"]', '["\u00e9 [EMAIL][IP]"]'),
+    ],
+)
+def test_what_was_pasted_without_anything_between_is_parted(text: str, used: str):
+    assert core.verdict(text, [PiiCheck()]).text == used
+
+
+@pytest.mark.parametrize(
     "said", ["+" + "1" * 26 + "a ", "+1  1  1  1  1  1  1a ", "+1" + "\n1" * 30]
 )
 def test_what_is_nearly_a_telephone_number_holds_nobody_up(said: str):
