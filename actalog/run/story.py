@@ -260,8 +260,8 @@ class Story:
             case runs.RunFailed(error=error) | runs.RunBlocked(error=error):
                 yield from self._failed(error)
 
-    def _text(self, seq: int | None) -> str:
-        return self.texts.get(seq or 0, "")
+    def _text(self, seq: int | None) -> str | None:
+        return self.texts.get(seq or 0)
 
     def _completed(self, text: str | None, is_json: bool) -> Iterator[told.RunOutputEvent]:
         run = self.output

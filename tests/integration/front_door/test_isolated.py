@@ -11,7 +11,7 @@ from actalog.client import Refused
 from actalog.errors import BadCall, BadDefinition
 from actalog.guardrails import PIIDetectionGuardrail, PromptInjectionGuardrail
 from actalog.media import Image
-from actalog.run.agent import RunStartedEvent
+from actalog.run.agent import RunContentEvent, RunStartedEvent
 from actalog.run.base import RunStatus
 from actalog.testing import (
     Fault,
@@ -60,6 +60,20 @@ async def test_tools_run_and_the_answer_comes_back():
     assert (events[0].model, events[0].model_provider) == (model.id, "openai")
     assert [logged[0].type, logged[-1].type] == ["run.accepted.v1", "run.completed.v1"]
     assert model.left == 0
+
+
+async def test_an_answer_that_is_too_large_to_be_published_is_streamed_and_says_where_it_is(
+    caplog: pytest.LogCaptureFixture,
+):
+    text = "x" * 950_000
+    async with isolated_platform(App(agents=[support(ScriptedModel([text]))])) as platform:
+        output, events = await platform.observe("support", "Where is order 7?")
+    assert (output.status, output.content) == (RunStatus.completed, None)
+    told = [one.content or "" for one in events if isinstance(one, RunContentEvent)]
+    assert "".join(told) == text
+    where = f"and is at /v1/runs/{output.run_id}/log?after="
+    assert f"run {output.run_id}: model.replied.v1 has 95" in caplog.text
+    assert where in caplog.text
 
 
 @pytest.mark.parametrize(("confirmed", "said"), [(True, "paid back 8"), (False, "rejected")])
