@@ -155,3 +155,28 @@ async def test_a_structured_answer_is_of_the_type_that_its_schema_names(world: W
     assert names(told)[-3:] == ["RunContent", "RunContentCompleted", "RunCompleted"]
     for one in (told[-3].data, told[-1].data, polled):
         assert (one["content"], one["content_type"]) == ({"city": "Oslo"}, "Weather")
+
+
+async def test_an_agent_is_shown_with_what_it_was_given(world: World):
+    full = {
+        "description": "Helps.",
+        "instructions": ("Be kind.",),
+        "history_runs": 3,
+        "learn": True,
+    }
+    await world.deploy(AGENT.model_copy(update=full))
+    run = await world.run("r")
+    await run.begin()
+    await run.finish()
+    async with world.gateway() as (http, _):
+        shown = (await http.get("/agents/a")).json()
+        told = (await http.get("/agents/a/runs/r")).json()
+        listed = (await http.get("/sessions/s/runs/r")).json()
+    assert shown["description"] == "Helps."
+    assert shown["sessions"] == {"add_history_to_context": True, "num_history_runs": 3}
+    assert shown["memory"] == {"update_memory_on_run": True}
+    assert shown["system_message"] == {"instructions": ["Be kind."]}
+    used = {"input_tokens": 3, "output_tokens": 2, "total_tokens": 5}
+    assert used.items() <= told["metrics"].items()
+    assert listed["metrics"] == used
+    assert (told["user_id"], told["model"], told["metrics"]["duration"]) == ("u", "m", 0.123456)
