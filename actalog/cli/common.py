@@ -1,6 +1,7 @@
 """What commands share: options, exit statuses, and one clear line for what went wrong."""
 
 import asyncio
+import contextlib
 import errno
 import gc
 import logging
@@ -62,15 +63,20 @@ def _status(command: Coroutine[Any, Any, int | None]) -> int:
         from actalog_core.settings import setting
 
         crashpoints.arm(setting(os.environ, "ACTALOG_CRASHPOINT"))
-        return _loop(command) or FINE
+        status = _loop(command) or FINE
+        if sys.stdout is not None:  # pyright: ignore[reportUnnecessaryComparison]
+            sys.stdout.flush()  # what cannot be written is told below, not by the interpreter
+        return status
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # `actalog log RUN | head`
+        _drop_output()
         sys.stderr.close()
         return FINE
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
+        _drop_output()
         return complain(f"nothing more can be written: {error.strerror}")
     except ActalogError as error:
         return _told(error)
@@ -85,6 +91,12 @@ def _status(command: Coroutine[Any, Any, int | None]) -> int:
         raise
     finally:
         command.close()  # it may not have begun
+
+
+def _drop_output() -> None:
+    """What is left to be written goes nowhere: the interpreter would try, and complain, at its end."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _broken(argument: str) -> bool:

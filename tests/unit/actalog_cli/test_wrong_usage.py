@@ -137,11 +137,13 @@ def test_streams_that_are_closed_end_no_command(tmp_path: Path, closed: str):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
-def test_a_full_disk_is_told_in_one_line(tmp_path: Path):
-    env = os.environ | {"ACTALOG_HOME": str(tmp_path)}
+@pytest.mark.parametrize("buffered", ["", "1"])
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_a_full_disk_is_told_in_one_line(tmp_path: Path, more: list[str], buffered: str):
+    env = os.environ | {"ACTALOG_HOME": str(tmp_path), "PYTHONUNBUFFERED": buffered}
     with open("/dev/full", "wb") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "actalog", "doctor"], env=env, check=False, timeout=60,
+            [sys.executable, "-m", "actalog", "doctor", *more], env=env, check=False, timeout=60,
             stdout=full, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
     assert done.returncode == 2
