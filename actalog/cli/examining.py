@@ -19,7 +19,7 @@ from actalog_bus.provision import TopicPlan, differences, plan
 from actalog_bus.topic_configs import unsafe
 from actalog_core.errors import ActalogError, SettingMissing
 from actalog_core.settings import MAPPINGS, SHORT, Settings, variable
-from actalog_log.database import connect
+from actalog_log.database import CONNECTION_LOST, connect
 from actalog_log.memories_postgres import held_up_s
 
 CLOCKS_APART_S = 5.0
@@ -60,8 +60,7 @@ async def examine(env: Mapping[str, str] = os.environ) -> AsyncIterator[Finding]
                 yield await look(reach)
         except ActalogError as error:
             yield Finding(what, False, explained(error), MENDS[what])
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError,
-                ValueError) as error:  # fmt: skip
+        except (*CONNECTION_LOST, asyncpg.PostgresError, ValueError) as error:
             yield Finding(what, False, f"{type(error).__name__}: {error}", MENDS[what])
 
 

@@ -8,14 +8,15 @@ import asyncpg
 from actalog.cli.reach import NoDatabase, no_rights
 from actalog_core.errors import Permanent, Transient
 from actalog_core.waiting import Waiting
-from actalog_log.database import connect
+from actalog_log.database import CONNECTION_LOST, connect
 from actalog_log.logins import make_login
 from actalog_log.migrate import DatabaseIsNewer, checksum, migrate, scripts
+from actalog_log.postgres import NOT_NOW
 
 T = TypeVar("T")
 
 AWAY = (OSError, TimeoutError, Transient, asyncpg.PostgresConnectionError,
-        asyncpg.CannotConnectNowError, asyncpg.InvalidCatalogNameError)  # fmt: skip
+        asyncpg.InternalClientError, *NOT_NOW, asyncpg.InvalidCatalogNameError)  # fmt: skip
 
 
 class NotAllowed(Permanent):
@@ -26,7 +27,7 @@ class NotMigrated(Transient):
     """The database is not migrated yet; run `actalog migrate`."""
 
 
-REFUSED = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError)
+REFUSED = (*CONNECTION_LOST, asyncpg.PostgresError, ValueError)
 
 
 async def migrated(dsn: str) -> list[str]:
