@@ -19,9 +19,13 @@ def console() -> "Console":
     """The terminal, or plain text where stdout is none."""
     from rich.console import Console
 
+    class Ours(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError  # rich would end the process with status 1: found wrong
+
     if sys.stdout.isatty():
-        return Console(highlight=False)
-    return Console(highlight=False, width=PIPED_WIDTH, soft_wrap=True)
+        return Ours(highlight=False)
+    return Ours(highlight=False, width=PIPED_WIDTH, soft_wrap=True)
 
 
 def mark(fine: bool) -> tuple[str, str]:

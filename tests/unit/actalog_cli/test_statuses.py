@@ -1,8 +1,13 @@
 """How a command ends: 0 fine, 1 found wrong, 2 wrong usage or nothing there."""
 
+import contextlib
+import os
+import sys
+
 import pytest
 
 from actalog.cli.common import carry_out
+from actalog.cli.output import table
 from actalog_core.errors import ActalogError, ChainBroken, SettingMissing, Transient
 from actalog_llm.prompt.record import NotAsRecorded
 
@@ -39,3 +44,16 @@ def test_an_error_is_one_line_and_what_was_changed_is_found_wrong(
     told = capsys.readouterr().err
     assert told.count("\n") == 1
     assert error.detail in told
+
+
+def test_a_table_whose_reader_has_left_is_no_finding(monkeypatch: pytest.MonkeyPatch):
+    """`actalog runs | head -1`: rich would end the process with status 1, found wrong."""
+    reads, writes = os.pipe()
+    os.close(reads)
+    out = os.fdopen(writes, "w")
+    monkeypatch.setattr(sys, "stdout", out)
+    with pytest.raises(BrokenPipeError):  # what `carry_out` takes for the end
+        table(["run"], [("r",)], none="No such run.")
+    monkeypatch.undo()
+    with contextlib.suppress(BrokenPipeError):
+        out.close()
