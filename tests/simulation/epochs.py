@@ -47,10 +47,19 @@ def followed(world: World, runs: Sequence[Told]) -> Iterator[str]:
                 yield f"I6: {event.call_id} of {one.name} was never claimed"
             elif event.epoch > row.epoch:
                 yield f"I6: {event.call_id} of {one.name} has an epoch that nobody had"
-            elif isinstance(event, ModelReplied | ModelFailed) and row.deaths:
+            elif row.deaths and _is_told_before_stored(one.run.events, event):
                 continue  # it left while its worker held the call, which died before it was stored
             elif event.epoch < row.epoch and not _may_be_old(one.run.events, at):
                 yield f"I6: {event.call_id} of {one.name} took an outcome of an old epoch"
+
+
+def _is_told_before_stored(events: Sequence[Any], event: Any) -> bool:
+    """What acts on nothing is told at once and stored a moment later (decision 0021): answers of
+    models, and of tools that only read."""
+    if isinstance(event, ModelReplied | ModelFailed):
+        return True
+    called = [e for e in events if isinstance(e, ToolCalled) and e.call_id == event.call_id]
+    return isinstance(event, ToolReturned | ToolFailed) and called[0].effect == "read_only"
 
 
 def _may_be_old(events: Sequence[Any], at: int) -> bool:
