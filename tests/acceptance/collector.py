@@ -35,6 +35,10 @@ def _value(told: Any) -> Any:
     return getattr(told, kind)
 
 
+class Server(ThreadingHTTPServer):
+    request_queue_size = 128  # seven services that end say their last at once, spans and numbers
+
+
 class Collector:
     """Listens from `start` to `stop`."""
 
@@ -58,7 +62,7 @@ class Collector:
             def log_message(self, format: str, *args: Any) -> None:
                 return
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = Server(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
     @property
