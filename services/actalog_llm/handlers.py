@@ -140,7 +140,11 @@ class LlmHandlers:
             told = Failure(error.kind, error.message)
             return outcomes.failed(command, told, epoch=claim.epoch, prompt=prompt.record)
         try:
-            body = wire.body(choice, prompt, await self._blobs(command.tenant_id, prompt))
+            blobs = await self._blobs(command.tenant_id, prompt)
+            if blobs:  # megabytes that become base64 would hold up everybody's deltas and leases
+                body = await asyncio.to_thread(wire.body, choice, prompt, blobs)
+            else:
+                body = wire.body(choice, prompt)
         except NotTaken as error:
             told = Failure("invalid_request", str(error))
             return outcomes.failed(command, told, epoch=claim.epoch, prompt=prompt.record)
@@ -169,7 +173,8 @@ class LlmHandlers:
             if len(blob[1]) <= room:
                 found[blob_id] = blob
             elif own:
-                raise NotTaken(f"media: more than {MOST_BYTES} bytes for one request")
+                said = f"media: more than {MOST_BYTES} bytes in one request"
+                raise NotTaken(f"{said}; send less, or the address of it")
             room -= len(blob[1])
         return found
 
