@@ -15,6 +15,7 @@ DB_ID = "actalog"  # agent-ui shows no history of agents without one
 STATUS = {
     "accepted": "PENDING", "running": "RUNNING", "paused": "PAUSED", "completed": "COMPLETED",
     "failed": "ERROR", "blocked": "ERROR", "cancelled": "CANCELLED",
+    "tampered": "ERROR",
 }  # fmt: skip
 PROVIDERS = {"openai": "OpenAI", "anthropic": "Anthropic"}
 NO_TOOL_FIELDS = (

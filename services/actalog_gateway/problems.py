@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 
 from actalog_contracts.border import BadInput
-from actalog_core.errors import Transient
+from actalog_core.errors import Tampered, Transient
 
 log = structlog.get_logger()
 
@@ -19,6 +19,7 @@ STATUS_OF: Mapping[str, int] = {
     "bad_input": 400, "conflict": 409, "unknown_target": 404, "unknown_run": 404,
     "not_allowed": 403, "expired": 409, "already_resolved": 409, "digest_mismatch": 409,
     "too_large": 413, "overloaded": 503, "not_supported": 501, "not_found": 404,
+    "tampered": 500,
 }  # fmt: skip
 RETRY_AFTER_S = 1
 
@@ -65,6 +66,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Transient, _transient)
+    app.add_exception_handler(Tampered, _tampered)
 
 
 async def _problem(_: Request, error: Exception) -> JSONResponse:
@@ -110,6 +112,12 @@ def _allowed(request: Request) -> str:
         for method in one.methods or ()
     }  # fmt: skip
     return ", ".join(sorted(found | ({"HEAD"} if "GET" in found else set())))
+
+
+async def _tampered(request: Request, error: Exception) -> JSONResponse:
+    """Whoever asked for this very run is told what its log is; no other request fails for it."""
+    log.error("the log was changed", path=request.url.path, found=str(error))
+    return response(Problem("tampered", str(error)))
 
 
 async def _transient(_: Request, error: Exception) -> JSONResponse:

@@ -8,11 +8,13 @@ from typing import Any, Self
 
 import orjson
 
+from actalog_contracts.base import Error
 from actalog_contracts.definitions import AgentDefinition
 from actalog_contracts.runs import RunEvent
 from actalog_contracts.tasks import PublishedEvent
 from actalog_core import session_state
 from actalog_core.clock import rfc3339
+from actalog_core.errors import Tampered
 from actalog_core.events import decode
 from actalog_gateway.problems import Problem
 from actalog_gateway.story import Story, tell
@@ -88,14 +90,18 @@ class Reader:
         return AgentDefinition.model_validate_json(body) if body else None
 
     async def stories(self, found: Sequence[FoundRun]) -> list[Story]:
-        """What these runs have come to. Short ones, which most are, are read together."""
+        """What these runs have come to. Short ones, which most are, are read together. One whose
+        log was changed is told as such, so that it hides no other."""
         told: list[Story] = []
         for at in range(0, len(found), TOGETHER):
             told += await asyncio.gather(*map(self._story, found[at : at + TOGETHER]))
         return told
 
     async def _story(self, found: FoundRun) -> Story:
-        events = await self.events(found.row.run_no, upto=found.head.seq)
+        try:
+            events = await self.events(found.row.run_no, upto=found.head.seq)
+        except Tampered as error:
+            return tampered(found, error)
         return tell(found.row.run_id, events)
 
     async def events(self, run_no: int, *, upto: int | None = None) -> list[Decoded]:
@@ -106,6 +112,12 @@ class Reader:
 
 def unknown_run(run_id: str) -> Problem:
     return Problem("unknown_run", f"there is no run {run_id!r}", field="run_id")
+
+
+def tampered(found: FoundRun, error: Tampered) -> Story:
+    """All that can be told of a run whose log was changed: that it was, and where."""
+    said = Error(code="tampered", message=str(error), source="log")
+    return Story(found.row.run_id, status="tampered", seq=found.head.seq, error=said)
 
 
 def published(row: RunRow, event: StoredEvent, *, position: bool = True) -> PublishedEvent:

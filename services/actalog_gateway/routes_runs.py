@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query
 from actalog_contracts.runs import ENDINGS
 from actalog_contracts.strict_json import MAX_INTEGER
 from actalog_core.clock import parse_time, rfc3339
+from actalog_core.errors import Tampered
 from actalog_gateway import described
 from actalog_gateway.gateway import Gate, Gateway, Limit, PathId, QueryId, RunId, Tenant
 from actalog_gateway.problems import Problem
@@ -40,6 +41,8 @@ async def runs(
 
     `status`: running (or active), waiting, paused, completed, failed, blocked or cancelled.
     `older_than`: nothing happened since, so long ago (10m, 2h, 1d) or at a time.
+    A run whose log was changed has the status tampered and says in `tampered` what does not
+    follow; nobody knows how it ended, so it is under every status that it may have.
     """
     until = _moment(older_than, gate.clock()) if older_than else None
     wanted = "running" if status == "active" else status
@@ -53,7 +56,7 @@ async def runs(
         summaries = await asyncio.gather(*(_summary(gate, one, until) for one in found))
         for one, said in zip(found, summaries, strict=True):
             at = one.row.run_no
-            if said is not None and wanted in (None, said["status"]):
+            if said is not None and (said["tampered"] or wanted in (None, said["status"])):
                 told.append(said)
             if len(told) == limit:
                 break
@@ -65,26 +68,36 @@ async def runs(
 
 async def _summary(gate: Gateway, found: FoundRun, until: datetime | None) -> dict[str, Any] | None:
     """How a run stands; None where something happened in it at `until` or later."""
-    row = found.row
+    row, changed = found.row, None
     if until is not None and row.accepted_at >= until:
         return None
-    status = {"active": "running"}.get(found.standing, found.standing)
-    last = await gate.log.read(
-        row.run_no, after=max(0, found.head.seq - 1), upto=found.head.seq
-    )  # to its head: such questions go together
-    at = last[-1].recorded_at if last else row.accepted_at
+    try:
+        at, status = await _standing(gate, found)
+    except Tampered as error:
+        at, status, changed = row.accepted_at, "tampered", str(error)
     if until is not None and at >= until:
         return None
-    if found.standing == "ended":
-        if not last or last[-1].type not in ENDINGS:  # calls that were settled late follow it
-            last = [one for one in await gate.log.read(row.run_no) if one.type in ENDINGS]
-        status = last[-1].type.removeprefix("run.").removesuffix(".v1") if last else "ended"
     return {
         "run_id": row.run_id, "session_id": row.session_id, "user_id": row.user_id,
         "target": row.target, "kind": row.kind, "parent_run_id": row.parent_run_id,
         "status": status, "standing": found.standing, "turn": row.turn, "events": found.head.seq,
         "accepted_at": rfc3339(row.accepted_at), "last_event_at": rfc3339(at),
+        "tampered": changed,
     }  # fmt: skip
+
+
+async def _standing(gate: Gateway, found: FoundRun) -> tuple[datetime, str]:
+    """When something last happened in a run, and its status."""
+    row = found.row
+    last = await gate.log.read(
+        row.run_no, after=max(0, found.head.seq - 1), upto=found.head.seq
+    )  # to its head: such questions go together
+    at = last[-1].recorded_at if last else row.accepted_at
+    if found.standing != "ended":
+        return at, {"active": "running"}.get(found.standing, found.standing)
+    if not last or last[-1].type not in ENDINGS:  # calls that were settled late follow it
+        last = [one for one in await gate.log.read(row.run_no) if one.type in ENDINGS]
+    return at, last[-1].type.removeprefix("run.").removesuffix(".v1") if last else "ended"
 
 
 @router.get("/runs/{run_id}")
@@ -181,7 +194,7 @@ async def summary(gate: Gateway, found: "list[FoundRun] | Any") -> str | None:
     """The newest summary that remembering has made, among the newest runs."""
     for one in found[:SUMMARIES_MOST]:
         for child in await gate.log.children(one.row.run_no):
-            story = tell(child.row.run_id, await gate.reader.events(child.row.run_no))
+            (story,) = await gate.reader.stories([child])
             if story.summary is not None:
                 return story.summary.summary
     return None

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator
 from actalog_contracts.base import MAX_ID, NO_CONTROLS
 from actalog_contracts.strict_json import MAX_INTEGER
 from actalog_core.clock import rfc3339
+from actalog_core.errors import Tampered
 from actalog_gateway import agentos_shapes as shapes
 from actalog_gateway import described
 from actalog_gateway.agentos_found import TENANT
@@ -83,7 +84,10 @@ async def _listed(gate: Gateway, one: FoundSession) -> dict[str, Any]:
 
 async def _name(gate: Gateway, first: FoundRun) -> str | None:
     """The beginning of what was asked first."""
-    story = tell(first.row.run_id, await gate.reader.events(first.row.run_no, upto=BEGINNING))
+    try:
+        story = tell(first.row.run_id, await gate.reader.events(first.row.run_no, upto=BEGINNING))
+    except Tampered:
+        return None
     return story.input[:NAME_LENGTH] if story.input else None
 
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from actalog_contracts.border import MAX_BYTES, BadInput, parse
 from actalog_contracts.strict_json import MAX_INTEGER
-from actalog_contracts.tasks import Requirement, RequirementResolve, RunCancel
+from actalog_contracts.tasks import RequirementResolve, RunCancel
 from actalog_core.places import located
 from actalog_gateway import described
 from actalog_gateway.gateway import (
@@ -24,7 +24,6 @@ from actalog_gateway.gateway import (
 )  # fmt: skip
 from actalog_gateway.problems import Problem
 from actalog_gateway.story import Story, tell
-from actalog_log.ports import FoundRun
 
 router = APIRouter(prefix="/v1", tags=["runs"], responses=described.ERRORS)
 
@@ -130,20 +129,22 @@ async def requirements(
     before: Annotated[int | None, Query(ge=1, le=MAX_INTEGER)] = None,
 ) -> dict[str, Any]:  # fmt: skip
     """All that waits for a person, of `limit` runs, the newest first. `next` is the `before` of
-    the next page, null on the last."""
+    the next page, null on the last. `tampered`: those whose log was changed."""
     paused = await gate.log.list_runs(
         tenant, session_id=session_id, standing="paused", limit=limit, before_run_no=before
     )
-    told = [one for found in paused for one in await _open(gate, found)]
+    stories = await gate.reader.stories(paused)
     return {
-        "requirements": [one.model_dump(mode="json") for one in told],
+        "requirements": [
+            one.model_dump(mode="json") for story in stories for one in story.requirements()
+        ],
+        "tampered": [
+            {"run_id": story.run_id, "message": story.error.message}
+            for story in stories
+            if story.status == "tampered" and story.error
+        ],
         "next": paused[-1].row.run_no if len(paused) == limit else None,
     }
-
-
-async def _open(gate: Gateway, found: FoundRun) -> list[Requirement]:
-    row = found.row
-    return tell(row.run_id, await gate.reader.events(row.run_no)).requirements()
 
 
 def _of(tenant: str) -> dict[str, str]:
