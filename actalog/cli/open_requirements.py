@@ -11,21 +11,27 @@ from actalog_contracts.runs import (
     ToolReturned,
 )
 from actalog_contracts.tasks import Requirement, RequirementCall
+from actalog_core.errors import Tampered
 from actalog_core.events import decode
 from actalog_core.foreign import read_or_text
 from actalog_log.ports import FoundRun, RunLog
 
 
-async def every(log: RunLog, tenant: str) -> Sequence[Requirement]:
-    """Of all paused runs of a tenant, the newest run first."""
+async def every(log: RunLog, tenant: str) -> tuple[Sequence[Requirement], dict[str, str]]:
+    """Of all paused runs of a tenant, the newest run first; what is wrong with each whose log was
+    changed, which hides no other."""
     told: list[Requirement] = []
+    changed: dict[str, str] = {}
     before: int | None = None
     while True:
         page = await log.list_runs(tenant, standing="paused", limit=100, before_run_no=before)
         for found in page:
-            told += await of_run(log, found)
+            try:
+                told += await of_run(log, found)
+            except Tampered as error:
+                changed[found.row.run_id] = str(error)
         if len(page) < 100:
-            return told
+            return told, changed
         before = page[-1].row.run_no
 
 

@@ -1,7 +1,7 @@
 """What commands write: tables for people, JSON for machines."""
 
 import sys
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import AsyncIterable, Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from datetime import datetime
@@ -12,6 +12,7 @@ from actalog_core.visible import visible
 if TYPE_CHECKING:
     from rich.console import Console
 
+PAGE = 1_000  # rows of a table; nothing has all rows of a long one
 PIPED_WIDTH = 180  # a file has no width; ids must not be broken
 
 
@@ -88,14 +89,43 @@ def write_json(value: Any) -> None:
     print(visible(json.dumps(plain(value), ensure_ascii=False, indent=2)))
 
 
-def table(titles: Sequence[str], rows: Iterable[Sequence[object]], *, none: str) -> None:
-    """A table, or the line `none` where there are no rows."""
+async def write_json_list(values: AsyncIterable[Any]) -> None:
+    """A list as `write_json` writes it, each value as it comes."""
+    import json
+
+    begun = False
+    async for one in values:
+        text = json.dumps(plain(one), ensure_ascii=False, indent=2).replace("\n", "\n  ")
+        print(visible(f"{',' if begun else '['}\n  {text}"), end="")
+        begun = True
+    print("\n]" if begun else "[]")
+
+
+async def long_table(
+    titles: Sequence[str], rows: AsyncIterable[Sequence[object]], *, none: str
+) -> None:
+    """A table, page by page as its rows come."""
+    page: list[Sequence[object]] = []
+    begun = False
+    async for row in rows:
+        page.append(row)
+        if len(page) == PAGE:
+            table(titles, page, none=none, goes_on=begun)
+            page, begun = [], True
+    if page or not begun:
+        table(titles, page, none=none, goes_on=begun)
+
+
+def table(
+    titles: Sequence[str], rows: Iterable[Sequence[object]], *, none: str, goes_on: bool = False
+) -> None:
+    """A table, or the line `none` where there are no rows. One that goes on has no titles."""
     from rich.table import Table
     from rich.text import Text
 
-    made = Table(box=None, header_style="bold", pad_edge=False)
+    made = Table(box=None, header_style="bold", pad_edge=False, show_header=not goes_on)
     for title in titles:
-        made.add_column(title, overflow="fold")
+        made.add_column(title, overflow="fold", min_width=len(title) if goes_on else None)
     for row in rows:
         made.add_row(*(Text("" if cell is None else visible(str(cell))) for cell in row))
     console().print(made if made.row_count else none)

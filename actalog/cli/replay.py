@@ -55,6 +55,9 @@ async def _replay(
         write_json({"replayed": len(seen), "differ": told})
     else:
         for one in told:
+            if one["seq"] is None:
+                print(visible(f"run {one['run_id']}: {one['what']}"), end="\n\n")
+                continue
             print(visible(f"run {one['run_id']} differs at {one['what']}"))
             print(f"decided by rules {one['rules_version']}, today's are {RULES_VERSION}")
             print(visible("\n".join(one["diff"])), end="\n\n")
@@ -88,9 +91,14 @@ async def _difference(log: "RunLog", found: "FoundRun") -> dict[str, Any] | None
     from actalog.cli.differences import diff, headline
     from actalog.rebuilding import recorded
     from actalog.replaying import replay as again
+    from actalog_core.errors import Tampered
 
-    run = await recorded(log, found)
-    difference = await again(log, run)
+    try:
+        run = await recorded(log, found)
+        difference = await again(log, run)
+    except Tampered as error:  # a finding, and the others are looked at as well
+        return {"run_id": found.row.run_id, "seq": None, "what": str(error),
+                "rules_version": None, "diff": []}  # fmt: skip
     if difference is None:
         return None
     return {

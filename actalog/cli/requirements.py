@@ -1,6 +1,6 @@
 """`actalog requirements`."""
 
-from actalog.cli.common import Json, Tenant, carry_out
+from actalog.cli.common import FINE, WRONG, Json, Tenant, carry_out, complain
 
 
 def requirements(tenant: Tenant = "default", json: Json = False) -> None:
@@ -8,17 +8,19 @@ def requirements(tenant: Tenant = "default", json: Json = False) -> None:
     carry_out(_requirements(tenant, json))
 
 
-async def _requirements(tenant: str, json: bool) -> None:
+async def _requirements(tenant: str, json: bool) -> int:
     from actalog.cli.open_requirements import every
     from actalog.cli.output import compact, table, write_json
     from actalog.cli.reach import Reach, open_log
     from actalog_core.visible import exact
 
     async with open_log(Reach.from_env().dsn) as log:
-        found = await every(log, tenant)
+        found, changed = await every(log, tenant)
+    for run, what in changed.items():
+        complain(f"run {run}: {what}", WRONG)
     if json:
         write_json(found)
-        return
+        return WRONG if changed else FINE
     rows = (
         (one.run_id, one.id, one.kind, exact(one.tool_call.name) if one.tool_call else "",
          exact(compact(one.tool_call.arguments)) if one.tool_call else "",
@@ -27,3 +29,4 @@ async def _requirements(tenant: str, json: bool) -> None:
     )  # fmt: skip
     names = ["run", "requirement", "kind", "tool", "arguments", "until"]
     table(names, rows, none="Nobody is waited for.")
+    return WRONG if changed else FINE

@@ -1,10 +1,13 @@
 """`actalog sessions`."""
 
+from contextlib import aclosing
 from typing import Annotated
 
 import typer
 
 from actalog.cli.common import Json, Tenant, carry_out
+
+TITLES = ["session", "first", "last", "user", "target"]
 
 
 def sessions(
@@ -18,17 +21,18 @@ def sessions(
 
 
 async def _sessions(user: str | None, limit: int, tenant: str, json: bool) -> None:
-    from actalog.cli.output import table, write_json
+    from actalog.cli.output import long_table, write_json_list
     from actalog.cli.reach import Reach, open_log
 
-    async with open_log(Reach.from_env().dsn) as log:
-        found = await log.list_sessions(tenant, user_id=user, limit=limit)
-    titles = ["session", "first", "last", "user", "target"]
-    if json:
-        write_json([dict(zip(titles, one, strict=True)) for one in found])
-        return
-    rows = (
-        (one[0], f"{one[1]:%Y-%m-%d %H:%M:%S}", f"{one[2]:%Y-%m-%d %H:%M:%S}", one[3], one[4])
-        for one in found
-    )
-    table(titles, rows, none="No session yet.")
+    async with (
+        open_log(Reach.from_env().dsn) as log,
+        aclosing(log.each_session(tenant, user_id=user, limit=limit)) as found,
+    ):
+        if json:
+            await write_json_list(dict(zip(TITLES, one, strict=True)) async for one in found)
+            return
+        rows = (
+            (one[0], f"{one[1]:%Y-%m-%d %H:%M:%S}", f"{one[2]:%Y-%m-%d %H:%M:%S}", *one[3:])
+            async for one in found
+        )
+        await long_table(TITLES, rows, none="No session yet.")

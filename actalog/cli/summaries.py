@@ -1,14 +1,16 @@
 """Runs in one line each: who, where, how they stand, when something last happened."""
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from actalog_contracts.runs import ENDINGS
 from actalog_core.clock import parse_time
-from actalog_core.errors import OptionWrong, SettingMissing
-from actalog_log.ports import FoundRun, RunLog, Standing
+from actalog_core.errors import OptionWrong, SettingMissing, Tampered
+from actalog_log.ports import FoundRun, RunLog, Standing, StoredEvent
 
+PAGE = 100  # runs that are read together
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 STANDINGS: dict[str, Standing] = {"active": "active", "waiting": "waiting", "paused": "paused"}
 STATUSES = (*STANDINGS, "completed", "failed", "blocked", "cancelled")
@@ -31,46 +33,58 @@ class Summary:
     user_id: str | None = None
     parent_run_id: str | None = None
     standing: Standing | None = None
+    tampered: str | None = None  # what does not follow, where the log was changed
 
 
 async def summary(log: RunLog, found: FoundRun) -> Summary:
-    """How a run stands. Settled calls that came after the end change nothing."""
-    row, after = found.row, max(0, found.head.seq - 1)
-    last = await log.read(row.run_no, after=after)
-    kinds, seq = [one.type for one in last], after
-    while found.standing == "ended" and kinds[0] not in ENDINGS and seq > 0:
-        seq -= 1
-        kinds.insert(0, (await log.read(row.run_no, after=seq, upto=seq + 1))[0].type)
-    ended = kinds[0].removeprefix("run.").removesuffix(".v1") if kinds else "ended"
+    """How a run stands; `tampered` where its log was changed, so that it hides no other."""
+    row, changed = found.row, None
+    at, status = row.accepted_at, "tampered"
+    try:
+        last, kind = await _last(log, found)
+        at = last.recorded_at
+        status = kind.removeprefix("run.").removesuffix(".v1")
+    except Tampered as error:
+        changed = str(error)
     return Summary(
         run_id=row.run_id, session_id=row.session_id, turn=row.turn, target=row.target,
-        status=ended if found.standing == "ended" else found.standing, events=found.head.seq,
-        accepted_at=row.accepted_at,
-        last_event_at=last[-1].recorded_at if last else row.accepted_at,
+        status=status if changed or found.standing == "ended" else found.standing,
+        events=found.head.seq, accepted_at=row.accepted_at, last_event_at=at,
         user_id=row.user_id, parent_run_id=row.parent_run_id, standing=found.standing,
+        tampered=changed,
     )  # fmt: skip
+
+
+async def _last(log: RunLog, found: FoundRun) -> tuple[StoredEvent, str]:
+    """(the last event, what ended the run). Calls that were settled late follow its end."""
+    run_no, seq = found.row.run_no, max(0, found.head.seq - 1)
+    (last,) = await log.read(run_no, after=seq, upto=seq + 1)
+    kind = last.type
+    while found.standing == "ended" and kind not in ENDINGS and seq > 0:
+        seq -= 1
+        kind = (await log.read(run_no, after=seq, upto=seq + 1))[0].type
+    return last, kind
 
 
 async def newest(
     log: RunLog, tenant: str, *, status: str | None = None, session: str | None = None,
-    limit: int = 50, before: datetime | None = None,
-) -> Sequence[Summary]:  # fmt: skip
-    """Runs, the newest first; `before`: those in which nothing happened since."""
-    told: list[Summary] = []
+    before: datetime | None = None,
+) -> AsyncGenerator[Summary]:  # fmt: skip
+    """Runs, the newest first; `before`: those in which nothing happened since. Nobody knows how
+    one ended whose log was changed: it is among those of each status that it may have."""
     before_no: int | None = None
-    while len(told) < limit:
+    while True:
         page = await log.list_runs(
-            tenant, session_id=session, standing=_standing(status), limit=100,
+            tenant, session_id=session, standing=_standing(status), limit=PAGE,
             before_run_no=before_no,
         )  # fmt: skip
-        for found in page:
-            one = await summary(log, found)
-            if status in (None, one.status) and (before is None or one.last_event_at < before):
-                told.append(one)
-        if len(page) < 100:
-            break
+        for one in await asyncio.gather(*(summary(log, found) for found in page)):
+            meant = one.tampered or status in (None, one.status)
+            if meant and (before is None or one.last_event_at < before):
+                yield one
+        if len(page) < PAGE:
+            return
         before_no = page[-1].row.run_no
-    return told[:limit]
 
 
 def _standing(status: str | None) -> Standing | None:

@@ -1,6 +1,6 @@
 """asyncpg as we use it: its own package has no types for what a query returns."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterable, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, TypeAlias, cast
 
@@ -47,6 +47,8 @@ class Connection(Queries, Protocol):
     """One connection: what is done in its transaction stands whole or not at all."""
 
     def transaction(self) -> AbstractAsyncContextManager[object]: ...
+
+    def cursor(self, query: str, *args: object, prefetch: int) -> AsyncIterable[Any]: ...
 
     async def close(self) -> None: ...
 

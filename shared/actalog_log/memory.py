@@ -1,6 +1,6 @@
 """The run log and the effect ledger in memory: the same laws, nothing kept."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Literal
 
 from actalog_core.clock import Clock, system_clock
@@ -195,6 +195,12 @@ class MemoryLog(MemoryOpen):
         told.sort(key=lambda one: one.session_id)
         told.sort(key=lambda one: getattr(one, by), reverse=not ascending)
         return told[offset : offset + limit]
+
+    async def each_session(
+        self, tenant_id: str, *, user_id: str | None = None, limit: int
+    ) -> AsyncGenerator[FoundSession]:
+        for one in await self.list_sessions(tenant_id, user_id=user_id, limit=limit):
+            yield one
 
     async def count_sessions(
         self, tenant_id: str, *, user_id: str | None = None, target: str | None = None

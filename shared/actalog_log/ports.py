@@ -1,6 +1,6 @@
 """The event store as services see it. Memory and PostgreSQL satisfy it; one suite runs over both."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple, Protocol
@@ -227,6 +227,13 @@ class RunLog(BesideLog, WatchedCalls, Protocol):
     ) -> Sequence[FoundSession]:  # fmt: skip
         """Sessions by their first or last run, the newest before. A user's and a target's are
         those whose first run was theirs."""
+        ...
+
+    def each_session(
+        self, tenant_id: str, *, user_id: str | None = None, limit: int
+    ) -> AsyncGenerator[FoundSession]:
+        """As `list_sessions` has them by default, one by one: for so many that nothing should have
+        them all. All are of one moment."""
         ...
 
     async def count_sessions(

@@ -1,7 +1,7 @@
 """The run log in PostgreSQL: reads, and the tail for projections."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -27,7 +27,7 @@ from actalog_log.ports import (
 )
 from actalog_log.postgres_beside import PostgresBeside
 from actalog_log.publishing import PublishedMarks
-from actalog_log.reaching import reaching
+from actalog_log.reaching import reached, reaching
 from actalog_log.reading import EVENT, Reading, as_row
 from actalog_log.watching import Watching, ask_for
 
@@ -38,6 +38,7 @@ NOT_NOW = (
     asyncpg.CannotConnectNowError, asyncpg.InsufficientResourcesError,
     asyncpg.AdminShutdownError, asyncpg.CrashShutdownError, asyncpg.QueryCanceledError,
 )  # fmt: skip
+SESSIONS_AT_ONCE = 1_000
 BLOCK = 64  # as the sequence `run_numbers` counts
 _RUN = """
     select r.*, s.user_id, e.seq as last_seq, e.hash as last_hash,
@@ -205,6 +206,19 @@ class PostgresLog(Watching, PostgresBeside):
                 return [FoundSession(*row) for row in rows]
         sql, given = listing.sessions(tenant_id, user_id, target, by, ascending, limit, offset)
         return [FoundSession(*row) for row in await self.pool.fetch(sql, *given)]
+
+    async def each_session(
+        self, tenant_id: str, *, user_id: str | None = None, limit: int
+    ) -> AsyncGenerator[FoundSession]:
+        if limit <= listing.NEWEST_RUNS:
+            for one in await self.list_sessions(tenant_id, user_id=user_id, limit=limit):
+                yield one
+            return
+        sql, given = listing.sessions(tenant_id, user_id, None, "last", False, limit, 0)
+        with reached():
+            async with self.pool.acquire() as connection, connection.transaction():
+                async for row in connection.cursor(sql, *given, prefetch=SESSIONS_AT_ONCE):
+                    yield FoundSession(*row)
 
     @reaching
     async def count_sessions(

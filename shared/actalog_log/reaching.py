@@ -1,6 +1,7 @@
 """A database that cannot be reached, or does not do what it is asked for now, is Transient."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
 from functools import wraps
 from types import CoroutineType
 from typing import Any, ParamSpec, TypeVar
@@ -20,12 +21,19 @@ def reaching(call: Callable[P, Awaitable[T]]) -> "Callable[P, CoroutineType[Any,
     DataRefused: no message is to blame for a lock that was not had in time."""
 
     @wraps(call)
-    async def reached(*args: P.args, **kwargs: P.kwargs) -> T:
-        try:
+    async def reaches(*args: P.args, **kwargs: P.kwargs) -> T:
+        with reached():
             return await call(*args, **kwargs)
-        except OF_THE_DATA as error:
-            raise refused(error) from None
-        except (*CONNECTION_LOST, asyncpg.PostgresError) as error:
-            raise Transient(f"PostgreSQL: {error or type(error).__name__}") from error
 
-    return reached
+    return reaches
+
+
+@contextmanager
+def reached() -> Generator[None]:
+    """The same for what is done within."""
+    try:
+        yield
+    except OF_THE_DATA as error:
+        raise refused(error) from None
+    except (*CONNECTION_LOST, asyncpg.PostgresError) as error:
+        raise Transient(f"PostgreSQL: {error or type(error).__name__}") from error

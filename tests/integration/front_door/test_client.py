@@ -155,7 +155,7 @@ async def test_a_result_is_the_published_one_with_until_when_a_person_may_answer
     (told,) = [json.loads(one.value or b"") for one in bus.records("actalog.results")]
     assert read.requirements[0].expires_at is not None
     assert read.model_dump(mode="json", exclude_none=True) == told
-    (asked,) = await every(platform.on.log, "default")
+    ((asked,), _) = await every(platform.on.log, "default")
     assert asked == read.requirements[0]  # on the command line
 
 

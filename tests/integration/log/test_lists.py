@@ -1,5 +1,6 @@
 """What is listed of runs and sessions: order, pages and filters, over both stores."""
 
+from contextlib import aclosing
 from dataclasses import replace
 from datetime import timedelta
 
@@ -93,6 +94,27 @@ async def test_sessions_are_listed_by_their_last_run(log: Log):
     assert await names(target="agent:b") == ([], 0)
     told, *_ = await log.list_sessions("default")
     assert told == ("a", NOW, NOW + timedelta(minutes=3), "u", "agent:a")
+
+
+async def test_very_many_sessions_are_told_one_by_one(log: Log):
+    for at, name in enumerate("abc"):
+        new = replace(
+            row(await log.reserve_run_no(), session=name), accepted_at=NOW + timedelta(minutes=at),
+            user_id="u" if at else "v",
+        )  # fmt: skip
+        await log.append(Decision((first(new),)))
+
+    async def each(**how: object) -> list[str]:
+        found = log.each_session("default", **how)  # pyright: ignore[reportArgumentType]
+        return [one.session_id async for one in found]
+
+    for limit in (3, 1_000_000):
+        assert await each(limit=limit) == ["c", "b", "a"]
+        assert await each(limit=limit, user_id="u") == ["c", "b"]
+    assert await each(limit=2) == ["c", "b"]
+    async with aclosing(log.each_session("default", limit=1_000_000)) as some:
+        assert (await anext(some)).session_id == "c"  # whoever leaves early, leaves no transaction
+    assert await log.count_sessions("default") == 3
 
 
 async def test_sessions_of_one_moment_have_an_order(log: Log):

@@ -70,7 +70,7 @@ async def test_a_run_is_rebuilt_and_replays_without_a_difference(platform: Platf
     assert type(run.state()).__name__ == "Finished"
     assert type(run.state(0)).__name__ == "NotStarted"
     assert await replay(log, run) is None
-    assert await every(log, "default") == []
+    assert await every(log, "default") == ([], {})
 
 
 @pytest.mark.tampers
