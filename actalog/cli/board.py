@@ -107,6 +107,8 @@ def answer(told: dict[str, Any]) -> str:
     """What a result says: its output, its error, or what it waits for."""
     if told.get("error"):
         return f"{told['error']['code']}: {told['error']['message']}"
+    if told.get("status") == "cancelled":
+        return "the run was cancelled"
     if told.get("status") == "paused":
         return "waits for a person:\n" + "\n".join(map(_waits, told["requirements"]))
     if reference := told.get("output_ref"):

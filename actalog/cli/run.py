@@ -16,7 +16,7 @@ def run(
     tenant: Tenant = "default",
     json: Json = False,
 ) -> None:
-    """Publish one task to a platform and show its answer."""
+    """Publish one task to a platform and show its answer. Status 1 where it has none."""
     task = {"target": target, "input": input, "session_id": session, "user_id": user,
             "tenant_id": tenant}  # fmt: skip
     carry_out(_run({name: value for name, value in task.items() if value}, stream, json))
@@ -30,7 +30,7 @@ async def _run(task: dict[str, Any], stream: bool, json: bool) -> int:
     from actalog.cli.reach import Reach
     from actalog.cli.sending import sender
     from actalog.cli.task_file import named
-    from actalog.cli.tasks import failed
+    from actalog.cli.tasks import answered
 
     if not task.get("input"):
         return complain("INPUT is empty", USAGE)
@@ -43,8 +43,8 @@ async def _run(task: dict[str, Any], stream: bool, json: bool) -> int:
         result = await writing.result(follower)
     if json:
         write_json(result)
-    elif result.get("error"):
-        complain(answer(result))
-    else:
+    elif answered(result):
         writing.finish(answer(result))
-    return WRONG if failed(result) else FINE
+    else:
+        complain(answer(result))
+    return FINE if answered(result) else WRONG

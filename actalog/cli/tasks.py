@@ -58,6 +58,11 @@ def failed(result: Result) -> bool:
     return result.get("status", "refused") in ("failed", "refused")
 
 
+def answered(result: Result) -> bool:
+    """There is an answer, or a question to a person. A script must not take nothing for one."""
+    return result.get("status") in ("completed", "paused")
+
+
 def summary(results: Sequence[Result], took_s: float) -> str:
     """`30 results in 1.2 s: 29 completed, 1 blocked`."""
     counts = Counter(one.get("status", "refused") for one in results)
