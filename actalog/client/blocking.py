@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from actalog.client.transport import Told
+from actalog.given_calls import of_kind
 from actalog.run.loop import BACKGROUND
 from actalog_contracts.tasks import RunResult
 
@@ -31,7 +32,10 @@ class BlockingClient:
 
         Raises:
             TimeoutError: the run has not ended or paused by then; it goes on.
+            BadCall: this is no id of a run, or no number of seconds.
         """
+        if timeout is not None:
+            of_kind("timeout", timeout, (int, float), called="a number of seconds")
         return BACKGROUND.run(_within(timeout, self._client, run_id))
 
     def stream(self, run_id: str, *, after: int = 0) -> Iterator[Told]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from actalog import given_calls
 from actalog.client.transport import Followed, Told, Transport
 from actalog.errors import BadCall
 from actalog_contracts.tasks import (
@@ -18,6 +19,7 @@ from actalog_contracts.tasks import (
     RunResult,
     TaskSubmit,
 )  # fmt: skip
+from actalog_core import addresses
 from actalog_core.calling import CALLING
 from actalog_core.errors import Transient
 
@@ -29,6 +31,7 @@ RESTS = (
     "run.completed.v1", "run.failed.v1", "run.blocked.v1", "run.cancelled.v1", "run.paused.v1",
 )  # fmt: skip
 CONNECT_S = 5.0
+VERBS = ("start", "stop", "send", "watch", "result")  # of a transport
 M = TypeVar("M", bound=BaseModel)
 Decision = Literal["approve", "reject", "provide", "done", "not_done"]
 
@@ -58,7 +61,12 @@ class Client:
     ) -> None:
         if sum(one is not None for one in (kafka, http, platform, transport)) > 1:
             raise BadCall("Client: one of kafka, http, platform and transport.")
+        for name, given in (("token", token), ("tenant_id", tenant_id)):
+            if given is not None:
+                given_calls.text(name, given)
         self.tenant_id = tenant_id
+        if transport is not None and not all(hasattr(transport, verb) for verb in VERBS):
+            raise BadCall(f"transport must be a Transport, not {type(transport).__name__}.")
         self.transport = transport or _transport(kafka, http, token, tenant_id, platform)
 
     async def __aenter__(self) -> Self:
@@ -137,20 +145,25 @@ class Client:
         return made
 
     async def result(self, run_id: str) -> RunResult:
-        """Wait for the run's result: when it ends, or pauses. `asyncio.timeout` bounds it."""
-        return await self.transport.result(run_id)
+        """Wait for the run's result: when it ends, or pauses. `asyncio.timeout` bounds it.
+
+        Raises:
+            BadCall: this is no id of a run.
+        """
+        return await self.transport.result(given_calls.run_id(run_id))
 
     @asynccontextmanager
     async def watch(
         self, run_id: str, *, after: int = 0
     ) -> AsyncGenerator[AsyncIterator[Followed]]:
         """Listen before a message is sent, so that nothing of what follows is missed."""
-        async with self.transport.watch(run_id, after=after) as told:
+        known = given_calls.run_id(run_id)
+        async with self.transport.watch(known, after=given_calls.after(after)) as told:
             yield told
 
     async def stream(self, run_id: str, *, after: int = 0) -> AsyncIterator[Told]:
         """Events and deltas of a run until it ends or pauses."""
-        async with self.transport.watch(run_id, after=after) as heard:
+        async with self.watch(run_id, after=after) as heard:
             async for one in heard:
                 if isinstance(one, RunResult):
                     return  # what it stands for was told before; `result` has it
@@ -231,11 +244,20 @@ def _transport(
     if http is not None:
         from actalog.client.http import HttpTransport
 
+        if not addresses.is_http(given_calls.text("http", http)):
+            raise BadCall(f"http: {addresses.HTTP_WANTED}.")
+        if token is not None and not (token.isascii() and token.isprintable()):
+            raise BadCall("token: it cannot be sent in a header.")
         return HttpTransport(http, token=token, tenant_id=tenant_id)
+    if kafka is not None and not addresses.are_brokers(given_calls.text("kafka", kafka)):
+        raise BadCall(f"kafka: {addresses.BROKERS_WANTED}.")
     from actalog.client.bus import BusTransport
     from actalog.client.buses import kafka_bus, same_bus
 
     if platform is not None:
+        from actalog.platform import Platform
+
+        given_calls.of_kind("platform", platform, Platform)
         return BusTransport(same_bus(platform), prefix=platform.on.settings.topic_prefix)
     bus, prefix = kafka_bus(kafka)
     return BusTransport(bus, prefix=prefix)

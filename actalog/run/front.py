@@ -164,3 +164,8 @@ def keep_paused(run: "Run") -> None:
     PAUSED[run.output.run_id] = run
     while len(PAUSED) > PAUSED_KEPT:
         PAUSED.popitem(last=False)
+
+
+def forget_paused(run: "Run") -> None:
+    """It goes on: its decisions have left."""
+    PAUSED.pop(run.output.run_id, None)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from actalog.errors import BadCall
+from actalog.given_calls import each_of_kind, text
 from actalog.models.response import ToolExecution
 from actalog.run.agent import RunOutput
 from actalog.run.base import RunStatus
@@ -24,24 +25,32 @@ def resumed(
     begun it.
 
     Raises:
-        BadCall: it is not said which run.
+        BadCall: it is not said which run, or not with what says it.
     """
+    _response(response)
     run_id = run_id or (response.run_id if response else None)
-    if run_id is None and requirements:
-        run_id = requirements[0].run_id
+    asked = each_of_kind("requirements", requirements, RunRequirement)
+    if run_id is None and asked:
+        run_id = asked[0].run_id
     if run_id is None:
         raise BadCall("continue_run() needs a run_response, a run_id or requirements.")
-    if known := PAUSED.pop(run_id, None):
+    if known := PAUSED.get(text("run_id", run_id)):
         return known
     output = response or RunOutput(
         run_id=run_id, session_id="", agent_id=agent.id, agent_name=agent.name or agent.id,
-        status=RunStatus.paused, requirements=list(requirements or ()),
+        status=RunStatus.paused, requirements=list(asked),
     )  # fmt: skip
     story = Story(output)
     story.tools = {
         one.tool_execution.tool_call_id: one.tool_execution for one in output.requirements
     }
     return Run(agent, story)
+
+
+def _response(given: object) -> None:
+    if given is not None and not isinstance(given, RunOutput):
+        hint = "; an id goes into run_id=" if isinstance(given, str) else ""
+        raise BadCall(f"run_response must be a RunOutput, not {type(given).__name__}{hint}.")
 
 
 def decided(
@@ -53,7 +62,8 @@ def decided(
         BadCall: one is open: half an answer would leave the run as it is.
     """
     by_id = {one.id: one for one in (*run.output.requirements, *(requirements or ()))}
-    by_call = {one.tool_call_id: one for one in tools or ()}
+    given = each_of_kind("updated_tools", tools, ToolExecution)
+    by_call = {one.tool_call_id: one for one in given}
     for one in by_id.values():
         if (updated := by_call.get(one.tool_execution.tool_call_id)) is not None:
             one.tool_execution.confirmed = updated.confirmed

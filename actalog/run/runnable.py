@@ -159,8 +159,11 @@ def _resume(
     requirements: "Sequence[RunRequirement] | None", tools: "Sequence[ToolExecution] | None",
     stream: bool, by: str | None, options: Mapping[str, Any],
 ) -> "AsyncGenerator[Streamed, None]":  # fmt: skip
+    from actalog.given_calls import text
     from actalog.run.resuming import decided, resumed
 
+    if by is not None:
+        text("by", by)
     chosen, rest = _shown(stream, options)
     if unknown := rest.keys() - {"session_id", "user_id"}:  # the run has them
         raise BadCall(f"continue_run() has no option {min(unknown)!r}.")

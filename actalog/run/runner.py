@@ -13,7 +13,7 @@ from actalog.errors import BadCall
 from actalog.media import Audio, File, Image, Video, as_task
 from actalog.models.base import choice
 from actalog.run.agent import RunOutput, RunOutputEvent
-from actalog.run.front import FRONTS, keep_paused
+from actalog.run.front import FRONTS, forget_paused, keep_paused
 from actalog.run.requirement import RunRequirement
 from actalog.run.story import Story
 from actalog.schemas import json_schema
@@ -107,6 +107,7 @@ class Run:
                     one.run_id, one.id, "approve" if one.decision else "reject",
                     digest=one.tool_execution.digest, note=one.note, by=by,
                 )  # fmt: skip
+            forget_paused(self)
             async for event in self._follow(client, heard):
                 yield event
 

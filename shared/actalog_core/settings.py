@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from actalog_core import crashpoints
+from actalog_core import addresses, crashpoints
 from actalog_core.errors import SettingMissing
 
 # Providers that have adapters of their own are fields; the others share OpenAI's wire format.
@@ -25,9 +25,7 @@ SHORT = {
     "ACTALOG_KAFKA_REPLICATION": "ACTALOG_REPLICATION",
 }
 OF_KAFKA = ("partitions", "replication")
-HTTP = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?$")
 HOST = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*)(:\d+)?")  # of a database
-BROKER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(:(\d{1,5}))?")
 
 
 def setting(env: Mapping[str, str], name: str, default: str | None = None) -> str | None:
@@ -138,10 +136,9 @@ class Settings(BaseModel):
     def _brokers(cls, told: str | None) -> str | None:
         if told is None:
             return told
-        found = [BROKER.fullmatch(one.strip()) for one in told.split(",") if one.strip()]
-        if found and all(one and 0 < int(one[3] or 9_092) < 65_536 for one in found):
-            return told
-        raise ValueError("addresses of brokers are wanted, as host:port, with commas between")
+        if not addresses.are_brokers(told):
+            raise ValueError(addresses.BROKERS_WANTED)
+        return told
 
     @field_validator("database_url")
     @classmethod
@@ -164,8 +161,8 @@ class Settings(BaseModel):
     @field_validator("gateway_url")
     @classmethod
     def _address(cls, told: str | None) -> str | None:
-        if told and not (told.isascii() and told.isprintable() and HTTP.match(told)):
-            raise ValueError("an address is wanted, as http://host:port")
+        if told and not addresses.is_http(told):
+            raise ValueError(addresses.HTTP_WANTED)
         return told
 
     @property
