@@ -10,6 +10,7 @@ from actalog.models.providers import known_providers, provider_named
 from actalog.parameters import refuse
 from actalog.unsupported import MODEL_NOT_YET
 from actalog_contracts.definitions import ModelChoice
+from actalog_core import addresses
 
 DEFAULT_MODEL = "openai:gpt-5.4"
 
@@ -100,10 +101,16 @@ class Model:
             raise BadDefinition(f"{self!r}: a parameter is not JSON: {error}") from error
         return ModelChoice(
             provider=self.provider, id=text(who, "id", self.id),
-            base_url=None if self.base_url is None else text(who, "base_url", self.base_url),
+            base_url=None if self.base_url is None else _address(who, self.base_url),
             params=params,
             **_timing(who, self.timeout, self.retries, slow=_slow(self.provider, self.params)),
         )  # fmt: skip
+
+
+def _address(who: str, given: Any) -> str:
+    if not addresses.is_http(text(who, "base_url", given)):
+        raise BadDefinition(f"{who}: base_url={given!r}: {addresses.HTTP_WANTED}.")
+    return given
 
 
 PARAMETERS: frozenset[str] = frozenset({"id", *(Model.__init__.__kwdefaults__ or {})})

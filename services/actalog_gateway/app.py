@@ -5,6 +5,7 @@ from fastapi.telemetry import TelemetryConfig
 from starlette.middleware.cors import CORSMiddleware
 
 from actalog_bus.ports import Bus
+from actalog_core.addresses import listed
 from actalog_core.clock import Clock, system_clock
 from actalog_core.service import Service
 from actalog_core.settings import Settings
@@ -24,7 +25,7 @@ from actalog_gateway.acceptance import INBOX_LIMIT, Acceptance
 from actalog_gateway.follow import Hub
 from actalog_gateway.gateway import Gateway
 from actalog_gateway.middleware import BodyLimit, Encodings, Faults, Patience, SafeHeaders, Traced
-from actalog_gateway.origins import Origins, is_local, listed
+from actalog_gateway.origins import Origins, is_local
 from actalog_gateway.paths import Paths
 from actalog_gateway.reader import Reader
 from actalog_gateway.server import HttpServer

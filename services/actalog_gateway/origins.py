@@ -19,11 +19,6 @@ from actalog_gateway.problems import Problem, response
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-def listed(told: str) -> tuple[str, ...]:
-    """`ACTALOG_CORS_ORIGINS` as single origins."""
-    return tuple(one.strip() for one in told.split(",") if one.strip())
-
-
 class Origins:
     """Lets pages of the origins begin something, and those that came from here. Who is no browser
     says no origin. `local`: the gateway is for this machine only, and so are its names."""

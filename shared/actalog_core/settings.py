@@ -4,10 +4,10 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from actalog_core import addresses, crashpoints
 from actalog_core.errors import SettingMissing
@@ -42,6 +42,13 @@ def setting(env: Mapping[str, str], name: str, default: str | None = None) -> st
         except UnicodeDecodeError:
             raise SettingMissing(f"{name}_FILE: {file} is no text.") from None
     return default
+
+
+def _http(told: str) -> str:
+    told = told.strip()
+    if not addresses.is_http(told):
+        raise ValueError(addresses.HTTP_WANTED)
+    return told
 
 
 class Settings(BaseModel):
@@ -121,7 +128,9 @@ class Settings(BaseModel):
     """Another address that speaks Anthropic's wire format."""
     provider_keys: Mapping[str, str] = Field(default_factory=dict[str, str], repr=False)
     """Keys of other providers by their name: `{"groq": ...}` from `GROQ_API_KEY`."""
-    provider_urls: Mapping[str, str] = Field(default_factory=dict[str, str])
+    provider_urls: Mapping[str, Annotated[str, AfterValidator(_http)]] = Field(
+        default_factory=dict[str, str]
+    )
     """Addresses of other providers: `{"ollama": ...}` from `OLLAMA_BASE_URL`."""
 
     @field_validator("crashpoint")
@@ -158,11 +167,16 @@ class Settings(BaseModel):
             )
         return told
 
-    @field_validator("gateway_url")
+    @field_validator("gateway_url", "openai_base_url", "anthropic_base_url")
     @classmethod
     def _address(cls, told: str | None) -> str | None:
-        if told and not addresses.is_http(told):
-            raise ValueError(addresses.HTTP_WANTED)
+        return told if not told else _http(told)
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, told: str) -> str:
+        if not all(map(addresses.is_origin, addresses.listed(told))):
+            raise ValueError(addresses.ORIGINS_WANTED)
         return told
 
     @property
@@ -206,9 +220,13 @@ def _of_providers(env: Mapping[str, str], suffix: str) -> dict[str, str]:
     return {name: value for name, value in found.items() if value}
 
 
+def _named(field: str, *provider: str) -> str:
+    return f"{provider[0].upper()}_BASE_URL" if field == "provider_urls" else variable(field)
+
+
 def _told(error: ValidationError) -> str:
     """`ACTALOG_PORT: Input should be a valid integer`, one after the other. Values are left out:
     they may be secrets."""
     told = error.errors(include_url=False, include_input=False)
-    said = (f"{variable(str(one['loc'][0]))}: {one['msg']}" for one in told)
+    said = (f"{_named(*map(str, one['loc']))}: {one['msg']}" for one in told)
     return "; ".join(one.replace(": Value error, ", ": ") for one in said)

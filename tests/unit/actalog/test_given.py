@@ -111,6 +111,10 @@ def test_a_tool_may_have_a_name_that_providers_take_and_python_does_not():
     [
         ({"id": 3}, "OpenAIChat: id must be text, not int"),
         ({"base_url": 3}, "OpenAIChat: base_url must be text, not int"),
+        (
+            {"base_url": "localhost:1234"},
+            "base_url='localhost:1234': an address is wanted, as http",
+        ),
         ({"timeout": -1}, "OpenAIChat: timeout=-1; give a positive number of seconds"),
         ({"retries": -1}, "OpenAIChat: retries=-1; give a whole number, 0 or more"),
         ({"extra_body": "x"}, "OpenAIChat: extra_body must be a dict, not 'x'"),

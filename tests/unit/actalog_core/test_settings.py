@@ -93,6 +93,16 @@ def test_partitions_are_kafkas_and_the_short_name_is_read_as_well():
         ("ACTALOG_DATABASE_URL", "postgresql://u:secret?x@h:5432/d"),
         ("ACTALOG_DATABASE_URL", "postgresql://u:x[secret]@h:5432/d"),
         ("ACTALOG_DATABASE_URL", "postgresql://u:secret@h:port/d"),
+        *((name, value)
+          for name in ("OPENAI_BASE_URL", "ANTHROPIC_BASE_URL", "GROQ_BASE_URL", "OLLAMA_BASE_URL")
+          for value in ("localhost:11434", "api.example/v1", "ftp://h", "http://", "http://h:99999",
+                        "http://u:secret@h/v1?key=secret", "https://h/v 1", "sk-secret")),
+        *(("ACTALOG_CORS_ORIGINS", value)
+          for value in ("ui.example", "http://a.example,ui.example", "http://ui.example/",
+                        "https://ui.example/chat", "HTTPS://UI.example", "https://*.example",
+                        "https://ui.example:443", "http://ui.example:80", "http://ui.example:99999",
+                        "http://", "http://a http://b", "https://u:secret@h")),
+        ("ACTALOG_GATEWAY_URL", "http://h:99999"),
     ],
 )  # fmt: skip
 def test_what_no_server_could_understand_is_told_at_once(name: str, value: str):
@@ -106,6 +116,23 @@ def test_what_no_server_could_understand_is_told_at_once(name: str, value: str):
 )
 def test_addresses_of_brokers_as_people_write_them(told: str):
     assert Settings.from_env({"ACTALOG_KAFKA": told}).kafka == told
+
+
+@pytest.mark.parametrize(
+    "told",
+    ["*", "http://localhost:3000", "https://ui.example, https://os.example:8443,", "null",
+     "http://[::1]:3000", "chrome-extension://abcdef", "tauri://localhost"],
+)  # fmt: skip
+def test_origins_as_browsers_send_them(told: str):
+    assert Settings.from_env({"ACTALOG_CORS_ORIGINS": told}).cors_origins == told
+
+
+def test_addresses_of_models_are_those_of_their_setting():
+    told = Settings.from_env(
+        {"OPENAI_BASE_URL": "https://eu.example/v1/", "OLLAMA_BASE_URL": "http://gpu:11434"}
+    )
+    assert told.openai_base_url == "https://eu.example/v1/"
+    assert told.provider_urls == {"ollama": "http://gpu:11434"}
 
 
 def test_where_others_reach_the_gateway_is_an_absolute_address():
