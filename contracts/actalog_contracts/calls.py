@@ -40,12 +40,14 @@ class Command(Message):
 
 
 class CheckText(Command):
-    """Check the input or the answer by the definition's rules; `text` or `held` has it."""
+    """Check the input or a message of the model by the definition's rules; `text` or `held` has
+    it."""
 
     type: Literal["text.check.v1"] = "text.check.v1"
     stage: Literal["input", "output"]
     text: str | None = None
     held: TextRef | None = None
+    purpose: str | None = None  # of a message that is no answer: what was to be remembered
 
 
 class GatherContext(Command):

@@ -32,7 +32,6 @@ from actalog_conductor.heard import (
     TimeIs,
     TurnCame,
 )  # fmt: skip
-from actalog_contracts.base import Error, Usage
 from actalog_contracts.calls import Command
 from actalog_contracts.definitions import AgentDefinition
 from actalog_contracts.runs import (
@@ -129,7 +128,8 @@ def _checked(facts: Facts, heard: InputChecked) -> list[RunEvent]:
     if heard.verdict != "blocked":
         return [heard, *_context(facts.definition)]
     bare = heard.model_copy(update={"text": None})  # whatever the check said: never logged
-    return [bare, _blocked("input_blocked", heard.reasons, facts.usage)]
+    error = endings.of_check("input_blocked", heard.reasons)
+    return [bare, RunBlocked(error=error, usage=facts.usage)]
 
 
 def _thought(facts: Facts, heard: ModelReplied | ModelFailed) -> list[RunEvent]:
@@ -143,16 +143,10 @@ def _thought(facts: Facts, heard: ModelReplied | ModelFailed) -> list[RunEvent]:
 
 
 def _reviewed(state: Reviewing, heard: OutputReviewed) -> list[RunEvent]:
-    if heard.verdict == "blocked":
-        bare = heard.model_copy(update={"text": None, "tool_calls": ()})
-        return [bare, _blocked("output_blocked", heard.reasons, state.facts.usage)]
+    if (error := endings.of_review(heard)) is not None:
+        return [endings.bare(heard), RunBlocked(error=error, usage=state.facts.usage)]
     # The reviewed calls, not those of the reply: what was masked is never used.
     return [heard, *answers.after_message(state.facts, heard.text, heard.tool_calls)]
-
-
-def _blocked(code: str, reasons: tuple[str, ...], usage: Usage) -> RunBlocked:
-    error = Error(code=code, message="; ".join(reasons), source="guardrails")
-    return RunBlocked(error=error, usage=usage)
 
 
 def evolve(state: State, event: RunEvent) -> State:

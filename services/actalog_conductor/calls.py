@@ -63,8 +63,10 @@ def check_input(facts: Facts) -> calls.CheckText:
     )  # fmt: skip
 
 
-def check_output(facts: Facts, held: TextRef) -> calls.CheckText:
-    return calls.CheckText(**_about(facts, review(facts)), stage="output", held=held)
+def check_output(facts: Facts, held: TextRef, *, purpose: str | None = None) -> calls.CheckText:
+    return calls.CheckText(
+        **_about(facts, review(facts)), stage="output", held=held, purpose=purpose
+    )
 
 
 def gather_context(facts: Facts) -> calls.GatherContext:

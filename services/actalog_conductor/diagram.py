@@ -66,8 +66,8 @@ def _name(state: State) -> str:
 
 
 STATES = (
-    "[*]", "Waiting", "Checking", "Gathering", "Thinking", "Acting", "Paused", "Reviewing",
-    "Remembering", "Consulting", "completed", "failed", "blocked", "cancelled",
+    "[*]", "Waiting", "Checking", "Gathering", "Thinking", "Acting", "Paused",
+    "Remembering", "Consulting", "Reviewing", "completed", "failed", "blocked", "cancelled",
 )  # fmt: skip
 HEADINGS: Mapping[str, str] = {
     "agent": "An agent's run, from its task to its end.",

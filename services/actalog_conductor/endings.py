@@ -1,6 +1,6 @@
 """How runs of every kind end, and what may still follow an end."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import TypeAlias, assert_never, cast
 
@@ -11,6 +11,7 @@ from actalog_contracts.runs import (
     CallSettled,
     ModelFailed,
     ModelReplied,
+    OutputReviewed,
     RunBlocked,
     RunCancelled,
     RunCompleted,
@@ -24,6 +25,7 @@ from actalog_contracts.runs import (
 Ending: TypeAlias = RunCompleted | RunFailed | RunBlocked | RunCancelled
 RETRYABLE = ("rate_limited", "overloaded", "timeout", "connection")
 DOUBT = "tool.in_doubt.v1"
+OUTPUT_BLOCKED = "output_blocked"
 
 
 def failed(code: str, message: str, usage: Usage) -> RunFailed:
@@ -37,6 +39,22 @@ def of_model(heard: ModelFailed) -> Error:
         code="model_failed", message=heard.message, source=heard.kind,
         retryable=heard.kind in RETRYABLE,
     )  # fmt: skip
+
+
+def of_check(code: str, reasons: Iterable[str]) -> Error:
+    """A verdict of the guardrails as a run's error."""
+    return Error(code=code, message="; ".join(reasons), source="guardrails")
+
+
+def of_review(heard: OutputReviewed) -> Error | None:
+    """Why a message of the model may not be used; None where it may."""
+    blocked = heard.verdict == "blocked"
+    return of_check(OUTPUT_BLOCKED, heard.reasons) if blocked else None
+
+
+def bare(heard: OutputReviewed) -> OutputReviewed:
+    """Without the message, whatever the check said: what is blocked is never logged."""
+    return heard.model_copy(update={"text": None, "tool_calls": ()})
 
 
 def ended_by(heard: Cancel | Broken | TimeIs, facts: Facts) -> list[RunEvent]:

@@ -58,7 +58,7 @@ def held(state: State) -> str | None:
     match state:
         case Waiting(facts=facts) | Checking(facts=facts) if facts.accepted.held_input:
             return facts.accepted.held_input.held
-        case Reviewing(held=waits):
+        case Reviewing(held=waits) | memory_run.Reviewing(held=waits):
             return waits.held
         case _:
             return None

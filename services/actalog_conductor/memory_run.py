@@ -11,7 +11,7 @@ from actalog_conductor import calls, endings
 from actalog_conductor.agent_states import Facts, Finished, Identity, NotStarted
 from actalog_conductor.calls import Step
 from actalog_conductor.heard import Broken, Buried, Cancel, Deadline, Heard, Late, StartRun, TimeIs
-from actalog_contracts.base import Error
+from actalog_contracts.base import Error, TextRef
 from actalog_contracts.definitions import AgentDefinition
 from actalog_contracts.runs import (
     CallSettled,
@@ -40,8 +40,6 @@ from actalog_contracts.runs import (
 )  # fmt: skip
 from actalog_core.decider import Due
 
-HELD = "the model's message is held, and nobody reviews what is remembered"
-
 
 @dataclass(frozen=True, slots=True)
 class Remembering:
@@ -66,7 +64,19 @@ class Consulting:
     error: Error | None = None
 
 
-Unfinished: TypeAlias = Remembering | Consulting
+@dataclass(frozen=True, slots=True)
+class Reviewing:
+    """What the model said waits beside the log until it was checked (protocol 9)."""
+
+    facts: Facts
+    step: int
+    asked: int
+    needed: ModelNeeded
+    held: TextRef
+    error: Error | None = None
+
+
+Unfinished: TypeAlias = Remembering | Consulting | Reviewing
 State: TypeAlias = NotStarted | Unfinished | Finished
 
 
@@ -103,6 +113,8 @@ def decide(state: State, heard: Heard) -> Sequence[RunEvent]:
             return _told(state, heard) if asked else endings.of_another(heard, facts)
         case _, ModelReplied() | ModelFailed():
             return endings.of_another(heard, state.facts)
+        case Reviewing(facts=facts), OutputReviewed(call_id=answered):
+            return _reviewed(state, heard) if answered == calls.review(facts) else []
         case _, Late(outcome=outcome):
             refused = (outcome.call_id, outcome.epoch) in state.facts.recorded
             return [] if refused else [endings.recorded(outcome)]
@@ -111,7 +123,15 @@ def decide(state: State, heard: Heard) -> Sequence[RunEvent]:
 
 
 def _waited_for(state: Unfinished) -> str:
-    return calls.model(state.facts) if isinstance(state, Consulting) else _asking(state)
+    match state:
+        case Remembering():
+            return _asking(state)
+        case Consulting(facts=facts):
+            return calls.model(facts)
+        case Reviewing(facts=facts):
+            return calls.review(facts)
+        case _:
+            assert_never(state)
 
 
 def _asking(state: Unfinished) -> str:
@@ -131,26 +151,39 @@ def _needed(state: Remembering, heard: ModelNeeded) -> list[RunEvent]:
 
 
 def _told(state: Consulting, heard: ModelReplied | ModelFailed) -> list[RunEvent]:
-    if isinstance(heard, ModelReplied) and heard.held_text is None:
+    if isinstance(heard, ModelReplied):
         return [heard]
-    said = heard.message if isinstance(heard, ModelFailed) else HELD
+    return _given_up(state, heard, heard.message)
+
+
+def _reviewed(state: Reviewing, heard: OutputReviewed) -> list[RunEvent]:
+    if heard.verdict != "blocked":
+        return [heard]
+    return _given_up(state, endings.bare(heard), f"blocked: {'; '.join(heard.reasons)}")
+
+
+def _given_up(
+    state: Consulting | Reviewing, heard: ModelFailed | OutputReviewed, message: str
+) -> list[RunEvent]:
+    """There is nothing to remember in this step; the next one is taken."""
     after = evolve(state, heard)
     assert isinstance(after, Remembering)
-    return [heard, *_done(after, RememberFailed(call_id=_asking(state), message=said))]
+    return [heard, *_done(after, RememberFailed(call_id=_asking(after), message=message))]
 
 
 def _done(
     state: Remembering, heard: MemoryUpdated | SessionSummarised | RememberFailed
 ) -> list[RunEvent]:
-    """The next step, or the end: failed when a step has failed, so that somebody sees it."""
+    """The next step, or the end: failed or blocked when a step was, so that somebody sees it."""
     after = evolve(state, heard)
     assert isinstance(after, Remembering)
     facts = state.facts
     if after.step < len(wanted(facts.definition, facts.run.user_id)):
         return [heard]
-    if after.error is not None:
-        return [heard, RunFailed(error=after.error, usage=facts.usage)]
-    return [heard, RunCompleted(usage=facts.usage)]
+    if after.error is None:
+        return [heard, RunCompleted(usage=facts.usage)]
+    ended = RunBlocked if after.error.code == endings.OUTPUT_BLOCKED else RunFailed
+    return [heard, ended(error=after.error, usage=facts.usage)]
 
 
 def evolve(state: State, event: RunEvent) -> State:
@@ -165,7 +198,10 @@ def evolve(state: State, event: RunEvent) -> State:
             return Consulting(facts, state.step, state.asked, event, state.error)
         case ModelReplied() | ModelFailed():
             assert isinstance(state, Consulting)
-            return _evolve_told(state, facts, event)
+            return _evolve_told(state, endings.paid(facts, event), event)
+        case OutputReviewed(text=text):
+            assert isinstance(state, Reviewing)
+            return _after(state, facts, reply=text, error=endings.of_review(event))
         case MemoryUpdated() | SessionSummarised():
             assert isinstance(state, Remembering)
             return Remembering(facts, state.step + 1, error=state.error)
@@ -184,20 +220,33 @@ def evolve(state: State, event: RunEvent) -> State:
         case RunAccepted() | RunStarted():
             return replace(state, facts=facts)
         case (
-            InputChecked() | ContextBuilt() | OutputReviewed() | ToolCalled() | ToolReturned()
-            | ToolFailed() | ToolInDoubt() | RunPaused() | RequirementResolved()
+            InputChecked() | ContextBuilt() | ToolCalled() | ToolReturned() | ToolFailed()
+            | ToolInDoubt() | RunPaused() | RequirementResolved()
         ):  # fmt: skip
             return replace(state, facts=facts)  # of agents' runs
         case _:
             assert_never(event)
 
 
-def _evolve_told(state: Consulting, facts: Facts, event: ModelReplied | ModelFailed) -> Remembering:
-    facts = replace(endings.paid(facts, event), turn=facts.turn + 1)
-    failed = endings.of_model(event) if isinstance(event, ModelFailed) else None
+def _evolve_told(
+    state: Consulting, facts: Facts, event: ModelReplied | ModelFailed
+) -> Remembering | Reviewing:
+    if isinstance(event, ModelFailed):
+        return _after(state, facts, reply=None, error=endings.of_model(event))
+    if event.held_text is not None:
+        return Reviewing(
+            facts, state.step, state.asked, state.needed, event.held_text, state.error
+        )  # fmt: skip
+    return _after(state, facts, reply=event.text, error=None)
+
+
+def _after(
+    state: Consulting | Reviewing, facts: Facts, *, reply: str | None, error: Error | None
+) -> Remembering:
+    """With what the model said as it may be used, or why there is nothing."""
     return Remembering(
-        facts, state.step, state.asked + 1, continuation=state.needed.continuation,
-        reply=None if failed else getattr(event, "text", None), error=state.error or failed,
+        replace(facts, turn=facts.turn + 1), state.step, state.asked + 1,
+        continuation=state.needed.continuation, reply=reply, error=state.error or error,
     )  # fmt: skip
 
 
@@ -213,6 +262,8 @@ def due(state: State) -> Sequence[Due]:
             )  # fmt: skip
         case Consulting(facts=facts, needed=needed):
             asks = calls.call_model(facts, needed.purpose)
+        case Reviewing(facts=facts, needed=needed, held=held):
+            asks = calls.check_output(facts, held, purpose=needed.purpose)
         case _:
             assert_never(state)
     return [Due(asks), Due(Deadline(), not_before=facts.accepted.deadline)]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from actalog_conductor.agent_states import NotStarted
 from actalog_conductor.heard import Broken, Cancel, Heard, Resolve, StartRun, TimeIs, TurnCame
 from actalog_conductor.kinds import Kind, State, commands
 from actalog_contracts.base import TextRef, ToolCall, Usage
@@ -49,10 +50,11 @@ CHECKED = PLAIN.model_copy(update={"input_checks": (PiiCheck(),), "history_runs"
 REVIEWED = PLAIN.model_copy(update={"output_checks": (PiiCheck(),), "input_checks": (PiiCheck(),)})
 GATHERS = PLAIN.model_copy(update={"history_runs": 1})
 LEARNS = PLAIN.model_copy(update={"learn": True, "summary": True})
+DISCREET = LEARNS.model_copy(update={"output_checks": (PiiCheck(),)})
 
 DEFINITIONS: Mapping[str, Sequence[AgentDefinition]] = {
     "agent": (PLAIN, GATHERS, CHECKED, REVIEWED),
-    "memory": (LEARNS,),
+    "memory": (LEARNS, DISCREET),
 }
 
 
@@ -72,7 +74,7 @@ def heards(name: str, kind: Kind, state: State, first: RunAccepted) -> Iterable[
         yield StartRun(first, free=False)
     yield from (TurnCame(), Cancel(), Broken("x"), TimeIs(LATER))
     for command in commands(kind.due(state)):
-        yield from _answers(command)
+        yield from _answers(command, reviewed=_reviewed(state))
     for call_id in getattr(state, "awaiting", ()):
         yield Resolve(f"{call_id}:confirm", "approve")
         yield Resolve(f"{call_id}:confirm", "reject")
@@ -82,7 +84,13 @@ def heards(name: str, kind: Kind, state: State, first: RunAccepted) -> Iterable[
         yield ToolReturned(call_id=call_id, content="")
 
 
-def _answers(command: Command) -> Iterable[Heard]:
+def _reviewed(state: State) -> bool:
+    """Whether all that a model says to this run waits for a review."""
+    definition = state.definition if isinstance(state, NotStarted) else state.facts.definition
+    return bool(definition.output_checks)
+
+
+def _answers(command: Command, *, reviewed: bool) -> Iterable[Heard]:
     call_id = command.call_id
     match command:
         case CheckText(stage="input"):
@@ -94,8 +102,8 @@ def _answers(command: Command) -> Iterable[Heard]:
             yield OutputReviewed(call_id=call_id, verdict="blocked")
         case GatherContext():
             yield ContextBuilt(call_id=call_id)
-        case CallModel(stream=stream, purpose=purpose):
-            yield from _messages(call_id, held=not stream and purpose == "answer")
+        case CallModel():
+            yield from _messages(call_id, held=reviewed)
             yield ModelFailed(call_id=call_id, epoch=1, kind="timeout", message="")
         case RunTool():
             yield ToolReturned(call_id=call_id, content="")

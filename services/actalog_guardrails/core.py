@@ -95,12 +95,14 @@ def verdict(text: str, checks: Sequence[Check]) -> Verdict:
 
 
 def reviewed(
-    text: str, tool_calls: Sequence[ToolCall], checks: Sequence[Check]
+    text: str, tool_calls: Sequence[ToolCall], checks: Sequence[Check], *, answers: bool = True
 ) -> tuple[Verdict, tuple[ToolCall, ...]]:
-    """A whole message of a model. Form and length are asked of an answer; the arguments of tools
-    are checked by the other rules, for whatever they hold leaves as well."""
+    """A whole message of a model. Form and length are asked of an answer; the arguments of tools,
+    and a message that `answers` nobody, are checked by the other rules, for whatever they hold
+    leaves as well."""
     of_arguments = [one for one in checks if not isinstance(one, FormatCheck | LengthCheck)]
     of_text = [one for one in checks if not isinstance(one, FormatCheck)] if tool_calls else checks
+    of_text = of_text if answers else of_arguments
     told = verdict(text, of_text)
     arguments = [verdict(call.arguments, of_arguments) for call in tool_calls]
     kinds = {told.kind, *(one.kind for one in arguments)}

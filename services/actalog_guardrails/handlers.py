@@ -64,7 +64,8 @@ def _outcome(
             text=None if told.kind == "blocked" else told.text, rules=core.RULES,
         )  # fmt: skip
     said, calls = _message(text, held=command.held is not None)
-    told, used = core.reviewed(said, calls, definition.output_checks)
+    answers = command.purpose is None
+    told, used = core.reviewed(said, calls, definition.output_checks, answers=answers)
     return OutputReviewed(
         call_id=command.call_id, verdict=told.kind, reasons=told.reasons, spans=told.spans,
         text=None if told.kind == "blocked" else told.text, tool_calls=used, rules=core.RULES,

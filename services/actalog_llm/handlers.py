@@ -16,7 +16,7 @@ from actalog_calls.claims import Claims
 from actalog_calls.since import Since
 from actalog_contracts.base import TextRef, Usage
 from actalog_contracts.calls import CallModel
-from actalog_contracts.definitions import AgentDefinition, ModelChoice
+from actalog_contracts.definitions import ModelChoice
 from actalog_contracts.runs import ModelFailed, ModelReplied
 from actalog_core import genai, metrics
 from actalog_core.canonical import keyed_digest
@@ -133,7 +133,8 @@ class LlmHandlers:
             return outcomes.failed(command, told, epoch=claim.epoch)
         prompt = await self.prompts.prompt(command)
         definition = await self.prompts.definitions.pinned(command.definition)
-        choice, held = definition.model, _held(command, definition)
+        # Whatever it is for: what is remembered is reviewed as an answer is (protocol 9).
+        choice, held = definition.model, bool(definition.output_checks)
         try:
             where = endpoint(choice, self.settings)
         except NotConfigured as error:
@@ -210,10 +211,6 @@ class LlmHandlers:
         await self.log.put_held(Held(command.tenant_id, held_id, command.run_no, text))
         digest = keyed_digest(self.key, text.encode())
         return outcomes.as_held(reply, TextRef(held=held_id, digest=digest))
-
-
-def _held(command: CallModel, definition: AgentDefinition) -> bool:
-    return command.purpose == "answer" and bool(definition.output_checks)
 
 
 def _count(choice: ModelChoice, reply: ModelReplied, seconds: float) -> None:

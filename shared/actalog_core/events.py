@@ -12,13 +12,14 @@ from actalog_core.canonical import canonical
 from actalog_core.errors import NewerBuild, Undecodable
 from actalog_core.misfits import misfit
 
-RULES_VERSION = 6
+RULES_VERSION = 7
 """Version of deciders, renderer and rule packs. 1: the first. 2: a call in doubt pauses its run
 and a person decides; before, it ended the run. 3: of a model's call that is answered, what another
 attempt has cost is recorded. 4: a structured answer with NaN, half a surrogate pair or more than 100
 levels is no JSON and fails its run; before, such a run completed, and its result never came. 5: calls whose arguments no message can carry fail,
 and the model is told; before, such a run stood still until its deadline. 6: a structured answer with
-an integer beyond 64 bits fails its run; before, its result had another number."""
+an integer beyond 64 bits fails its run; before, its result had another number. 7: what a model says to
+be remembered is reviewed where its answers are; before, it was remembered as it came."""
 
 
 Upcaster = Callable[[Mapping[str, Any]], tuple[str, Mapping[str, Any]]]

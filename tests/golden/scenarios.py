@@ -5,7 +5,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from actalog_contracts.base import Usage
-from actalog_contracts.calls import CallModel, Command, Outcome, Remember, RunTool, answer
+from actalog_contracts.calls import (
+    CallModel,
+    CheckText,
+    Command,
+    Outcome,
+    Remember,
+    RunTool,
+    answer,
+)  # fmt: skip
 from actalog_contracts.definitions import AgentDefinition, Limits
 from actalog_contracts.runs import (
     ModelFailed,
@@ -21,17 +29,22 @@ from tests.integration.conductor.test_memory_runs import LEARNS
 from tests.integration.conductor.world import World
 from tests.unit.actalog_conductor.spec import CHECKED, GATHERS, PLAIN
 
+DISCREET = LEARNS.model_copy(update={"output_checks": REVIEWED.output_checks})
 Play = Callable[[World], Awaitable[None]]
 
 
 @dataclass
 class Scripted(World):
-    """`instead`: outcomes of calls, by call id. `forgets`: remembering fails."""
+    """`instead`: outcomes of calls, by call id. `forgets`: remembering fails. `blocks`: what a
+    model says for this purpose is blocked, and nothing else."""
 
     instead: dict[str, Outcome] = field(default_factory=dict[str, Outcome])
     forgets: bool = False
+    blocks: str | None = None
 
     async def outcome(self, command: Command) -> Outcome:
+        if self.blocks is not None and isinstance(command, CheckText):
+            self.verdict = "blocked" if command.purpose == self.blocks else "passed"
         if self.forgets and isinstance(command, Remember) and command.continuation is not None:
             return RememberFailed(call_id=command.call_id, message="no sense in it")
         if isinstance(command, CallModel) and command.call_id not in self.instead:
@@ -144,4 +157,10 @@ SCENARIOS: Mapping[str, Scenario] = {
     "deadline": Scenario(set={"deaf": {"llm"}}, play=_deadline),
     "remembered": Scenario(definition=LEARNS, task={"user_id": "ann"}),
     "not-remembered": Scenario(definition=LEARNS, task={"user_id": "ann"}, set={"forgets": True}),
+    "memories-masked": Scenario(
+        definition=DISCREET, set={"verdict": "masked"}, task={"user_id": "ann"}
+    ),
+    "memories-blocked": Scenario(
+        definition=DISCREET, set={"blocks": "memories"}, task={"user_id": "ann"}
+    ),
 }

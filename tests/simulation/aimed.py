@@ -136,8 +136,23 @@ def clocks_are_wrong(seed: int) -> Plan:
     return replace(_plan(seed, tasks, faults), skews=skews)
 
 
+def memories_are_reviewed(seed: int) -> Plan:
+    """Whoever has a part in the review of what is remembered dies at it, or hears it again."""
+    dice = random.Random(f"reviewing {seed}")
+    faults = [Fault(3.0, "kill", "llm", "db.after", "put_held", for_s=1.0)]
+    for service in ("conductor", "llm", "guardrails", "memory"):
+        point = dice.choice(("db.after", "publish.before", "publish.after"))
+        faults.append(Fault(2.0 + dice.random() * 4, "kill", service, point, for_s=1.0))
+    topics = ("actalog.replies", "actalog.guardrails.commands", "actalog.memory.commands")
+    faults += [Fault(3.0 + n, "again", what=topics[n % 3], count=10) for n in range(6)]
+    faults += [Fault(3.0 + dice.random() * 3, "wipe", for_s=0.2)] if seed % 2 else []
+    tasks = [replace(one, user="ann") for one in _tasks("discreet", "put", count=6)]
+    return _plan(seed, tasks, faults)
+
+
 AIMED = (
     workers_sleep, workers_die_holding, workers_die_acting, conductors_change, conductors_die,
     attempts_break, the_broker_is_wiped, conductors_begin_after_a_wipe, the_database_is_slow,
     everything_is_deployed, clocks_are_wrong, the_newest_records_are_lost, commands_are_lost,
+    memories_are_reviewed,
 )  # fmt: skip

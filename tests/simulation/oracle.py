@@ -49,7 +49,7 @@ def violations(world: World) -> list[str]:
     checks = (
         _i1_no_loss, _i2_no_phantom, _i3_one_end, _i4_dense, _i5_effects, epochs.followed, epochs.voided,
         _i7_same,
-        published.in_order, published.results, published.stream,
+        published.in_order, published.results, published.stream, published.reviewed,
         _i10_money, _state, _turns, _i14_recovered, _i14_converged, _i15_honest, _people, _cancels, _all_heard, _nothing_left,
     )  # fmt: skip
     found = [said for check in checks for said in check(world, runs)]

@@ -191,7 +191,13 @@ DEFINITIONS = (
     _agent("learns", tools=_tools("put"), memories=True, learn=True, summary=True),
     _agent("hasty", tools=_tools("pay", "wire", "look"), limits=Limits(deadline_ms=6_000)),
     _agent("side", tools=_tools("put", "pay"), overlap=True, history_runs=1),
+    _agent(
+        "discreet", tools=_tools("put"), memories=True, learn=True, summary=True,
+        output_checks=(PiiCheck(),),
+    ),
 )  # fmt: skip
+
+PRIVATE = "ann@example.org"  # what a model says of whoever it shall remember
 
 
 # The model. What a person writes is `[token] a,b|c`: turns of tool calls, then an answer.
@@ -219,9 +225,9 @@ def answer(messages: list[dict[str, Any]]) -> Say:
     """A function of the prompt and of nothing else."""
     system = str(messages[0].get("content")) if messages[0]["role"] == "system" else ""
     if '"operations"' in system:
-        return Say(json.dumps({"operations": [{"op": "add", "text": "A fact."}]}))
+        return Say(json.dumps({"operations": [{"op": "add", "text": f"Is {PRIVATE}."}]}))
     if '{"summary"' in system:
-        return Say(json.dumps({"summary": "They talked."}))
+        return Say(json.dumps({"summary": f"They talked of {PRIVATE}."}))
     at = max(i for i, one in enumerate(messages) if one["role"] == "user")
     told = script(str(messages[at]["content"]))
     assert told is not None, messages[at]

@@ -7,6 +7,7 @@ import orjson
 
 from actalog_bus.ports import Record
 from actalog_contracts.runs import ModelReplied
+from tests.simulation.outside import PRIVATE
 from tests.simulation.told import Told
 from tests.simulation.world import ENDS, World
 
@@ -54,6 +55,19 @@ def results(world: World, runs: Sequence[Told]) -> Iterator[str]:
             yield f"I8: {one.name} has results at {sorted(have)}, its log at {speaks}"
         if speaks and speaks[-1] not in have:
             yield f"I8: {one.name} has no result of its end ({speaks}, told {sorted(have)})"
+
+
+def reviewed(world: World, runs: Sequence[Told]) -> Iterator[str]:
+    """What a model says to remember is masked where answers are reviewed, in the log and wherever
+    else it is told."""
+    checked = {one.found.row.run_id: one for one in runs if one.run.definition.output_checks}
+    for one in checked.values():
+        if any(PRIVATE.encode() in event.payload for event in one.run.stored):
+            yield f"9.1: the log of {one.name} has what nobody reviewed"
+    for record in world.broker.history:
+        value = record.value or b""
+        if PRIVATE.encode() in value and orjson.loads(value).get("run_id") in checked:
+            yield f"9.1: {record.topic} has what nobody reviewed"
 
 
 def refused_cancels(world: World) -> set[str]:

@@ -22,7 +22,9 @@ from actalog_conductor.acceptance import Acceptance
 from actalog_conductor.hearing import Hearing
 from actalog_conductor.supervisor import Supervisor
 from actalog_conductor.telling import Teller
+from actalog_contracts.calls import CallModel
 from actalog_core.sure_clock import SureClock
+from actalog_llm.handlers import LlmHandlers
 from actalog_log.call_ports import Claim
 from actalog_log.memory import MemoryLog
 from actalog_log.memory_calls import MemoryCalls
@@ -34,6 +36,7 @@ from tests.simulation.aimed import (
     conductors_begin_after_a_wipe,
     conductors_change,
     conductors_die,
+    memories_are_reviewed,
     the_broker_is_wiped,
     the_newest_records_are_lost,
     workers_die_acting,
@@ -204,6 +207,15 @@ def held_text_outlives_its_run() -> Sequence[tuple[Any, str, Any]]:
     return [(MemoryLog, "published", published)]
 
 
+def what_is_remembered_is_not_held() -> Sequence[tuple[Any, str, Any]]:
+    held_back = LlmHandlers._held_back  # pyright: ignore[reportPrivateUsage]
+
+    async def of_answers(self: LlmHandlers, command: CallModel, reply: Any) -> Any:
+        return await held_back(self, command, reply) if command.purpose == "answer" else reply
+
+    return [(LlmHandlers, "_held_back", of_answers)]
+
+
 def attempts_share_an_epoch() -> Sequence[tuple[Any, str, Any]]:
     async def same(self: Claims, call_id: str, epoch: int) -> int | None:
         return epoch
@@ -324,6 +336,9 @@ SABOTAGES = (
     Sabotage("held text is not released", held_text_stays, 2),
     Sabotage(
         "held text of a lost attempt stays", held_text_outlives_its_run, 1, workers_die_holding
+    ),
+    Sabotage(
+        "what is remembered is not held", what_is_remembered_is_not_held, 1, memories_are_reviewed
     ),
     Sabotage("attempts of a model share an epoch", attempts_share_an_epoch, 1, attempts_break),
     Sabotage(

@@ -2,13 +2,15 @@
 
 import pytest
 
-from actalog_contracts.calls import CheckText, answer
+from actalog_contracts.calls import CheckText, Remember, answer
 from actalog_contracts.definitions import PiiCheck
 from tests.integration.conductor.world import World
 from tests.unit.actalog_conductor.spec import CHECKED, PLAIN
 
 SECRET = "my card is no hex digit"
 REVIEWED = PLAIN.model_copy(update={"output_checks": (PiiCheck(),)})
+LEARNS = REVIEWED.model_copy(update={"learn": True})
+OPENED = ["run.accepted", "run.started", "model.needed", "model.replied", "output.reviewed"]
 
 
 async def logged(world: World, run_id: str = "r") -> bytes:
@@ -63,6 +65,49 @@ async def test_an_answer_waits_beside_the_log_until_its_verdict_stands(world: Wo
     assert await world.log.get_held("default", "r:m1:1") is None
     if verdict != "passed":
         assert SECRET.encode() not in await published(world) + await logged(world)
+
+
+@pytest.mark.parametrize("verdict", ["passed", "masked", "blocked"])
+async def test_9_1_what_is_to_be_remembered_waits_for_its_verdict_and_the_answer_does_not(
+    world: World, verdict: str
+):
+    world.says, world.deaf = SECRET, {"memory"}
+    await world.start(LEARNS)
+    await world.task(user_id="ann")
+    assert (await world.result())["status"] == "completed"
+    world.verdict, world.deaf = verdict, set()
+    await world.look(ahead_s=31)
+    (child,) = await world.children()
+    reviewed = [*OPENED, "remember.failed"] if verdict == "blocked" else [*OPENED, "memory.updated"]
+    end = "run.blocked" if verdict == "blocked" else "run.completed"
+    assert await world.types_of(child) == [*reviewed, end]
+    log = b"".join(event.payload for event in await world.log.read(child))
+    assert (SECRET.encode() in log) == (verdict == "passed")
+    assert (b'"text":"***"' in log) == (verdict == "masked")
+    told = [one.reply for one in world.asked if isinstance(one, Remember) and one.continuation]
+    assert told == {"passed": [SECRET], "masked": ["***"], "blocked": []}[verdict]
+    command = next(one for one in world.asked if isinstance(one, CheckText) and one.purpose)
+    assert command.held is not None
+    assert await world.log.get_held("default", command.held.held) is None
+    assert (await world.result())["status"] == "completed"
+
+
+async def test_a_memory_run_that_ends_before_its_review_leaves_no_text_behind(world: World):
+    world.says = SECRET
+    await world.start(LEARNS)
+    world.deaf = {"memory"}
+    await world.task(user_id="ann")
+    await world.bus.drained()
+    world.deaf = {"guardrails"}
+    await world.look(ahead_s=31)
+    (child,) = await world.children()
+    assert await world.types_of(child) == OPENED[:-1]
+    command = next(one for one in world.asked if isinstance(one, CheckText) and one.purpose)
+    assert command.held is not None
+    assert await world.log.get_held("default", command.held.held) is not None
+    await world.look(ahead_s=700)
+    assert (await world.types_of(child))[-1] == "run.failed"
+    assert await world.log.get_held("default", command.held.held) is None
 
 
 async def test_tool_calls_of_a_held_message_are_those_of_its_review(world: World):

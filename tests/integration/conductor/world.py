@@ -76,6 +76,7 @@ class World:
     ops: tuple[StateOp, ...] = ()
     ahead: timedelta = timedelta()
     asked: list[Command] = field(default_factory=list[Command])
+    reviewed: bool = False  # messages of the model are held
 
     def __post_init__(self) -> None:
         self.broker.clock = self.clock
@@ -106,6 +107,7 @@ class World:
         return self.supervisor.waking.runs
 
     async def start(self, definition: AgentDefinition = PLAIN, digest: str = "sha256:a") -> None:
+        self.reviewed = bool(definition.output_checks)
         body = definition.model_dump_json().encode()
         await self.log.put_definition(digest, "agent", "a", body)
         await self.bus.start()
@@ -181,7 +183,7 @@ class World:
             call_id=command.call_id, epoch=1, text=text, tool_calls=calls, finish="stop", model="m",
             purpose=command.purpose, provider="p", prompt=PROMPT, usage=Usage(model_calls=1),
         )  # fmt: skip
-        if command.stream or command.purpose != "answer":
+        if not self.reviewed:
             return reply
         held = TextRef(held=f"{command.call_id}:1", digest="hmac:h")
         body = {"text": text, "tool_calls": [one.model_dump() for one in calls]}

@@ -9,7 +9,7 @@ import pytest
 
 from actalog_contracts.calls import Begun
 from actalog_contracts.definitions import LengthCheck, ModelChoice
-from actalog_contracts.runs import ModelFailed, ModelReplied
+from actalog_contracts.runs import ModelFailed, ModelNeeded, ModelReplied
 from actalog_core.canonical import keyed_digest
 from actalog_core.clock import rfc3339
 from actalog_testing.scripted import Fault, Reply, ToolUse
@@ -173,13 +173,17 @@ async def test_a_server_that_is_not_there_is_a_failed_connection(world: World):
     assert (told.kind, len(told.attempts)) == ("connection", 4)
 
 
-async def test_a_message_to_be_reviewed_waits_beside_the_log(make: Make):
+@pytest.mark.parametrize("purpose", ["answer", "memories"])
+async def test_a_message_to_be_reviewed_waits_beside_the_log(make: Make, purpose: str):
     checked = SUPPORT.model_copy(update={"output_checks": (LengthCheck(max_chars=10),)})
     world = make(checked)
     world.server.follow([Reply("secret", [ToolUse("f", {"a": "secret"})], reasoning="secret")])
     await world.start()
     await world.begin()
-    reply = await world.ask(stream=False)
+    if purpose != "answer":
+        needed = ModelNeeded(call_id="r:1", purpose=purpose, template="t", continuation="")
+        await world.write([needed])
+    reply = await world.ask(stream=False, purpose=purpose)
     held = await world.log.get_held("default", "r:m1:1")
     key = await world.log.installation_key()
     assert "secret" not in reply.model_dump_json()

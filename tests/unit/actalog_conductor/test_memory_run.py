@@ -22,8 +22,8 @@ from actalog_conductor.heard import (
     TimeIs,
     TurnCame,
 )
-from actalog_contracts.base import Error, TextRef, Usage
-from actalog_contracts.calls import CallModel, Remember
+from actalog_contracts.base import Error, TextRef, ToolCall, Usage
+from actalog_contracts.calls import CallModel, CheckText, Remember
 from actalog_contracts.definitions import AgentDefinition
 from actalog_contracts.runs import (
     CallSettled,
@@ -33,6 +33,7 @@ from actalog_contracts.runs import (
     ModelFailed,
     ModelNeeded,
     ModelReplied,
+    OutputReviewed,
     RememberFailed,
     RunBlocked,
     RunEvent,
@@ -53,6 +54,7 @@ START = StartRun(
     free=True,
 )
 LATE = TimeIs("2026-11-24T16:10:00.000000Z")
+HELD = TextRef(held="h", digest="hmac:h")
 State = memory_run.State
 
 
@@ -68,7 +70,12 @@ def replied(turn: int = 1, **more: Any) -> ModelReplied:
 
 
 def held(turn: int = 1) -> ModelReplied:
-    return replied(turn, text=None, held_text=TextRef(held="h", digest="hmac:h"))
+    return replied(turn, text=None, held_text=HELD)
+
+
+def reviewed(turn: int = 1, verdict: Any = "masked", **more: Any) -> OutputReviewed:
+    told: dict[str, Any] = {"text": "***", "reasons": ("card",), **more}
+    return OutputReviewed(call_id=f"c:o{turn}", verdict=verdict, **told)
 
 
 def failed(turn: int = 1) -> ModelFailed:
@@ -169,9 +176,52 @@ def test_a_step_that_was_given_up_is_seen_at_the_end():
     assert (spec.now.error.source, spec.now.usage.model_calls) == ("memory", 1)
 
 
-def test_a_message_that_is_held_is_not_remembered():
-    spec = Spec(MEMORIES).given(START, needed()).when(held())
-    spec.then("model.replied", "remember.failed", "run.failed")
+def test_9_1_a_message_that_is_held_waits_for_its_review_and_that_is_what_is_remembered():
+    spec = Spec(MEMORIES).given(START, needed()).when(held()).then("model.replied")
+    check = memory_run.due(spec.now)[0].command
+    assert isinstance(check, CheckText)
+    assert (check.call_id, check.stage, check.purpose) == ("c:o1", "output", "memories")
+    assert (check.text, check.held) == (None, HELD)
+    for heard in (held(), reviewed(2), updated(), needed(), replied(2)):
+        spec.when(heard).then()
+    spec = spec.when(reviewed()).then("output.reviewed")
+    ask = memory_run.due(spec.now)[0].command
+    assert isinstance(ask, Remember)
+    assert (ask.call_id, ask.continuation, ask.reply) == ("c:memories2", "k", "***")
+    spec.when(reviewed()).then()
+    spec = spec.given(needed(asked=2)).when(held(2)).then("model.replied")  # it was unreadable
+    spec = spec.given(reviewed(2)).when(updated(3)).then("memory.updated", "run.completed")
+    assert isinstance(spec.now, Finished)
+    assert spec.now.usage.model_calls == 2
+
+
+def test_9_1_of_a_blocked_message_nothing_is_remembered_and_the_next_step_is_taken():
+    call = ToolCall(id="c:m1.0", provider_id="x", name="f", arguments="secret")
+    blocked = reviewed(verdict="blocked", text="secret", tool_calls=(call,))
+    spec = Spec().given(START, needed(), held()).when(blocked)
+    bare, failed = spec.then("output.reviewed", "remember.failed").events
+    assert "secret" not in bare.model_dump_json()
+    assert failed == RememberFailed(call_id="c:memories2", message="blocked: card")
+    spec = spec.given(needed("summary"), held(2), reviewed(2))
+    ended = spec.when(summarised()).then("session.summarised", "run.blocked")
+    assert isinstance(ended.now, Finished)
+    told = Error(code="output_blocked", message="card", source="guardrails")
+    assert (ended.now.status, ended.now.error) == ("blocked", told)
+    assert ended.now.usage.model_calls == 2
+
+
+def test_a_step_that_failed_before_one_was_blocked_is_what_the_run_ends_with():
+    spec = Spec().given(START, needed(), failed(), needed("summary"), held(2))
+    spec = spec.when(reviewed(2, "blocked"))
+    spec.then("output.reviewed", "remember.failed", "run.failed")
+    assert spec.error() == "model_failed"
+
+
+def test_what_is_said_late_beside_a_review_is_recorded_with_its_cost():
+    spec = Spec().given(START, needed(), held())
+    again = held().model_copy(update={"epoch": 2})
+    for heard in (again, Late(again)):
+        spec.when(heard).then("call.settled")
 
 
 def test_a_memory_service_that_never_has_enough_reaches_the_limit():
@@ -181,7 +231,7 @@ def test_a_memory_service_that_never_has_enough_reaches_the_limit():
     assert spec.when(needed(asked=4)).then("run.failed").error() == "turn_limit"
 
 
-@pytest.mark.parametrize("before", [(), (needed(),)])
+@pytest.mark.parametrize("before", [(), (needed(),), (needed(), held())])
 def test_it_is_cancelled_timed_and_broken_as_every_run(before: tuple[Heard, ...]):
     spec = Spec().given(START, *before)
     spec.when(Cancel()).then("run.cancelled")
@@ -220,6 +270,7 @@ messages = st.one_of(
     st.builds(needed, steps, rounds),
     st.builds(replied, rounds),
     st.builds(held, rounds),
+    st.builds(reviewed, rounds, st.sampled_from(["passed", "masked", "blocked"])),
     st.builds(failed, rounds),
     st.builds(updated, rounds),
     st.builds(summarised, rounds),
@@ -281,7 +332,10 @@ ENDS = ("run.completed.v1", "run.failed.v1", "run.cancelled.v1", "run.blocked.v1
 def test_a_dead_letter_of_what_is_waited_for_ends_it_typed():
     state, _ = hear(memory_run.initial(CHILD, BOTH), START)
     gone = Buried("c:memories1", "KeyError (dead letter of x)")
-    for waits, letter in ((state, gone), (hear(state, needed())[0], replace(gone, call_id="c:m1"))):
+    consults, _ = hear(state, needed())
+    reviews, _ = hear(consults, held())
+    for waits, id in ((state, "c:memories1"), (consults, "c:m1"), (reviews, "c:o1")):
+        letter = replace(gone, call_id=id)
         ended, events = hear(waits, letter)
         assert isinstance(ended, Finished)
         assert [event.type for event in events] == ["run.failed.v1"]

@@ -251,6 +251,31 @@ def test_a_recipe_becomes_a_prompt_with_the_conversation_as_text():
     assert body["response_format"]["json_schema"]["schema"] == {"type": "object"}
 
 
+def test_9_1_a_recipe_shows_of_a_run_what_was_checked_and_reviewed():
+    masked = ToolCall(id="r:m1.0", provider_id="x", name="look", arguments='{"mail":"****"}')
+    about = run(
+        accepted(None, held_input=held()), RunStarted(),
+        InputChecked(call_id="r:ci", verdict="masked", text="I am ****"), ContextBuilt(),
+        replied(None, held_text=held()),
+        OutputReviewed(call_id="r:o1", verdict="masked", text="To ****", tool_calls=(masked,)),
+        called(0, '{"mail":"****"}'), returned(0, "sent to ann@mail.example"),
+        replied(None, held_text=held()),
+        OutputReviewed(call_id="r:o2", verdict="masked", text="Sent to ****"),
+        RunCompleted(output_seq=10), run_no=7,
+    )  # fmt: skip
+    recipe = ModelNeeded(
+        call_id="m:1", purpose="memories", template="", continuation="{}",
+        refs=(HistoryRun(run_no=7, run_id="e", seq=11),),
+    )  # fmt: skip
+    told = render(run(accepted("-"), RunStarted(), recipe), {7: about}, purpose="memories")
+    assert said(told) == [
+        ("quote:user", "I am ****"), ("quote:assistant", "To ****"),
+        ("quote:tool_call x look", '{"mail":"****"}'),
+        ("quote:tool x", "sent to ann@mail.example"),  # an event of the log, and no message
+        ("quote:assistant", "Sent to ****"),
+    ]  # fmt: skip
+
+
 def test_thoughts_that_go_back_are_not_shown_as_text():
     about = HistoryRun(run_no=7, run_id="h", seq=3)
     histories = {7: run(accepted("Hi."), RunStarted(), replied("Hello.", extra=THOUGHT), run_no=7)}
