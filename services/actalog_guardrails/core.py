@@ -16,12 +16,12 @@ from actalog_guardrails.rules import form, injection, pii
 from actalog_guardrails.rules.documents import Document
 from actalog_guardrails.rules.finding import Finding, apart
 
-RULES = "guardrails.3"
+RULES = "guardrails.4"
 """Version of the rule packs. 1: the first. 2: personal data in other forms of its dashes, spaces and
 digits; orders over several lines and in more languages, fewer harmless texts taken for orders. 3: patterns
 of authors and their schemas by an engine that no text keeps busy; accents that stand behind their
 letters; telephone numbers wrapped, and with more between their parts; what stands right beside other
-personal data."""
+personal data. 4: JSON with escapes is read as JSON within other words, too."""
 
 Kind = Literal["passed", "masked", "blocked"]
 

@@ -48,7 +48,10 @@ def said(request: Request) -> Reply:
     """What is asked decides: memories, summary, or the answer after a look at the order."""
     if '"operations"' in request.system:
         ops = [{"op": "add", "text": f"Has the address {OF_MEMORIES}."}]
-        return Reply(json.dumps({"operations": ops}))
+        escaped = json.dumps({"operations": ops}).replace(
+            "@", "\\u0040"
+        )  # whoever reads it undoes it
+        return Reply(f"```json\n{escaped}\n```")
     if '{"summary"' in request.system:
         return Reply(json.dumps({"summary": f"Was told of {OF_SUMMARIES}."}))
     asked = [one.text for one in request.messages if one.role == "user"][-1]
@@ -130,7 +133,7 @@ async def test_9_1_what_is_masked_is_remembered_masked(desk: Site):
     assert all("Write to [EMAIL]." in one for one in shown)
     assert all("carl@shop.example" in one for one in shown)
     told = await everything(desk)
-    for secret in (OF_ANSWERS, OF_MEMORIES, OF_SUMMARIES):
+    for secret in (OF_ANSWERS, OF_MEMORIES, OF_SUMMARIES, "u0040"):
         assert secret not in told
     assert "Has the address [EMAIL]." in told  # so the rest was there to be found
     assert await desk.log.pool.fetchval("select count(*) from held") == 0

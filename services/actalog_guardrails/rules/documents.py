@@ -1,17 +1,20 @@
 """A text as the rules read it: of JSON its strings and numbers, decoded, so that an escape hides
-nothing and a masked document is still JSON."""
+nothing and a masked document is still JSON. It may stand within other words: models put fences around
+it, and who reads it passes them over."""
 
 import json
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Literal
 
 from actalog_core.canonical import clean_text
 from actalog_guardrails.rules.finding import Finding, masked
 
+MOST_STARTS = 64  # brackets at which JSON within other words may begin
+_BRACKET = re.compile(r"[{\[]")
 _APART = "\x1e\n"  # a number may go over two lines, but not over two strings
 _TOKEN = re.compile(r'"([^"\\]*+(?:\\.[^"\\]*+)*+)"|-?\d[\d.eE+-]*+')
 
@@ -45,7 +48,7 @@ class Document:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self._pieces: Sequence[_Piece] = _json_pieces(text) or [_Piece(0, len(text), text)]
+        self._pieces: Sequence[_Piece] = _json_pieces(text) or _pieces_within(text)
         self.said = _APART.join(piece.said for piece in self._pieces)
         self._starts: list[int] = []
         at = 0
@@ -85,6 +88,26 @@ def _json_pieces(text: str) -> list[_Piece]:
     except (ValueError, RecursionError):
         return []
     return [_piece(found) for found in _TOKEN.finditer(text)]
+
+
+def _pieces_within(text: str) -> list[_Piece]:
+    """The words, and of JSON among them what it says. JSON without an escape is read as words: they
+    say the same, and what stands around them counts."""
+    pieces: list[_Piece] = []
+    read = done = 0
+    for bracket in islice(_BRACKET.finditer(text), MOST_STARTS) if "\\" in text else ():
+        start = bracket.start()
+        if start < read:
+            continue
+        try:
+            _, read = json.JSONDecoder().raw_decode(text, start)
+        except (ValueError, RecursionError):
+            continue
+        if "\\" in text[start:read]:
+            pieces.append(_Piece(done, start, text[done:start]))
+            pieces += [_piece(found) for found in _TOKEN.finditer(text, start, read)]
+            done = read
+    return [*pieces, _Piece(done, len(text), text[done:])]
 
 
 def _piece(found: re.Match[str]) -> _Piece:

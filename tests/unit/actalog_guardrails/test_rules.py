@@ -142,6 +142,10 @@ def test_spans_are_of_the_text_as_it_came_also_behind_a_mask():
          '{"[EMAIL]": ["[EMAIL] \\"q\\""]}'),
         ('["x", {"y": "078-05-1120"}]', '["x", {"y": "[SSN]"}]'),
         ("{a@b.example}", "{[EMAIL]}"),
+        ('```json\n{"to": "a\\u0040b.example"}\n``` and c@d.example',
+         '```json\n{"to": "[EMAIL]"}\n``` and [EMAIL]'),
+        ('As [asked]: {"x": 1} ["\\u0061@b.example"], [078-05-1120] {"\\n": "c@d.example"}',
+         'As [asked]: {"x": 1} ["[EMAIL]"], [[SSN]] {"\\n": "[EMAIL]"}'),
     ],
 )  # fmt: skip
 def test_masked_json_is_still_json_and_escapes_hide_nothing(text: str, used: str):
