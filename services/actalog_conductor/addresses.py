@@ -6,8 +6,9 @@ from fnmatch import fnmatchcase
 
 from actalog_bus.ports import Headers, Record
 from actalog_conductor.refused import Refused
-from actalog_contracts import topics
 from actalog_contracts.tasks import TaskSubmit
+from actalog_core.addresses import listed
+from actalog_core.reply_topics import ReplyTopics
 
 # Spring's request and reply over Kafka names them so.
 REPLY_TOPIC, CORRELATION = "kafka_replyTopic", "kafka_correlationId"
@@ -28,9 +29,9 @@ class Addresses:
     """Judges by the operator's settings: patterns, one after the other, with commas between."""
 
     def __init__(self, *, reply_topics: str, echo_headers: str, prefix: str) -> None:
-        self.reply_topics, self.echo_headers = _patterns(reply_topics), _patterns(echo_headers)
-        self.own = topics.own_names(prefix)
-        self.results = topics.full_name(topics.RESULTS, prefix)
+        self.reply_topics = ReplyTopics(reply_topics, prefix=prefix)
+        self.echo_headers = listed(echo_headers)
+        self.results = self.reply_topics.results
 
     def of(self, task: TaskSubmit, headers: Headers, correlation_id: str | None) -> Address:
         """The address of a task. `correlation_id`: as its envelope has it.
@@ -41,8 +42,8 @@ class Addresses:
         said = dict(headers)
         header = said.get(REPLY_TOPIC)
         reply_to = task.reply_to or (header.decode("utf-8", "replace") if header else None)
-        if reply_to is not None and not self.allows(reply_to):
-            text = f"the operator allows no results on {reply_to!r} (ACTALOG_REPLY_TOPICS)"
+        if reply_to is not None and not self.reply_topics.allow(reply_to):
+            text = self.reply_topics.refusal(reply_to)
             raise Refused("not_allowed", text, field="reply_to", run_id=task.run_id)
         elsewhere = reply_to is not None and reply_to != self.results
         kept = self._echo(headers, REPLY_PARTITION) if elsewhere else self._echo(headers)
@@ -57,13 +58,7 @@ class Addresses:
         """Where a refusal goes: where the message that is refused says, if it may say so."""
         header = record.header(REPLY_TOPIC)
         topic = reply_to or (header.decode("utf-8", "replace") if header else None)
-        return topic if topic and self.allows(topic) else self.results
-
-    def allows(self, topic: str) -> bool:
-        """No task may write to a topic of the platform, whatever the patterns say."""
-        if topic in self.own:
-            return topic == self.results
-        return _matches(topic, self.reply_topics)
+        return topic if topic and self.reply_topics.allow(topic) else self.results
 
     def _echo(self, headers: Headers, *also: str) -> tuple[tuple[str, str], ...]:
         wanted = (CORRELATION, *also, *self.echo_headers)
@@ -94,10 +89,6 @@ def correlation(headers: Headers) -> str | None:
     """What a message's headers name it by."""
     said = dict(headers)
     return _text(said.get("ce_correlationid")) or _text(said.get(CORRELATION))
-
-
-def _patterns(setting: str) -> tuple[str, ...]:
-    return tuple(one.strip() for one in setting.split(",") if one.strip())
 
 
 def _ours(name: str) -> bool:

@@ -21,8 +21,9 @@ from actalog_core import crashpoints, homes, metrics, tracing
 from actalog_core.clock import Clock, system_clock
 from actalog_core.errors import Transient
 from actalog_core.identity import body_digest, event_run_id, run_id_from
+from actalog_core.reply_topics import ReplyTopics
 from actalog_core.sure_clock import SureClock
-from actalog_gateway.admission import admit
+from actalog_gateway.admission import Admission
 from actalog_gateway.deployed import Deployed
 from actalog_gateway.problems import Problem
 from actalog_gateway.reader import Reader
@@ -55,12 +56,13 @@ class Acceptance:
     """Takes messages from HTTP. A part of the service: what is being published ends with it."""
 
     def __init__(
-        self, *, bus: Bus, log: RunLog, prefix: str, inbox_limit: int = INBOX_LIMIT,
-        clock: Clock = system_clock,
+        self, *, bus: Bus, log: RunLog, prefix: str, reply_topics: str = "",
+        inbox_limit: int = INBOX_LIMIT, clock: Clock = system_clock,
     ) -> None:  # fmt: skip
-        self.bus, self.log, self.reader, self.sure = bus, log, Reader(log), SureClock(clock)
+        self.bus, self.log, self.reader = bus, log, Reader(log)
         self.deployed = Deployed(log)
         self.topic = topics.full_name(topics.TASKS, prefix)
+        self.admission = Admission(log, SureClock(clock), ReplyTopics(reply_topics, prefix=prefix))
         self.inbox_limit = inbox_limit
         self._depths: Counter[str] = Counter()
         self._depth_until, self._taking = 0.0, 0
@@ -127,7 +129,7 @@ class Acceptance:
         session_id = task.session_id or run_id
         if known and await self._again(tenant_id, task):
             return Accepted(run_id, session_id, target, tenant_id)
-        await admit(task, tenant_id=tenant_id, log=self.log, clock=self.sure)
+        await self.admission.admit(task, tenant_id)
         row = _row(tenant_id, run_id, task)
         if not known:
             await self._put_and_publish(row, session_id)

@@ -57,7 +57,10 @@ def build_gateway(
 ) -> Gateway:  # fmt: skip
     """Acceptance, fan-out and reading, without HTTP."""
     prefix = settings.topic_prefix
-    acceptance = Acceptance(bus=bus, log=log, prefix=prefix, inbox_limit=inbox_limit, clock=clock)
+    acceptance = Acceptance(
+        bus=bus, log=log, prefix=prefix, reply_topics=settings.reply_topics,
+        inbox_limit=inbox_limit, clock=clock,
+    )  # fmt: skip
     return Gateway(
         bus=bus, log=log, settings=settings, acceptance=acceptance,
         hub=Hub(bus=bus, log=log, prefix=prefix), reader=Reader(log), clock=clock,

@@ -99,7 +99,7 @@ class Settings(BaseModel):
     cors_origins: str = ""
     """Origins of browser clients, with commas between; empty: none but our own. What a page of another one posts is refused. Their host names may lead to a gateway on loopback."""
     reply_topics: str = ""
-    """Patterns (as of a shell) of topics that a task's `reply_to` may name, with commas between."""
+    """Patterns (as of a shell) of topics that a task's `reply_to` may name, with commas between. For the gateway as for the conductor."""
     echo_headers: str = ""
     """Patterns of headers of a task that its result carries as well, with commas between."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

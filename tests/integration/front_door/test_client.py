@@ -18,8 +18,15 @@ from actalog.services import Ground
 from actalog_bus.memory import MemoryBus
 from actalog_bus.processes import free_port
 from actalog_contracts.streams import Delta
-from actalog_contracts.tasks import MessageRefused, PublishedEvent, RefusalError, RunResult
+from actalog_contracts.tasks import (
+    MessageRefused,
+    PublishedEvent,
+    RefusalError,
+    RunResult,
+    TaskSubmit,
+)
 from actalog_core.settings import Settings
+from actalog_gateway.admission import Admission
 from actalog_log.memories import MemoryMemories
 from actalog_log.memory import MemoryLog
 from actalog_testing.scripted import Reply, Request, ScriptedServer, ToolUse
@@ -113,6 +120,11 @@ async def test_a_stream_of_what_was_refused_is_a_refusal(
 ):
     """Whether it was opened before that or after."""
     monkeypatch.setattr("actalog.client.http.ATTEMPTS", 5)
+
+    async def admits(_: Admission, task: TaskSubmit, tenant_id: str) -> None:
+        """As a gateway does that has other settings than the conductor."""
+
+    monkeypatch.setattr(Admission, "admit", admits)
     async with Client(http=f"http://127.0.0.1:{platform.on.settings.port}") as client:
         run_id = await client.submit("agent:a", "one", reply_to="not.allowed")
         with pytest.raises(Refused, match="unknown_run"):

@@ -22,6 +22,8 @@ TASK = {"target": "agent:a", "input": "hello"}
         ({"session_id": "s", "user_id": "eve"}, 403, "not_allowed", "session_id"),
         ({"session_id": "s"}, 403, "not_allowed", "session_id"),
         ({"media": [{"type": "file", "blob": "hmac:no"}]}, 400, "bad_input", "media.0.blob"),
+        ({"reply_to": "others.replies"}, 403, "not_allowed", "reply_to"),
+        ({"reply_to": "actalog.replies"}, 403, "not_allowed", "reply_to"),
     ],
 )
 async def test_what_could_never_become_a_run_is_refused_at_once(
@@ -33,6 +35,15 @@ async def test_what_could_never_become_a_run_is_refused_at_once(
     error = answer.json()["error"]
     assert (answer.status_code, error["code"], error["field"]) == (status, code, field)
     assert not world.log.inbox
+
+
+@pytest.mark.parametrize("topic", ["shop.replies", "actalog.results"])
+async def test_a_result_may_go_where_the_operator_says(world: World, topic: str):
+    async with world.gateway() as (http, _):
+        answer = await http.post("/v1/tasks", json={**TASK, "run_id": "r", "reply_to": topic})
+        # The same id again is the same run, wherever its result is wanted now.
+        again = await http.post("/v1/tasks", json={**TASK, "run_id": "r", "reply_to": "others"})
+    assert (answer.status_code, again.status_code) == (202, 202)
 
 
 async def test_a_session_goes_on_under_its_own_user(world: World):

@@ -227,7 +227,7 @@ class World:
     ) -> AsyncGenerator[tuple[httpx.AsyncClient, Service]]:
         """A gateway on a free port, and a client of it."""
         bus = bus or MemoryBus(broker=self.broker)
-        settings = Settings(port=0, cors_origins="http://ui.example")
+        settings = Settings(port=0, cors_origins="http://ui.example", reply_topics="shop.*")
         service = build_app(bus=bus, log=self.log, settings=settings, **more)
         await service.start()
         await bus.start()
