@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from actalog.errors import BadDefinition
+from actalog_core.json_schemas import fault
 
 
 def json_schema(given: Any, *, name: str) -> dict[str, Any]:
@@ -20,7 +21,9 @@ def json_schema(given: Any, *, name: str) -> dict[str, Any]:
 
 
 def _checked(schema: dict[str, Any], name: str) -> dict[str, Any]:
-    """As it is. Where the library is not installed, whoever uses the schema looks at it."""
+    """As it is. The library, where it is installed, knows all of the newest draft."""
+    if (wrong := fault(schema)) is not None:
+        raise BadDefinition(f"{name} is no JSON Schema: {wrong}.")
     try:
         from jsonschema import Draft202012Validator
         from jsonschema.exceptions import SchemaError

@@ -22,6 +22,7 @@ from actalog_contracts.border import Decoded
 from actalog_contracts.definitions import AgentDefinition
 from actalog_contracts.tasks import TaskSubmit
 from actalog_core.errors import DataRefused, RunExists, SequenceTaken, TurnTaken
+from actalog_core.json_schemas import fault
 from actalog_core.misfits import some
 from actalog_log.beside_ports import Held
 from actalog_log.ports import FoundRun, Opening, RunLog, RunRow
@@ -119,6 +120,9 @@ class Acceptance:
                 "not_allowed", "the session is another user's", field="session_id",
                 run_id=asked.run_id,
             )  # fmt: skip
+        if wrong := None if task.output_schema is None else fault(task.output_schema):
+            said = f"output_schema is no JSON Schema: {wrong}"
+            raise Refused("bad_input", said, field="output_schema", run_id=asked.run_id)
         deadline = await self._deadline(asked, definition)
         row = RunRow(
             run_no=await self.log.reserve_run_no(), tenant_id=asked.tenant_id,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from actalog_contracts.border import BadInput
 from actalog_contracts.tasks import TaskSubmit
 from actalog_core.clock import parse_time
+from actalog_core.json_schemas import fault
 from actalog_core.reply_topics import ReplyTopics
 from actalog_core.sure_clock import SureClock
 from actalog_gateway.problems import Problem
@@ -29,6 +30,8 @@ class Admission:
         if task.reply_to is not None and not self.reply_topics.allow(task.reply_to):
             said = self.reply_topics.refusal(task.reply_to)
             raise Problem("not_allowed", said, field="reply_to")
+        if wrong := None if task.output_schema is None else fault(task.output_schema):
+            raise BadInput(f"output_schema is no JSON Schema: {wrong}", field="output_schema")
         await self._in_time(task)
         await self._own_session(task, tenant_id)
         for at, media in enumerate(task.media):

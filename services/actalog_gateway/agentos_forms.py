@@ -12,6 +12,7 @@ from starlette.datastructures import FormData, UploadFile
 from actalog_contracts.border import BadInput, decode
 from actalog_contracts.strict_json import as_object, parse_any
 from actalog_contracts.tasks import TaskSubmit
+from actalog_core.json_schemas import fault
 from actalog_gateway.problems import Problem
 from actalog_gateway.routes_blobs import media_type_of
 
@@ -76,6 +77,9 @@ async def task(form: FormData, target: str, *, keep: Keep) -> TaskSubmit:
         for name in OBJECTS:
             if (value := text(form, name)) is not None:
                 content[name] = _object(name, value)
+        if wrong := fault(content.get("output_schema", {})):
+            said = f"output_schema is no JSON Schema: {wrong}"
+            raise BadInput(said, field="output_schema")
         listed = _listed(form)
         media = [one for _, one in listed] + await _uploaded(form, keep)
         if media:

@@ -141,3 +141,13 @@ async def test_a_refusal_names_the_field_that_is_wrong(
     told = await refusal(world)
     assert (told["error"]["code"], told["error"]["field"]) == (code, field)
     assert told.get("winner") == ("known:1" if code == "conflict" else None)
+
+
+async def test_what_is_no_json_schema_is_refused_before_a_model_is_asked_with_it(world: World):
+    await world.start()
+    await world.task("r", output_schema={"properties": {"total": {"type": "money"}}})
+    told = (await refusal(world))["error"]
+    assert (told["code"], told["field"]) == ("bad_input", "output_schema")
+    assert "properties.total.type: one or several of array" in told["message"]
+    assert await world.log.find_run("default", "r") is None
+    assert world.asked == []

@@ -79,6 +79,7 @@ async def test_what_cannot_be_read_is_refused_and_nothing_of_it_is_kept(
         ({"input_files": f'[{{"url": {DEEP}}}]'}, 422, "input_files"),
         ({"output_schema": "nope"}, 422, "output_schema"),
         ({"output_schema": "[]"}, 422, "output_schema"),
+        ({"output_schema": '{"type": "nonsense"}'}, 422, "output_schema"),
         ({"stream": "maybe"}, 422, "stream"),
         ({"background": "2"}, 422, "background"),
         ({"stream_events": "?"}, 422, "stream_events"),

@@ -22,6 +22,8 @@ TASK = {"target": "agent:a", "input": "hello"}
         ({"session_id": "s", "user_id": "eve"}, 403, "not_allowed", "session_id"),
         ({"session_id": "s"}, 403, "not_allowed", "session_id"),
         ({"media": [{"type": "file", "blob": "hmac:no"}]}, 400, "bad_input", "media.0.blob"),
+        ({"output_schema": {"type": "nonsense"}}, 400, "bad_input", "output_schema"),
+        ({"output_schema": {"properties": {"a": 3}}}, 400, "bad_input", "output_schema"),
         ({"reply_to": "others.replies"}, 403, "not_allowed", "reply_to"),
         ({"reply_to": "actalog.replies"}, 403, "not_allowed", "reply_to"),
     ],

@@ -142,7 +142,10 @@ def test_a_model_names_the_parameter_that_is_of_a_wrong_kind(given: dict[str, An
             lambda: injection(injection_patterns=["(?=x)(a+)+"]),
             "injection_patterns: .* looks around",
         ),
-        (lambda: form({"required": 3}).to_check(), "schema=...\\) is no JSON Schema: 3 is not of"),
+        (
+            lambda: form({"required": 3}).to_check(),
+            "schema=...\\) is no JSON Schema: required: a list",
+        ),
         (lambda: kit(tools=look_up), "toolkit 'toolkit': tools must be a list"),
         (lambda: app(agents=Agent(name="a")), "App: agents must be a list, not Agent"),
         (lambda: app(agents=[Agent]), "is no agent"),
@@ -154,8 +157,10 @@ def test_guardrails_toolkits_and_apps_do_so_too(make: Any, told: str):
         make()
 
 
-def test_a_schema_is_looked_at_later_where_its_library_is_not_installed(
+def test_a_schema_is_looked_at_where_its_library_is_not_installed_too(
     monkeypatch: pytest.MonkeyPatch,
 ):
     monkeypatch.setitem(sys.modules, "jsonschema", None)
-    assert agent(name="a", output_schema={"type": "nonsense"}).definition().output_schema
+    assert agent(name="a", output_schema={"type": "object"}).definition().output_schema
+    with pytest.raises(BadDefinition, match="output_schema is no JSON Schema: type: one or sev"):
+        agent(name="a", output_schema={"type": "nonsense"}).definition()
