@@ -138,7 +138,7 @@ _FILES: dict[str, Any] = {"type": "array", "items": {"type": "string", "format":
 RUN_FORM = _form(
     "message", message=_TEXT, stream=_FLAG_ON, stream_events=_FLAG_ON, background=_FLAG,
     session_id=_TEXT, user_id=_TEXT, session_state=_TEXT, dependencies=_TEXT, metadata=_TEXT,
-    output_schema=_TEXT, files=_FILES,
+    output_schema=_TEXT, files=_FILES, images=_TEXT, audio=_TEXT, videos=_TEXT, input_files=_TEXT,
 )  # fmt: skip
 CONTINUE_FORM = _form(
     "session_id", session_id=_TEXT, tools=_TEXT, stream=_FLAG_ON, stream_events=_FLAG_ON,

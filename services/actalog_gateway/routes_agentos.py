@@ -15,6 +15,7 @@ from actalog_contracts.border import BadInput, decode
 from actalog_contracts.definitions import AgentDefinition
 from actalog_contracts.tasks import RequirementResolve, RunCancel
 from actalog_core.errors import Transient
+from actalog_gateway import agentos_fields as fields
 from actalog_gateway import agentos_forms as forms
 from actalog_gateway import agentos_runs as runs
 from actalog_gateway import agentos_shapes as shapes
@@ -114,6 +115,7 @@ async def run(
     """Start a run: streamed unless `stream=false`; `background=true` answers 202 at once."""
     definition = await definition_of(gate, agent_id)
     async with read_form(request) as form:
+        fields.RUN.check(form)
         stream = forms.flag(form, "stream", default=True)
         events = forms.flag(form, "stream_events", default=True)
         background = forms.flag(form, "background", default=False)
@@ -193,6 +195,7 @@ async def go_on(agent_id: PathId, run_id: RunId, request: Request, gate: Gate) -
     """Go on with a paused run: `tools` come back with `confirmed` true or false."""
     definition = await definition_of(gate, agent_id)
     async with read_form(request) as form:
+        fields.CONTINUE.check(form)
         stream = forms.flag(form, "stream", default=True)
         events = forms.flag(form, "stream_events", default=True)
         background = forms.flag(form, "background", default=False)
