@@ -135,3 +135,8 @@ def shorten(text: str, most: int = 80) -> str:
     """One line of at most that many code points."""
     line = " ".join(text.split())
     return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def counted(count: int, one: str, many: str) -> str:
+    """`1 memory`, `2 memories`."""
+    return f"{count} {one if count == 1 else many}"

@@ -11,12 +11,20 @@ def rebuild(
     run: Annotated[str | None, typer.Argument(help="The run's id.", metavar="RUN")] = None,
     at: Annotated[int | None, typer.Option(help="After this event.", metavar="SEQ", min=1)] = None,
     session: Annotated[str | None, typer.Option(help="A whole session.", metavar="S")] = None,
+    memories: Annotated[bool, typer.Option("--memories", help="Fill the tables of memories and "
+                                           "summaries anew; of all tenants.")] = False,
     tenant: Tenant = "default",
     json: Json = False,
-) -> None:
-    """Show the state of a run or session, from the log alone."""
-    if (run is None) == (session is None):
-        raise typer.Exit(complain("give RUN, or --session S", USAGE))
+) -> None:  # fmt: skip
+    """Show the state of a run or session, from the log alone.
+
+    With --memories: fill the tables of memories and summaries from it anew, also while runs are live.
+    """
+    one = [run is not None, session is not None, memories].count(True) == 1
+    if not one or (memories and at is not None):
+        raise typer.Exit(complain("give RUN, or --session S, or --memories", USAGE))
+    if memories:
+        carry_out(_memories(json))
     if run is not None:
         carry_out(_run(run, at, tenant, json))
     carry_out(_session(session or "", tenant, json))
@@ -49,4 +57,21 @@ async def _session(session: str, tenant: str, json: bool) -> int:
     if not told["runs"]:
         return complain(f"there is no session {session} (tenant {tenant})", USAGE)
     write_json(told) if json else show(console(), told)
+    return FINE
+
+
+async def _memories(json: bool) -> int:
+    from actalog.cli.output import counted, progress, write_json
+    from actalog.cli.reach import Reach, open_log
+    from actalog_log.memories_postgres import PostgresMemories
+
+    async with open_log(Reach.from_env().dsn) as log:
+        with progress("memories", shown=not json):
+            applied = await (kept := PostgresMemories(log)).rebuild()
+        memories, summaries = await kept.counts()
+    if json:
+        write_json({"applied": applied, "memories": memories, "summaries": summaries})
+        return FINE
+    told = counted(memories, "memory", "memories"), counted(summaries, "summary", "summaries")
+    print(f"{counted(applied, 'event', 'events')} applied: {', '.join(told)}")
     return FINE

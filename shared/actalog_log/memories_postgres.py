@@ -63,6 +63,7 @@ _SUMMARISE = """
         where s.turn <= excluded.turn
 """
 _MOVE = "update projection_cursors set xid = $1::text::xid8, position = $2 where name = 'memories'"
+EMPTIED_S = 600.0  # a table, however many rows it has
 _LOCK = "select 1 from projection_cursors where name = 'memories' for update"
 
 
@@ -129,13 +130,22 @@ class PostgresMemories:
     async def rebuild(self) -> int:
         async with self.pool.acquire() as connection, connection.transaction():
             await connection.execute(_LOCK)
-            await connection.execute("delete from memories")
-            await connection.execute("delete from summaries")
+            await connection.execute("delete from memories", timeout=EMPTIED_S)
+            await connection.execute("delete from summaries", timeout=EMPTIED_S)
             await connection.execute(_MOVE, "0", 0)
             applied = 0
             while count := await self._apply_batch(connection):
                 applied += count
         return applied
+
+    @reaching
+    async def counts(self) -> tuple[int, int]:
+        """How many memories and summaries there are, of all tenants."""
+        row = await self.pool.fetchrow(
+            "select (select count(*) from memories), (select count(*) from summaries)",
+            timeout=EMPTIED_S,
+        )
+        return (row[0], row[1]) if row else (0, 0)
 
     async def _apply_batch(self, connection: Connection) -> int:
         """Apply the next events and move the cursor. The row of the cursor is ours."""
