@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from actalog.cli.common import FINE, USAGE, Json, Tenant, carry_out, complain
+from actalog.cli.common import FINE, USAGE, WRONG, Json, Tenant, carry_out, complain
 
 
 def rebuild(
@@ -31,6 +31,7 @@ def rebuild(
 
 
 async def _run(run: str, at: int | None, tenant: str, json: bool) -> int:
+    from actalog.beside_chain import of_run
     from actalog.cli.output import console, write_json
     from actalog.cli.reach import Reach, open_log
     from actalog.cli.states import show, state_of
@@ -39,11 +40,12 @@ async def _run(run: str, at: int | None, tenant: str, json: bool) -> int:
 
     async with open_log(Reach.from_env().dsn) as log:
         found = await recorded(log, await find(log, tenant, run))
+        differs = await of_run(log, found)
     if at is not None and at > len(found.events):
         return complain(f"the run has {len(found.events)} events", USAGE)
-    told = state_of(found, at)
+    told = {**state_of(found, at), **({"differs": differs} if differs else {})}
     write_json(told) if json else show(console(), told)
-    return FINE
+    return _ends(differs)
 
 
 async def _session(session: str, tenant: str, json: bool) -> int:
@@ -57,7 +59,13 @@ async def _session(session: str, tenant: str, json: bool) -> int:
     if not told["runs"]:
         return complain(f"there is no session {session} (tenant {tenant})", USAGE)
     write_json(told) if json else show(console(), told)
-    return FINE
+    return _ends(told["differs"])
+
+
+def _ends(differs: list[str]) -> int:
+    for one in differs:
+        complain(one, WRONG)
+    return WRONG if differs else FINE
 
 
 async def _memories(json: bool) -> int:

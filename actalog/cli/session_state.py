@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from actalog.beside_chain import of_session
 from actalog.rebuilding import Recorded, recorded
 from actalog_contracts.runs import (
     InputChecked,
@@ -16,17 +17,20 @@ from actalog_log.ports import RunLog
 
 
 async def session_of(log: RunLog, tenant: str, session: str) -> dict[str, Any]:
-    """Runs, oldest first, and the state after the last operation."""
+    """Runs, oldest first, and the state after the last operation. `differs`: where what stands
+    beside the events is not what they made."""
+    operations = await log.session_ops(tenant, session)
     found = list(await log.session_runs(tenant, session))
     runs = [await recorded(log, one) for one in reversed(found)]
     version, state = 0, _initial(runs)
-    for one in await log.session_ops(tenant, session):
+    for one in operations:
         version = one.state_version
         for op in read_ops(one.ops):
             apply(state, op)
     return {
         "session_id": session, "tenant_id": tenant, "state": state, "state_version": version,
         "runs": [_told(run) for run in runs],
+        "differs": await of_session(log, runs, operations),
     }  # fmt: skip
 
 
