@@ -110,7 +110,7 @@ def form(*parts: tuple[str, bytes] | tuple[str, bytes, bytes]) -> dict[str, Any]
         ([("message", b"hi"), ("files", b"")], []),
         ([("files", b"a.txt", b"x"), ("message", b"hi")], ["a.txt"]),
         ([("message", b"hi"), ("files", "ключ 支.txt".encode(), b"x")], ["ключ 支.txt"]),
-        ([("message", b"ho"), ("message", b"hi"), ("имя", b"x")], []),
+        ([("message", b"ho"), ("message", b"hi"), ("имя", b"")], []),
         ([("message", b"hi"), *[("files", b"a", b"x")] * 30], ["a"] * 30),
     ],
 )

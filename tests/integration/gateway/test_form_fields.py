@@ -15,7 +15,7 @@ RUNS = "/agents/a/runs"
     [
         {"knowledge_filters": '{"a": 1}'}, {"version": "3"}, {"factory_input": "{}"},
         {"files_metadata": "[{}]"}, {"add_history_to_context": "false"}, {"run_id": "r"},
-        {"sesion_id": "s"}, {"Message": "x"}, {"x" * 300: "y"},
+        {"sesion_id": "s"}, {"Message": "x"}, {"x" * 300: "y"}, {"имя": "x"},
     ],
 )  # fmt: skip
 async def test_what_would_have_no_effect_is_refused_by_its_name(
