@@ -19,9 +19,11 @@ SERVICES: Mapping[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_
 
 
 def interpolated(text: str, env: Mapping[str, str]) -> str:
-    """`${NAME}` and `${NAME:-default}`, as compose reads them."""
-    told = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
-    return told.sub(lambda found: env.get(found[1]) or found[2] or "", text)
+    """`${NAME}` and `${NAME:-default}`, as compose reads them: a default may have some of its own."""
+    told = re.compile(r"\$\{(\w+)(?::-([^${}]*))?\}")
+    while (inner := told.sub(lambda at: env.get(at[1]) or at[2] or "", text)) != text:
+        text = inner
+    return text
 
 
 def of_image() -> dict[str, str]:
