@@ -58,7 +58,7 @@ def build_app(
         Listen(
             topics=[tasks, replies], group=group, hear=handlers.hear, lane=lane,
             assigned=runs.forget, began_anew=began_anew, buried=refusals.buried,
-            marking=marks.note, patient=True,
+            marking=marks.note, patient=True, counted=[tasks], outside=True,
         )
     )  # fmt: skip
     return Service("conductor", [supervisor])

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import uuid
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import orjson
@@ -23,7 +23,7 @@ from actalog_core.errors import Transient
 from actalog_core.identity import body_digest, event_run_id, run_id_from
 from actalog_core.reply_topics import ReplyTopics
 from actalog_core.sure_clock import SureClock
-from actalog_gateway.admission import Admission
+from actalog_gateway.admission import Admission, cloud_events
 from actalog_gateway.deployed import Deployed
 from actalog_gateway.problems import Problem
 from actalog_gateway.reader import Reader
@@ -231,7 +231,12 @@ class Acceptance:
         return new
 
     async def _put_and_publish(self, row: InboxRow, session_id: str) -> None:
-        """Both at once: nobody else can know an id that was made here."""
+        """Both at once: nobody else can know an id that was made here. Who hears it in this very
+        process would be there before the row is."""
+        if self.bus.near(self.topic):
+            await self._put(row)
+            self._publish(row, session_id)
+            return
         publishing = self._publish(row, session_id)
         try:
             await asyncio.sleep(0)  # the record leaves first: it has the longer way
@@ -277,13 +282,6 @@ class Acceptance:
         with contextlib.suppress(Transient):
             return homes.home(session_id, self.bus.partitions(self.topic))
         return None
-
-
-def cloud_events(said: Mapping[str, str]) -> dict[str, str]:
-    """Headers of HTTP as the bus names them: `ce-id` is `ce_id`."""
-    named: Callable[[str], str] = lambda name: name.lower().replace("ce-", "ce_", 1)
-    told = {named(name): text for name, text in said.items()}
-    return {n: t for n, t in told.items() if n.startswith("ce_") or n == "content-type"}
 
 
 def _row(tenant_id: str, inbox_id: str, message: FromOutside) -> InboxRow:

@@ -1,5 +1,6 @@
 """What the conductor would refuse later, where nobody hears it any more, is refused here."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from actalog_contracts.border import BadInput
@@ -60,3 +61,10 @@ class Admission:
         opening = await self.log.opening(tenant_id, task.session_id, task.run_id or "")
         if not opening.belongs_to(task.user_id):
             raise Problem("not_allowed", "the session is another user's", field="session_id")
+
+
+def cloud_events(said: Mapping[str, str]) -> dict[str, str]:
+    """Headers of HTTP as the bus names them: `ce-id` is `ce_id`."""
+    named: Callable[[str], str] = lambda name: name.lower().replace("ce-", "ce_", 1)
+    told = {named(name): text for name, text in said.items()}
+    return {n: t for n, t in told.items() if n.startswith("ce_") or n == "content-type"}

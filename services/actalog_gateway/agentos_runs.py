@@ -33,10 +33,10 @@ class ClientGone(Exception):
 
 async def frames(
     gate: Gateway, where: Where, teller: AgentTeller, first: bytes,
-    answered: Collection[str] = (),
+    answered: Collection[str] = (), *, fresh: bool = False,
 ) -> AsyncGenerator[bytes, None]:  # fmt: skip
     """The stream of a run until it has ended or waits for somebody. `answered`: requirements whose
-    answers are on their way.
+    answers are on their way. `fresh`: see `Hub.story`.
 
     Raises:
         CutOff: it reads too slowly, or the gateway stops. This wire has no way to go on.
@@ -44,7 +44,7 @@ async def frames(
     if first:
         yield first
     with gate.hub.feed(where) as feed:
-        async with aclosing(gate.hub.story(where, feed)) as story:
+        async with aclosing(gate.hub.story(where, feed, fresh=fresh)) as story:
             try:
                 async for item in story:
                     pause = _pause(item, teller.after)

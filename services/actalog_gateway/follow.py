@@ -68,6 +68,7 @@ class Hub:
                 Listen(
                     topics=[topics.full_name(topic, prefix)], group=f"{prefix}.gateway",
                     hear=hear, lane=_lane, broadcast=True, awaited=self._followed,
+                    counted=[topics.full_name(topics.STREAM, prefix)],
                 )
             )  # fmt: skip
 
@@ -139,10 +140,12 @@ class Hub:
                 one.offer(item, len(record.value))
 
     async def story(
-        self, where: Where, feed: Feed, row: RunRow | None = None, *, after: int = 0
-    ) -> AsyncGenerator[Item]:
+        self, where: Where, feed: Feed, row: RunRow | None = None, *, after: int = 0,
+        fresh: bool = False,
+    ) -> AsyncGenerator[Item]:  # fmt: skip
         """A run behind the event `after`: each event once and in order, deltas as they come. Ends
         behind the run's last event, or when the gateway stops. `row`: if it was read just now.
+        `fresh`: it was accepted just now, and the log has nothing of it yet.
 
         Raises:
             Dropped: the client reads too slowly.
@@ -151,7 +154,9 @@ class Hub:
         seq, ended, wait = after, False, FIRST_LOOK_S
         run_no, stored = where.run_no, ()
         while True:
-            row, stored = await self._look(where, run_no, seq, row)
+            if not fresh:
+                row, stored = await self._look(where, run_no, seq, row)
+            fresh = False
             if not seq and not stored and wait > UNDECIDED_S:
                 await self._undecided(where)
             for event in stored:

@@ -127,7 +127,7 @@ async def run(
             definition, run_id=where.run_id, session_id=where.session_id, events=events
         )
         first = teller.started(int(gate.clock().timestamp()))
-        return Stream(runs.frames(gate, where, teller, first))
+        return Stream(runs.frames(gate, where, teller, first, fresh=True))
     if background:
         return _pending(where)
     return await _answer(gate, where, definition, request)

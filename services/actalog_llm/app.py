@@ -48,6 +48,7 @@ def build_app(
             topics=[topics.full_name(topics.LLM, prefix)], group=f"{prefix}.llm",
             hear=handlers.call_model, lane=lane, limit=MOST_AT_ONCE, assigned=handlers.since.assigned,
             began_anew=handlers.since.assigned,
+            counted=[topics.full_name(topics.LLM, prefix)],
         )
     )  # fmt: skip
     return Service("llm", [adapters, claims])

@@ -76,6 +76,7 @@ def build_app(
             limit=LIMIT,
             assigned=handlers.since.assigned,
             began_anew=handlers.since.assigned,
+            counted=[topics.full_name(topics.TOOLS, prefix)],
         )
     )
     return Service("tools", [claims, ThreadsPart(threads), isolated])

@@ -48,8 +48,9 @@ class Dispatcher:
         self._limit, self._buffer, self._tries = limit, buffer, tries
         self._buffer_bytes = buffer_bytes
         self._backoff = backoff or Backoff()
-        self._progress, self._outages = progress, Outages()
+        self.progress, self._outages = progress, Outages()
         self._shares: dict[Partition, Share] = {}
+        self.handed: Callable[[Record], Hearing | None] = lambda _: None  # that is this record
         self._lanes: dict[str, deque[Hearing]] = {}
         self._ready = Ready()
         self._workers: set[asyncio.Task[None]] = set()
@@ -62,18 +63,29 @@ class Dispatcher:
     def take(self, record: Record, fault: Fault | None = None) -> None:
         """Accept a record; one that is already known is left out. With a `fault` it is buried in
         its turn, unheard."""
+        share = self._opened(record)
+        if share is None:
+            return
+        if fault is None and (early := self.handed(record)) is not None:
+            return early.came(record, share)
+        share.hold(record)
+        self.queue(Hearing(record, share, self.progress, fault=fault))
+
+    def _opened(self, record: Record) -> Share | None:
+        """Its partition, where the record's offset is open now; None: it is known."""
         where = (record.topic, record.partition)
         share = self._shares.get(where)
         if share is None:
             share = self._shares[where] = Share()
         if self.known(record):
-            return
+            return None
         share.mark.take(record.offset, record.timestamp_ms)
         share.took(record)
-        share.unheard += 1
-        share.held_bytes += len(record.value or b"")
-        name = self._lane_of(record)
-        hearing = Hearing(record, share, self._progress, fault=fault)
+        return share
+
+    def queue(self, hearing: Hearing) -> None:
+        """To the end of its lane."""
+        name = self._lane_of(hearing.record)
         if name in self._lanes:
             self._lanes[name].append(hearing)
         else:
@@ -234,9 +246,10 @@ class Dispatcher:
             self._ready.append(name, priority_of(self._lanes[name][0].record))
         else:
             del self._lanes[name]
-        hearing.share.unheard -= 1
-        hearing.share.held_bytes -= len(hearing.record.value or b"")
-        hearing.settle()
+        hearing.share.let_go(hearing.record)
+        hearing.over = True
+        if not hearing.early or hearing.fault is None:
+            hearing.settle()
 
     async def _attempt(self, hearing: Hearing) -> float | None:
         """None when the record is heard or buried; else seconds until it is tried again."""
@@ -259,8 +272,11 @@ class Dispatcher:
             return self._failed(hearing, error)
         return None
 
-    def _failed(self, hearing: Hearing, error: BaseException) -> float:
+    def _failed(self, hearing: Hearing, error: BaseException) -> float | None:
         record, kind = hearing.record, type(error).__name__
+        if hearing.early:
+            hearing.fault = Fault("unexpected", f"{kind}: {error}", hearing.attempts)
+            return None
         where = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
         if hearing.fault is not None or (isinstance(error, Transient) and _again(hearing, error)):
             hearing.strikes += hearing.fault is not None

@@ -11,6 +11,7 @@ from actalog_bus import connections, header_names, unpacking
 from actalog_bus.burial import bury_over
 from actalog_bus.compressed import publish_compressed
 from actalog_bus.dispatch import Bury
+from actalog_bus.early import Near
 from actalog_bus.ports import Headers, Listen, Outgoing
 from actalog_bus.publisher import Publisher, TooLarge
 from actalog_bus.settings import MAX_LETTER_BYTES, KafkaSettings
@@ -18,6 +19,8 @@ from actalog_bus.subscription import Subscription
 from actalog_bus.wiring import Consumers
 from actalog_core.errors import Transient
 from actalog_core.waiting import Waiting
+
+FIRST_S = 0.001  # what was handed over is at work, before this process works for Kafka's copy
 
 
 class TopicUnknown(Transient):
@@ -35,6 +38,7 @@ class KafkaBus:
         self._listens: list[Listen] = []
         self._running: list[Subscription] = []
         self._publisher = Publisher(settings)
+        self._near = Near()
         self._consumers: Consumers | None = None
         self._missing: str | None = "bus: not started"
 
@@ -48,13 +52,28 @@ class KafkaBus:
         partition: int | None = None,
     ) -> None:
         """See `Bus.publish`."""
-        await self._publisher.publish(
-            topic, value=value, key=key, headers=headers, partition=partition
-        )
+        await self.publish_many([Outgoing(topic, value, key, headers, partition)])
 
     async def publish_many(self, records: Sequence[Outgoing]) -> None:
         """See `Bus.publish_many`."""
-        await self._publisher.publish_many(records)
+        near = self._near
+        handed = near.expect(records)
+        if not handed:
+            await self._publisher.publish_many(records)
+            return
+        try:
+            if near.begun(handed, records):
+                await asyncio.sleep(FIRST_S)  # nobody waits for Kafka's copy
+            sent = partial(near.sent, handed) if near.waits(handed) else None
+            stored = await self._publisher.publish_many(records, sent=sent)
+        except BaseException:
+            near.lost(handed, records)
+            raise
+        near.stored(handed, records, stored)
+
+    def near(self, topic: str) -> bool:
+        """See `Bus.near`."""
+        return topic in self._near
 
     def listen(self, listen: Listen) -> None:
         """See `Bus.listen`."""
@@ -95,6 +114,7 @@ class KafkaBus:
 
     async def crash(self) -> None:
         """Stop as a killed process does, for tests: nothing is finished, nothing committed."""
+        self._near.clear()
         running, self._running = self._running, []
         for subscription in running:
             await subscription.crash()
@@ -115,8 +135,11 @@ class KafkaBus:
             self._running.append(subscription)
             counts = {topic: self.partitions(topic) for topic in listen.topics}
             await subscription.start(self._consumers, counts)
+            if self.settings.mode == "assigned":
+                self._near.add(listen, subscription.early)
 
     async def _hear_nothing(self, grace_s: float) -> None:
+        self._near.clear()
         running, self._running = self._running, []
         await asyncio.gather(*(subscription.stop(grace_s) for subscription in running))
         consumers, self._consumers = self._consumers, None

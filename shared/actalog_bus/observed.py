@@ -84,6 +84,10 @@ class ObservedBus:
         """See `Bus.partitions`."""
         return self.inner.partitions(topic)
 
+    def near(self, topic: str) -> bool:
+        """See `Bus.near`."""
+        return self.inner.near(topic)
+
     async def start(self) -> None:
         """See `Bus.start`."""
         await self.inner.start()

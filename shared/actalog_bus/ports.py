@@ -98,6 +98,10 @@ class Listen:
     person waits to see is on its way before what follows from it is decided.
     `marking` is told the offsets by (topic, partition) before they are committed; what it cannot
     note is not committed.
+    `counted` are topics of which a record that kills who hears it is counted elsewhere (in the
+    ledger, in the inbox), or not heard again: one of this process need not have left before it is
+    heard (`early`).
+    `outside`: other systems publish there, too.
     """
 
     topics: Sequence[str]
@@ -112,6 +116,8 @@ class Listen:
     buried: "Buried | None" = None
     marking: Marking | None = None
     patient: bool = False
+    counted: Sequence[str] = ()
+    outside: bool = False
 
 
 class Bus(Protocol):
@@ -148,6 +154,10 @@ class Bus(Protocol):
 
     def partitions(self, topic: str) -> int:
         """How many partitions the topic has, after `start`."""
+        ...
+
+    def near(self, topic: str) -> bool:
+        """Whether what is published there is heard in this process, and at once."""
         ...
 
     async def start(self) -> None:

@@ -2,8 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Sequence
-from typing import Any, cast
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol, cast
 
 import structlog
 from aiokafka import AIOKafkaProducer
@@ -18,8 +18,19 @@ from actalog_bus.ports import Headers, Outgoing
 from actalog_bus.security import security
 from actalog_bus.settings import MAX_BYTES, MAX_REQUEST_BYTES, KafkaSettings
 from actalog_core.errors import Permanent, Transient
+from actalog_core.gathering import gathered
 
 log = structlog.get_logger()
+
+
+class Stored(Protocol):
+    """Where the broker has put a record; its offset is negative if it does not say."""
+
+    @property
+    def partition(self) -> int: ...
+
+    @property
+    def offset(self) -> int: ...
 
 
 class NotAcknowledged(Transient):
@@ -116,16 +127,18 @@ class Publisher:
         await self.publish_many([Outgoing(topic, value, key, headers, partition)])
 
     async def publish_many(
-        self, records: Sequence[Outgoing], *, most_bytes: int = MAX_BYTES
-    ) -> None:
-        """See `Bus.publish_many`. `most_bytes` of a value."""
+        self, records: Sequence[Outgoing], *, most_bytes: int = MAX_BYTES,
+        sent: Callable[[], None] | None = None,
+    ) -> list[Stored]:  # fmt: skip
+        """See `Bus.publish_many`. `most_bytes` of a value; `sent` is called when all have left.
+        Where each record is now."""
         producer = self._producer
         if producer is None:
             raise NotAcknowledged("not connected")
         topic = records[-1].topic if records else ""
         try:
             async with asyncio.timeout(self._settings.publish_timeout_s):
-                await _acknowledged(producer, records, most_bytes)
+                return await _acknowledged(producer, records, most_bytes, sent)
         except TimeoutError as error:
             raise NotAcknowledged(topic) from error
         except MessageSizeTooLargeError as error:
@@ -150,10 +163,12 @@ class Publisher:
 
 
 async def _acknowledged(
-    producer: AIOKafkaProducer, records: Sequence[Outgoing], most_bytes: int
-) -> None:
+    producer: AIOKafkaProducer, records: Sequence[Outgoing], most_bytes: int,
+    told: Callable[[], None] | None = None,
+) -> list[Stored]:  # fmt: skip
     """Send all, then wait for all: what was sent is waited for, whatever became of the next."""
-    sent: list[asyncio.Future[object]] = []
+    sent: list[asyncio.Future[Stored]] = []
+    stored: list[Stored] = []
     refused: list[Exception] = []
     try:
         for one in records:
@@ -161,9 +176,12 @@ async def _acknowledged(
     except Exception as error:  # noqa: BLE001 - raised below, once the others are told
         refused.append(error)
     try:
+        if told is not None and not refused:
+            await gathered()  # the producer's own task writes them
+            told()
         for acknowledgement in sent:  # futures: waiting for one after the other costs no task
             try:
-                await acknowledgement
+                stored.append(await acknowledgement)
             except Exception as error:  # noqa: BLE001 - the first is raised when all are told
                 refused.append(error)
     except asyncio.CancelledError:  # nobody would hear of what becomes of the others
@@ -172,16 +190,17 @@ async def _acknowledged(
         raise
     for error in refused:
         raise error
+    return stored
 
 
 async def _send(
     producer: AIOKafkaProducer, record: Outgoing, most_bytes: int
-) -> "asyncio.Future[object]":
+) -> "asyncio.Future[Stored]":
     """Hand a record to the producer; what is returned is its acknowledgement."""
     if len(record.value or b"") > most_bytes:
         raise TooLarge(f"{record.topic}: {len(record.value or b'')} bytes")
     sending = cast(
-        "Awaitable[asyncio.Future[object]]",
+        "Awaitable[asyncio.Future[Stored]]",
         producer.send(
             record.topic, value=record.value, key=record.key, partition=record.partition,
             headers=list(record.headers),

@@ -38,6 +38,16 @@ class Share:
         self.newest_ms = max(self.newest_ms, record.timestamp_ms)
         self.floor = record.offset + 1
 
+    def hold(self, record: Record) -> None:
+        """It waits, or is being heard."""
+        self.unheard += 1
+        self.held_bytes += len(record.value or b"")
+
+    def let_go(self, record: Record) -> None:
+        """It is heard, or given up."""
+        self.unheard -= 1
+        self.held_bytes -= len(record.value or b"")
+
     def knows(self, record: Record) -> bool:
         """Whether its offset was taken, or passed over."""
         return record.offset < max(self.mark.position or 0, self.floor)
@@ -53,7 +63,7 @@ class Share:
         return record.timestamp_ms > self.newest_ms
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Hearing:
     """A record on its way; the Delivery that `hear` is given."""
 
@@ -64,11 +74,27 @@ class Hearing:
     strikes: int = 0  # unexpected exceptions; a Transient is none
     fault: Fault | None = None
     passed: bool = False
+    early: bool = False  # its record has not come yet: it has no offset
+    begun: bool = False  # it is in its lane, or was
+    over: bool = False  # heard, or given up
 
     def settle(self) -> None:
         """Let the watermark pass; the work and its place in the lane go on."""
         if not self.passed:
             self.passed = True
+            self._pass()
+
+    def came(self, record: Record, share: Share) -> None:
+        """What was heard early is there."""
+        if not self.over:
+            self.share.let_go(self.record)
+            share.hold(record)
+        self.record, self.share, self.early = record, share, False
+        if self.passed:
+            self._pass()
+
+    def _pass(self) -> None:
+        if not self.early:
             self.share.mark.finish(self.record.offset)
             self.progress()
 

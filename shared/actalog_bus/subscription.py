@@ -13,6 +13,7 @@ from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaError
 
 from actalog_bus.dispatch import Bury, Dispatcher, Partition
 from actalog_bus.doubts import Doubts
+from actalog_bus.early import Early
 from actalog_bus.growth import Growth
 from actalog_bus.lag import Lag
 from actalog_bus.marks import OffsetMarks
@@ -30,7 +31,6 @@ STILL_BUSY_S = 0.5
 POLL_LIMIT_S = 15.0
 MOST_RECORDS = 1_000  # of one poll
 FEW_RECORDS = 8  # with more, nobody notices who goes first
-LEISURE_S = 0.25
 
 
 class Subscription(ConsumerRebalanceListener):
@@ -47,6 +47,7 @@ class Subscription(ConsumerRebalanceListener):
         self.marks = OffsetMarks(self.dispatcher.stamp, listen.marking)
         self._lag = Lag(listen.group, listen.topics, self.dispatcher)
         self.suspicion = Suspicion(self.dispatcher, self.marks) if counts else None
+        self.early = Early(self.dispatcher, self._hears_early)
         self._consumer: AIOKafkaConsumer | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._progress = asyncio.Event()
@@ -82,6 +83,7 @@ class Subscription(ConsumerRebalanceListener):
     async def stop(self, grace_s: float) -> None:
         """Hear nothing new, finish, commit. The consumer is closed by who opened it."""
         self._lag.stop()
+        await self.early.settled(grace_s)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -147,6 +149,8 @@ class Subscription(ConsumerRebalanceListener):
         return {} if self._assigned else found
 
     def _forget(self, partition: Partition) -> None:
+        if self.dispatcher.last(partition) is not None:  # else all of it is still to come
+            self.early.forget(partition)
         self.dispatcher.forget(partition)
         if self.suspicion is not None:
             self.suspicion.forget(partition)
@@ -166,7 +170,8 @@ class Subscription(ConsumerRebalanceListener):
                     await self._resume(doubts, grown)  # nothing was lost: nobody is told
                 if self._assigned:
                     await self._begin(doubts)
-                await self._at_leisure(behind=taken >= MOST_RECORDS)
+                if taken < MOST_RECORDS:
+                    await self.early.leisure(self.listen)
                 waits_ms = 20 if self._throttled else 200
                 found = cast(
                     Found, await consumer.getmany(timeout_ms=waits_ms, max_records=MOST_RECORDS)
@@ -178,6 +183,7 @@ class Subscription(ConsumerRebalanceListener):
                 self._polled_at = time.monotonic()
                 taken = sum(map(len, found.values()))
                 await self._take(found)
+                self.early.taken({(at.topic, at.partition) for at in found})
                 self._throttle(consumer)
                 self._adapt(consumer, bool(found))
                 await doubts.look(fetched=bool(fetched))
@@ -202,13 +208,14 @@ class Subscription(ConsumerRebalanceListener):
     async def _resume(self, doubts: Doubts, partitions: Collection[TopicPartition]) -> bool:
         return self.listen.broadcast or await doubts.resume(partitions)
 
-    async def _at_leisure(self, *, behind: bool) -> None:
+    def _hears_early(self) -> bool:
+        """Whether nothing speaks against hearing what has not come yet."""
         awaited = self.listen.awaited
-        if awaited is None or awaited.is_set() or behind:
-            return
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LEISURE_S):
-                await awaited.wait()
+        wary = self.suspicion is not None and self.suspicion.wary
+        return (
+            self._joined and not self._assigned and not self._throttled and not wary
+            and (awaited is None or awaited.is_set())
+        )  # fmt: skip
 
     async def _take(self, found: Found) -> None:
         if self.suspicion is not None:

@@ -99,7 +99,7 @@ def offsets_before_handling() -> Sequence[tuple[Any, str, Any]]:
         take(self, record)
         share = self._shares[record.topic, record.partition]
         share.mark.finish(record.offset)
-        self._progress()
+        self.progress()
 
     return [(Dispatcher, "take", early)]
 
