@@ -14,7 +14,7 @@ from aiokafka.errors import (
     ProducerFenced,
 )
 
-from actalog_bus.ports import Headers, Outgoing
+from actalog_bus.ports import Outgoing
 from actalog_bus.security import security
 from actalog_bus.settings import MAX_BYTES, MAX_REQUEST_BYTES, KafkaSettings
 from actalog_core.errors import Permanent, Transient
@@ -113,18 +113,6 @@ class Publisher:
             ours = [one for one in known if one.startswith(self._settings.prefix)]
             # Added, and not set: somebody may be waiting for one that was just made.
             await asyncio.gather(*(client.add_topic(one) for one in ours))
-
-    async def publish(
-        self,
-        topic: str,
-        *,
-        value: bytes | None,
-        key: bytes | None,
-        headers: Headers,
-        partition: int | None,
-    ) -> None:
-        """See `Bus.publish`."""
-        await self.publish_many([Outgoing(topic, value, key, headers, partition)])
 
     async def publish_many(
         self, records: Sequence[Outgoing], *, most_bytes: int = MAX_BYTES,
