@@ -19,6 +19,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from actalog_bus.dispatch import Dispatcher, Partition
+from actalog_bus.holes import Holes
 from actalog_bus.records import Found, heard
 from actalog_bus.watermark import Beside
 from actalog_bus.wiring import (
@@ -56,6 +57,7 @@ class Doubts:
         self._looked_at = self._clock()
         self._doubted = self._unsure = False
         self._tells_ends = told_of_changes
+        self._holes = None if told_of_changes else Holes(cast(Any, consumer.seek))
         if told_of_changes:
             metadata_changes(consumer, self._doubt)
 
@@ -82,7 +84,7 @@ class Doubts:
                 self._dispatcher.resume(where, stamp)
             # Told and not left to the consumer: it may have handed out records meanwhile.
             if offset < 0:
-                await self._consumer.seek_to_beginning(at)
+                await self._begin(at)
             else:
                 self._seek(at, offset if stamp is None else stamp.offset)
         if lost:
@@ -101,14 +103,15 @@ class Doubts:
 
     def sure(self, found: Found) -> Found:
         """What was fetched after something may have happened is fetched again behind the last
-        record that we know: others may have been given the offsets up to there meanwhile."""
+        record that we know: others may have been given the offsets up to there meanwhile. So is
+        what came before what stands in front of it."""
         if not found:
             return found
         now, unsure = connections(self._consumer), self._unsure
         known = self._trusted is None or (not unsure and now <= self._trusted)
         self._trusted, self._unsure = now, False
         if known:
-            return found
+            return found if self._holes is None else self._holes.whole(found)
         self._doubted = self._tells_ends
         for at in sorted(self._consumer.assignment()):
             if at in found:
@@ -123,6 +126,14 @@ class Doubts:
     def _seek(self, at: TopicPartition, offset: int) -> None:
         self._dispatcher.reads_from((at.topic, at.partition), offset)
         self._consumer.seek(at, offset)
+        if self._holes is not None:
+            self._holes.reads_from(at, offset)
+
+    async def _begin(self, *at: TopicPartition) -> None:
+        await self._consumer.seek_to_beginning(*at)
+        if self._holes is not None:  # where it keeps everything, that is 0
+            for one in at:
+                self._holes.reads_from(one, 0)
 
     async def look(self, *, fetched: bool) -> None:
         """After each poll; `fetched` when it brought records.
@@ -168,7 +179,7 @@ class Doubts:
     async def _from_the_beginning(self, anew: Sequence[TopicPartition]) -> None:
         for where in anew:
             self._forget((where.topic, where.partition))
-        await self._consumer.seek_to_beginning(*anew)
+        await self._begin(*anew)
         self._began_anew(len(anew))
 
     def _began_anew(self, partitions: int) -> None:

@@ -18,12 +18,15 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import structlog
+
 from actalog_bus.dispatch import Dispatcher, Partition
 from actalog_bus.ports import Fault, Headers, Listen, Outgoing, Record
 from actalog_bus.publisher import Stored
 from actalog_bus.settings import MAX_BYTES
 from actalog_bus.share import Hearing, Share
 
+log = structlog.get_logger()
 UNKNOWN_OFFSET = -1
 MOST = 256  # heard early and not done
 MOST_BYTES = 16 * 1_048_576
@@ -183,9 +186,11 @@ class Early:
             return
         self._ending = True
         self._look()
-        with contextlib.suppress(TimeoutError):
+        try:
             async with asyncio.timeout(min(within_s, SETTLE_S)):
                 await self._over.wait()
+        except TimeoutError:
+            log.warning("heard and not come back", records=len(self._sent) + len(self._stored))
 
     def _look(self) -> None:
         if self._late or self._ending:

@@ -92,6 +92,8 @@ class Subscription(ConsumerRebalanceListener):
         if crashpoints.armed:
             crashpoints.reach("bus.drained")
         await self._commit()
+        if not self.listen.broadcast and (left := self.dispatcher.commits()):
+            log.warning("not committed", group=self.listen.group, partitions=len(left))
         if self.suspicion is not None:
             await self.suspicion.part()
 

@@ -55,6 +55,8 @@ class Consumer:
 
     async def commit(self, _: object) -> None: ...
 
+    def seek(self, at: TopicPartition, offset: int) -> None: ...
+
 
 def _record(offset: int) -> Any:
     return SimpleNamespace(
