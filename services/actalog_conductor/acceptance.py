@@ -18,6 +18,7 @@ from actalog_conductor.identity import body_digest, run_id_of
 from actalog_conductor.kinds import KINDS
 from actalog_conductor.live import Live, identity, new
 from actalog_conductor.refused import Refused
+from actalog_conductor.telling import Leave
 from actalog_contracts.border import Decoded
 from actalog_contracts.definitions import AgentDefinition
 from actalog_contracts.tasks import TaskSubmit
@@ -43,6 +44,7 @@ class Asked:
     record: Record
     correlation_id: str | None  # as its envelope has it
     inbox: str | None  # the row that waits for it
+    leave: Leave | None  # see `Teller.tell`
 
 
 @dataclass
@@ -55,14 +57,15 @@ class Acceptance:
     _key: bytes = field(default=b"", init=False)
 
     async def accept(
-        self, decoded: Decoded, task: TaskSubmit, record: Record, *, inbox: str | None = None
-    ) -> Live:
-        """The task's run: new, or the one it already is.
+        self, decoded: Decoded, task: TaskSubmit, record: Record, *, inbox: str | None = None,
+        leave: Leave | None = None,
+    ) -> Live:  # fmt: skip
+        """The task's run: new, or the one it already is. `leave`: see `Teller.tell`.
 
         Raises:
             Refused: a conflict, an unknown target, another user's session, a wrong deadline.
         """
-        asked = await self._asked(decoded, task, record, inbox)
+        asked = await self._asked(decoded, task, record, inbox, leave)
         # A session of its own is new unless the log says otherwise: it refuses a taken turn.
         opening = FRESH if asked.session_id == asked.run_id else None
         while True:
@@ -83,15 +86,17 @@ class Acceptance:
         return self._key
 
     async def _asked(
-        self, decoded: Decoded, task: TaskSubmit, record: Record, inbox: str | None
-    ) -> Asked:
+        self, decoded: Decoded, task: TaskSubmit, record: Record, inbox: str | None,
+        leave: Leave | None,
+    ) -> Asked:  # fmt: skip
         key, tenant_id = await self.key(), task.tenant_id or "default"
         run_id = run_id_of(decoded, record, tenant_id=tenant_id, key=key)
         digest = body_digest(task, key=key)
         session_id = task.session_id or run_id
         return Asked(
-            task, tenant_id, run_id, session_id, digest, record, decoded.correlation_id, inbox
-        )
+            task, tenant_id, run_id, session_id, digest, record, decoded.correlation_id, inbox,
+            leave,
+        )  # fmt: skip
 
     async def _find(self, asked: Asked) -> FoundRun | None:
         return await self.log.find_run(asked.tenant_id, asked.run_id)
@@ -152,7 +157,7 @@ class Acceptance:
         beside = Beside(hold, done, initial_ops(asked.task))
         before = new(row, KINDS["agent"].initial(identity(row), definition))
         try:
-            return await self.hearing.begin(before, start, beside)
+            return await self.hearing.begin(before, start, beside, asked.leave)
         except DataRefused as error:
             raise Refused("bad_input", error.detail, run_id=row.run_id) from error
 

@@ -41,14 +41,14 @@ def build_app(
     refusals = Refusals(bus, addresses, prefix=prefix)
     outside = Outside(log, hearing, Acceptance(log, hearing, addresses), refusals)
     tasks, replies = (topics.full_name(one, prefix) for one in (topics.TASKS, topics.REPLIES))
-    handlers = ConductorHandlers(log, hearing, outside, tasks, clock, monotonic)
+    handlers = ConductorHandlers(log, hearing, outside, tasks, bus.near, clock, monotonic)
     supervisor = Supervisor(
         log=log, waking=Waking(log, runs, teller, postman, sure), hear_row=outside.hear_row,
         hear_answer=handlers.hear_answer, bury_row=outside.bury_row, lagging=handlers.lagging,
         clock=sure, monotonic=monotonic, lease_s=settings.lease_ms / 1_000,
     )  # fmt: skip
     group = f"{prefix}.conductor"
-    marks = HeardMarks(log, group)
+    marks = HeardMarks(log, group, supervisor.looked)
 
     def began_anew() -> None:
         marks.broker_began_anew()

@@ -91,7 +91,7 @@ def drafted(
     wants = kinds.commands(due)
     after = Live(
         before.row, state, Head(linked[-1].seq, linked[-1].hash), before.published,
-        *live.last_told(before, linked), frozenset(one.call_id for one in wants),
+        *live.last_told(before, linked), frozenset(one.call_id for one in wants), before.telling,
     )  # fmt: skip
     asked = frozenset[str]() if cold else _asked(before)
     asks = tuple(one for one in wants if one.call_id not in asked)

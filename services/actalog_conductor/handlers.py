@@ -1,6 +1,7 @@
 """One method per kind of message."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
@@ -11,6 +12,7 @@ from actalog_bus.ports import Delivery, Record
 from actalog_conductor.heard import Buried, Late, TimeIs, TurnCame
 from actalog_conductor.hearing import Hearing
 from actalog_conductor.outside import Outside
+from actalog_conductor.telling import Leave
 from actalog_contracts.calls import (
     AnyReply,
     CallAnswered,
@@ -50,6 +52,7 @@ class ConductorHandlers:
     hearing: Hearing
     outside: Outside
     tasks: str  # the full name of the topic
+    near: Callable[[str], bool]  # see `Bus.near`
     clock: Clock = system_clock
     monotonic: Monotonic = time.monotonic
     late_at: float = -60.0
@@ -57,12 +60,14 @@ class ConductorHandlers:
     async def hear(self, delivery: Delivery) -> None:
         """Tasks and replies come from one consumer, so that a home hears both."""
         record = delivery.record
+        # An answer that needs no broker may be there before the question is acknowledged.
+        leave = delivery.leave if self.near(record.topic) else None
         if record.topic == self.tasks:
-            await self.outside.hear(record)
+            await self.outside.hear(record, leave)
         else:
-            await self.hear_reply(record)
+            await self.hear_reply(record, leave)
 
-    async def hear_reply(self, record: Record) -> None:
+    async def hear_reply(self, record: Record, leave: Leave | None = None) -> None:
         """An answer of a service, a turn that is free, or time."""
         if self.clock().timestamp() - record.timestamp_ms / 1_000 > LATE_S:
             self.late_at = self.monotonic()
@@ -75,7 +80,7 @@ class ConductorHandlers:
             case CallAnswered(late=True, outcome=outcome) if isinstance(outcome, COST_OR_ACT):
                 await self.hearing.hear(reply.run_no, Late(outcome), causation=causation)
             case CallAnswered(outcome=outcome):
-                await self.hearing.hear(reply.run_no, outcome, causation=causation)
+                await self.hearing.hear(reply.run_no, outcome, causation=causation, leave=leave)
             case CallStored():
                 await self._hear_stored(reply, causation)
             case TurnFree():

@@ -8,7 +8,7 @@ from actalog_conductor import draft
 from actalog_conductor.draft import Beside, Drafted
 from actalog_conductor.heard import Broken, Heard
 from actalog_conductor.live import Live, Runs
-from actalog_conductor.telling import Teller
+from actalog_conductor.telling import Leave, Teller, acknowledged
 from actalog_contracts.runs import RunEvent
 from actalog_core import metrics
 from actalog_core.clock import Clock
@@ -29,22 +29,24 @@ class Hearing:
         self.log, self.runs, self.teller = log, runs, teller
         self.clock, self.sure = clock, sure
 
-    async def begin(self, before: Live, heard: Heard, beside: Beside) -> Live:
-        """Append a new run's first events and tell them.
+    async def begin(
+        self, before: Live, heard: Heard, beside: Beside, leave: Leave | None = None
+    ) -> Live:
+        """Append a new run's first events and tell them. `leave`: see `Teller.tell`.
 
         Raises:
             RunExists, TurnTaken, SequenceTaken: somebody was first, see RunLog.append.
             DataRefused: the log cannot keep it.
         """
         events = before.kind.decide(before.state, heard)
-        return await self._append(before, heard, events, beside=beside)
+        return await self._append(before, heard, events, beside=beside, leave=leave)
 
     async def hear(
         self, run_no: int, heard: Heard, *, causation: str | None = None,
-        keeps_answer: bool = False,
+        keeps_answer: bool = False, leave: Leave | None = None,
     ) -> Live:  # fmt: skip
         """Let a run hear a message; the run as it stands then. `keeps_answer`: the ledger keeps
-        the outcome, which otherwise goes with the decision.
+        the outcome, which otherwise goes with the decision. `leave`: see `Teller.tell`.
 
         Raises:
             Transient: the log or the bus cannot be reached, or others are always first.
@@ -58,6 +60,7 @@ class Hearing:
                     await self._release(live, heard)
                     return await self.teller.again(live)
                 if await self.log.last_seq(run_no) == live.head.seq:
+                    await acknowledged(live)
                     await self._release(live, heard)
                     return live
                 self.runs.drop(run_no)
@@ -65,7 +68,7 @@ class Hearing:
             try:
                 return await self._append(
                     live, heard, events, causation=causation, cold=cached is None,
-                    keeps_answer=keeps_answer,
+                    keeps_answer=keeps_answer, leave=leave,
                 )  # fmt: skip
             except (SequenceTaken, RunExists):
                 self.runs.drop(run_no)
@@ -80,6 +83,7 @@ class Hearing:
         """A message that the run has heard: what its first hearer may not have told is told."""
         cached = self.runs.cached(run_no)
         if cached is not None and await self.log.last_seq(run_no) == cached.head.seq:
+            await acknowledged(cached)
             return cached
         self.runs.drop(run_no)
         return await self.teller.again(await self.runs.load(run_no))
@@ -87,7 +91,7 @@ class Hearing:
     async def _append(
         self, before: Live, heard: Heard, events: Sequence[RunEvent], *,
         causation: str | None = None, cold: bool = False, beside: Beside = NOTHING,
-        keeps_answer: bool = False,
+        keeps_answer: bool = False, leave: Leave | None = None,
     ) -> Live:  # fmt: skip
         own = draft.drafted(
             before, events, now=self.clock(), causation=causation, cold=cold, beside=beside
@@ -106,7 +110,7 @@ class Hearing:
         metrics.APPEND_SECONDS.observe(time.perf_counter() - began)
         # From here on the commit stands: whatever fails now is told by whoever hears next.
         self.runs.drop(row.run_no)
-        return (await self.teller.tell([part.told for part in parts]))[0]
+        return (await self.teller.tell([part.told for part in parts], leave))[0]
 
     async def _child(self, parent: Drafted) -> Drafted:
         now = self.clock()

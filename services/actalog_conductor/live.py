@@ -1,5 +1,6 @@
 """Runs as they stand: a bounded cache over the log. The cache is warmth, never truth (law 13)."""
 
+import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -29,7 +30,8 @@ class Live:
 
     `published` is the last seq that was told; (`told_seq`, `told_at`) the event that a result
     would speak of: the last one that is no late outcome. `asked` are the calls that its own
-    decision asked for; None where it was loaded, and somebody else's had asked.
+    decision asked for; None where it was loaded, and somebody else's had asked. `telling` is done
+    once the broker has acknowledged what was told up to `published`; None: it has.
     """
 
     row: RunRow
@@ -39,6 +41,7 @@ class Live:
     told_seq: int
     told_at: datetime
     asked: frozenset[str] | None = None
+    telling: asyncio.Task[None] | None = None
 
     @property
     def kind(self) -> Kind:
@@ -87,7 +90,14 @@ class Runs:
         self._cached: OrderedDict[int, Live] = OrderedDict()
 
     def cached(self, run_no: int) -> Live | None:
-        return self._cached.get(run_no)
+        """A run as it is remembered, unless it rests on something that could not be told."""
+        live = self._cached.get(run_no)
+        if live is None or live.telling is None or not live.telling.done():
+            return live
+        if live.telling.cancelled() or live.telling.exception() is not None:
+            self.drop(run_no)
+            return None
+        return live
 
     def keep(self, live: Live) -> Live:
         """Remember a run as it stands. What has ended and was told is read again if ever needed."""

@@ -15,6 +15,7 @@ from actalog_conductor.refusals import Refusals
 from actalog_conductor.refused import MessageWasRefused, Refused
 from actalog_conductor.resolving import Resolving
 from actalog_conductor.supervisor import INBOX_TRIES
+from actalog_conductor.telling import Leave
 from actalog_contracts import topics
 from actalog_contracts.base import MAX_ID
 from actalog_contracts.border import BadInput, Decoded, decode
@@ -40,8 +41,9 @@ class Outside:
     def __post_init__(self) -> None:
         self.resolving = Resolving(self.log, self.hearing)
 
-    async def hear(self, record: Record) -> None:
-        """A task or a control. What is refused is told and goes to the dead letters.
+    async def hear(self, record: Record, leave: Leave | None = None) -> None:
+        """A task or a control. What is refused is told and goes to the dead letters. `leave`: see
+        `Teller.tell`.
 
         Raises:
             MessageWasRefused: its sender was told.
@@ -54,7 +56,7 @@ class Outside:
             await self.refusals.tell(record, refused, error.readable)
             raise MessageWasRefused(error.message) from error
         try:
-            await self._act(decoded, record, inbox)
+            await self._act(decoded, record, inbox, leave)
         except Refused as refused:
             await self._told(decoded, record, refused)
             await self._done(decoded, record, inbox)
@@ -82,12 +84,14 @@ class Outside:
         metrics.DEAD_LETTERS.labels(record.topic, fault.reason).inc()
         await self.log.drop_inbox(row.tenant_id, row.inbox_id)
 
-    async def _act(self, decoded: Decoded, record: Record, inbox: str | None) -> None:
+    async def _act(
+        self, decoded: Decoded, record: Record, inbox: str | None, leave: Leave | None
+    ) -> None:
         match decoded.message:
             case TaskSubmit() as task:
                 # The header comes from outside: only a row of this very run is done with it.
                 mine = inbox if inbox == task.run_id and record.partition != NO_PARTITION else None
-                live = await self.acceptance.accept(decoded, task, record, inbox=mine)
+                live = await self.acceptance.accept(decoded, task, record, inbox=mine, leave=leave)
                 if task.run_id is not None and _ended_otherwise(live):
                     await self._cancelled_too_late(live, record)
             case RunCancel() as cancel:

@@ -105,6 +105,10 @@ class Supervisor:
         """What was asked went with the broker's data: every open run is looked at soon."""
         self._all = True
 
+    def looked(self) -> bool:
+        """Whether every open run is due since the broker began anew, as the database knows it."""
+        return not self._all
+
     def ready(self) -> str | None:
         """None: what it cannot reach, others miss as well."""
         return None if self._task is not None else "supervisor: not started"

@@ -1,8 +1,9 @@
 """What runs tell after their commit: commands first, then events, then the result (protocol 7)."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from actalog_bus.envelope import Postman
 from actalog_bus.ports import Outgoing
@@ -17,6 +18,7 @@ from actalog_log.ports import RunLog, StoredEvent
 
 COMPLETED = "run.completed.v1"
 Fresh: TypeAlias = tuple[StoredEvent, bytes]  # with its payload
+Leave: TypeAlias = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]  # `Delivery.leave`
 
 
 class Teller:
@@ -25,8 +27,9 @@ class Teller:
     def __init__(self, *, log: RunLog, runs: Runs, postman: Postman, publisher: Publisher) -> None:
         self.log, self.runs, self.postman, self.publisher = log, runs, postman, publisher
 
-    async def tell(self, all_told: Sequence[Told]) -> list[Live]:
-        """After a commit. When it returns the broker has acknowledged all of it."""
+    async def tell(self, all_told: Sequence[Told], leave: Leave | None = None) -> list[Live]:
+        """After a commit. When it returns the broker has acknowledged all of it, unless `leave` is
+        given: then it has what is left of that, and the run may hear what comes next."""
         out = [self.postman.request(one) for told in all_told for one in told.commands]
         results: list[Live] = []
         for told in all_told:
@@ -34,11 +37,26 @@ class Teller:
             out += self.publisher.events(told.live.row, fresh)
             if _speaks(told.live, fresh):
                 results.append(told.live)
-        lives = await self._send(out, results, [told.live for told in all_told])
+        elsewhere = await self._results(out, results)
+        work = self._told(out, elsewhere, all_told)
+        telling = leave(work) if leave is not None else await work
+        return [
+            self.runs.keep(replace(told.live, published=told.live.head.seq, telling=telling))
+            for told in all_told
+        ]
+
+    async def _told(
+        self, out: list[Outgoing], elsewhere: Sequence[Live], all_told: Sequence[Told]
+    ) -> None:
+        """What is behind others of its run counts as told when they do."""
+        await self._send(out, elsewhere)
+        lives = [told.live for told in all_told]
+        for live in lives:
+            await acknowledged(live)
+        self._note(lives)
         for told in all_told:
             if told.moved:
                 await self.turn_free(told.live)
-        return [self.runs.keep(live) for live in lives]
 
     async def again(
         self, live: Live, *, without: frozenset[str] = frozenset(), result: bool = False,
@@ -46,6 +64,7 @@ class Teller:
     ) -> Live:  # fmt: skip
         """Everything that may not have been told: the message may be a redelivery whose first
         hearer died between commit and command (protocol 4.4). Calls in `without` are not asked."""
+        await acknowledged(live)
         unpublished = live.published < live.head.seq
         fresh = await self._unpublished(live) if unpublished else ()
         if any(event.type == COMPLETED for event, _ in fresh):
@@ -54,7 +73,9 @@ class Teller:
         out = [self.postman.request(one, again=True) for one in asks]
         out += self.publisher.events(live.row, fresh)
         results = [live] if result or _speaks(live, fresh) else []
-        (told,) = await self._send(out, results, [live])
+        await self._send(out, await self._results(out, results))
+        self._note([live])
+        told = replace(live, published=live.head.seq, telling=None)
         await self.turn_free(told)
         return self.runs.keep(told) if keep else told
 
@@ -89,13 +110,15 @@ class Teller:
         stored = await self.log.read(live.row.run_no, after=live.published)
         return [(one, one.payload) for one in stored]
 
-    async def _send(
-        self, out: list[Outgoing], results: Sequence[Live], lives: Sequence[Live]
-    ) -> list[Live]:
+    async def _results(self, out: list[Outgoing], results: Sequence[Live]) -> Sequence[Live]:
+        """Add results to what goes out; those that are sent to topics of their own."""
         elsewhere = [live for live in results if self.publisher.goes_elsewhere(live)]
         for live in results:
             if live not in elsewhere:
                 out += await self.publisher.result(live)
+        return elsewhere
+
+    async def _send(self, out: Sequence[Outgoing], elsewhere: Sequence[Live]) -> None:
         if crashpoints.armed:
             crashpoints.reach("tell.sending")
         await self.postman.bus.publish_many(out)
@@ -103,10 +126,22 @@ class Teller:
             crashpoints.reach("tell.sent")
         for live in elsewhere:
             await self.publisher.result_elsewhere(live)
+
+    def _note(self, lives: Sequence[Live]) -> None:
         for live in lives:
             if live.published < live.head.seq:
                 self.log.published(live.row.run_no, live.head.seq)
-        return [replace(live, published=live.head.seq) for live in lives]
+
+
+async def acknowledged(live: Live) -> None:
+    """Wait until what was told of a run is acknowledged.
+
+    Raises:
+        Transient: it was not.
+    """
+    if live.telling is not None:
+        await asyncio.wait([live.telling])  # who is cancelled here cancels nobody else
+        live.telling.result()
 
 
 def _speaks(live: Live, fresh: Sequence[Fresh]) -> bool:

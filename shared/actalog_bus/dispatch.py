@@ -6,56 +6,49 @@ what `commits` says; the poll itself never waits for a hearing. Nothing here kno
 """
 
 import asyncio
-import contextlib
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 import structlog
 
 from actalog_bus.outages import Outages
 from actalog_bus.ports import Fault, Hear, Lane, Reason, Record, Sealed
+from actalog_bus.positions import BUFFER_BYTES, Positions
 from actalog_bus.ready import Ready, priority_of
 from actalog_bus.retry import Backoff
-from actalog_bus.share import Hearing, Share
-from actalog_bus.watermark import Stamp
+from actalog_bus.share import Hearing
 from actalog_core import crashpoints
 from actalog_core.errors import Permanent, Transient
 
-Partition = tuple[str, int]
 Bury = Callable[[Record, Fault], Awaitable[None]]
 
 log = structlog.get_logger()
-BUFFER_BYTES = 64 * 1_048_576  # beside it lies what one poll has fetched
-SPAN = 20_000  # finished offsets remembered behind one that takes long, per partition
 
 
 def _nothing() -> None: ...
 
 
-class Dispatcher:
-    """One subscription's lanes. Must be used from one event loop.
-
-    `limit` records are heard at once; about `buffer` of them or `buffer_bytes` are held, split
-    evenly between partitions, so that one hot lane fills its own partition's share and no other.
-    """
+class Dispatcher(Positions):
+    """One subscription's lanes. Must be used from one event loop. `limit` records are heard at once;
+    what is held of each partition has a limit, too (`Positions`)."""
 
     def __init__(
         self, *, hear: Hear, lane: Lane, bury: Bury, limit: int = 256, buffer: int = 4_096,
         buffer_bytes: int = BUFFER_BYTES, tries: int = 3, backoff: Backoff | None = None,
         progress: Callable[[], None] = _nothing,
     ) -> None:  # fmt: skip
+        super().__init__(buffer=buffer, buffer_bytes=buffer_bytes)
         self._hear, self._lane, self._bury = hear, lane, bury
-        self._limit, self._buffer, self._tries = limit, buffer, tries
-        self._buffer_bytes = buffer_bytes
+        self._limit, self._tries = limit, tries
         self._backoff = backoff or Backoff()
         self.progress, self._outages = progress, Outages()
-        self._shares: dict[Partition, Share] = {}
         self.handed: Callable[[Record], Hearing | None] = lambda _: None  # that is this record
         self._lanes: dict[str, deque[Hearing]] = {}
         self._ready = Ready()
         self._workers: set[asyncio.Task[None]] = set()
-        self._paused: set[Partition] = set()
-        self._anew: set[Partition] = set()
+        self._left: set[asyncio.Task[None]] = set()  # of hearings whose lanes go on
+        self._again: set[Hearing] = set()  # and failed: heard once more, in a moment
         self._closing = False
 
     # What the poller tells us.
@@ -71,18 +64,6 @@ class Dispatcher:
         share.hold(record)
         self.queue(Hearing(record, share, self.progress, fault=fault))
 
-    def _opened(self, record: Record) -> Share | None:
-        """Its partition, where the record's offset is open now; None: it is known."""
-        where = (record.topic, record.partition)
-        share = self._shares.get(where)
-        if share is None:
-            share = self._shares[where] = Share()
-        if self.known(record):
-            return None
-        share.mark.take(record.offset, record.timestamp_ms)
-        share.took(record)
-        return share
-
     def queue(self, hearing: Hearing) -> None:
         """To the end of its lane."""
         name = self._lane_of(hearing.record)
@@ -92,101 +73,12 @@ class Dispatcher:
             self._lanes[name] = deque((hearing,))
             self._make_ready(name)
 
-    def keep(self, partitions: Collection[Partition]) -> None:
-        """After a rebalance: what is not in `partitions` is lost.
-
-        What is being heard goes on (a revoked partition cancels nothing); what still waits is
-        heard by the next owner. Kept partitions keep their lanes, and what is fetched again from
-        the committed offset is known.
-        """
-        for partition in self._shares.keys() - set(partitions):
-            self._shares.pop(partition).lost = True
-
-    def resume(self, partition: Partition, stamp: Stamp) -> None:
-        """The last record before what was committed: fetched again, it tells whether the log is
-        still the same."""
-        self._shares.setdefault(partition, Share()).resume(stamp)
-
-    def reads_from(self, partition: Partition, offset: int) -> None:
-        """No record before that is asked for."""
-        self._shares.setdefault(partition, Share()).floor = offset
-
-    def forget(self, partition: Partition) -> None:
-        """Another log stands where this one was. What was taken of the old one is still heard:
-        nobody else has it any more."""
-        self._anew.discard(partition)
-        self._shares.pop(partition, None)
-
-    def committed(self, offsets: Mapping[Partition, int]) -> None:
-        """The broker has taken these offsets."""
-        for partition, offset in offsets.items():
-            if partition in self._shares:
-                self._shares[partition].committed = offset
-
     # What the poller asks.
-
-    def acknowledged(self) -> dict[Partition, int | None]:
-        """Of each partition that is held, the offset that the broker took last."""
-        return {where: share.committed for where, share in self._shares.items()}
-
-    def heard_upto(self, partition: Partition) -> int | None:
-        """Every offset below it is heard, settled or buried; None: the partition is not ours."""
-        share = self._shares.get(partition)
-        return share.mark.offset if share is not None else None
-
-    def known(self, record: Record) -> bool:
-        """Whether the record was taken before. One that cannot be what was taken at its offset is
-        of another log: nothing is taken of that partition until it is forgotten."""
-        where = (record.topic, record.partition)
-        share = self._shares.get(where)
-        if share is not None and share.knows(record) and share.of_another_log(record):
-            self._anew.add(where)
-        return where in self._anew or (share is not None and share.knows(record))
-
-    def began_anew(self) -> set[Partition]:
-        """Partitions of which a record came that is none of the log we know. They take nothing
-        until they are forgotten."""
-        self._anew &= self._shares.keys()
-        return set(self._anew)
-
-    def last(self, partition: Partition) -> int | None:
-        """The last offset taken; None before the first."""
-        share = self._shares.get(partition)
-        return share.last.offset if share is not None and share.last is not None else None
-
-    def stamp(self, partition: Partition) -> Stamp | None:
-        """The last record before what `commits` says; None when it was not we who heard it."""
-        share = self._shares.get(partition)
-        return share.mark.done or share.resumed if share is not None else None
-
-    def commits(self) -> dict[Partition, int]:
-        """Offsets that may be committed and have not been."""
-        marks = {where: (share.mark.offset, share) for where, share in self._shares.items()}
-        return {
-            where: offset
-            for where, (offset, share) in marks.items()
-            if offset is not None and offset != share.committed
-        }
-
-    def paused(self) -> set[Partition]:
-        """Partitions that must not be fetched now: from their full share until half of it."""
-        parts = max(1, len(self._shares))
-        most, most_bytes = max(1, self._buffer // parts), self._buffer_bytes // parts
-        self._paused &= self._shares.keys()
-        for partition, share in self._shares.items():
-            filled = max(
-                share.unheard / most, share.held_bytes / most_bytes, share.mark.span / SPAN
-            )
-            if filled >= 1:
-                self._paused.add(partition)
-            elif filled <= 0.5:
-                self._paused.discard(partition)
-        return set(self._paused)
 
     @property
     def idle(self) -> bool:
         """Nothing waits, is being heard, or will be tried again."""
-        return not self._lanes
+        return not self._lanes and not self._left and not self._again
 
     async def drain(self, grace_s: float) -> None:
         """Begin nothing new; finish what is being heard. What is not done by then is cancelled:
@@ -194,14 +86,15 @@ class Dispatcher:
         self._closing = True
         if crashpoints.armed:
             crashpoints.reach("bus.draining")
-        if self._workers:
-            await asyncio.wait(set(self._workers), timeout=grace_s)
-        left = set(self._workers)
-        for worker in left:
-            worker.cancel()
-        for worker in left:
-            with contextlib.suppress(asyncio.CancelledError):
-                await worker
+        until = asyncio.get_running_loop().time() + grace_s
+        for works in (self._workers, self._left):  # the first may leave more to the second
+            if works:
+                left_s = max(0.0, until - asyncio.get_running_loop().time())
+                await asyncio.wait(set(works), timeout=left_s)
+        late = self._workers | self._left
+        for work in late:
+            work.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
 
     # Lanes. A lane is in `_lanes` while it holds records; it is ready, worked on, or waits for a
     # timer, and exactly one of these.
@@ -234,25 +127,53 @@ class Dispatcher:
         name = self._ready.popleft()
         hearing = self._lanes[name][0]
         delay_s = None if hearing.void else await self._attempt(hearing)
-        if delay_s is None:
-            self._done(name, hearing)
-        else:
+        if delay_s is not None:
             asyncio.get_running_loop().call_later(delay_s, self._make_ready, name)
+            return
+        self._free(name)
+        if hearing.left is None:
+            self._over(hearing)
+        else:
+            self._left.add(hearing.left)
+            hearing.left.add_done_callback(partial(self._came_to_its_end, hearing))
 
-    def _done(self, name: str, hearing: Hearing) -> None:
+    def _free(self, name: str) -> None:
+        """The next of the lane may be heard."""
         lane = self._lanes[name]
         lane.popleft()
         if lane:
             self._ready.append(name, priority_of(self._lanes[name][0].record))
         else:
             del self._lanes[name]
+
+    def _over(self, hearing: Hearing) -> None:
         hearing.share.let_go(hearing.record)
         hearing.over = True
         if not hearing.early or hearing.fault is None:
             hearing.settle()
 
+    def _came_to_its_end(self, hearing: Hearing, left: asyncio.Task[None]) -> None:
+        """What a hearing left is done; or it failed, and the record is heard again: behind what
+        its lane has heard meanwhile, where it changes nothing (law 5)."""
+        self._left.discard(left)
+        hearing.left = None
+        error = asyncio.CancelledError() if left.cancelled() else left.exception()
+        if error is not None and self._closing:
+            return  # not heard: its offset is not committed
+        delay_s = self._failed(hearing, error) if error is not None else None
+        if delay_s is None:
+            self._over(hearing)
+        else:
+            self._again.add(hearing)
+            asyncio.get_running_loop().call_later(delay_s, self._take_again, hearing)
+
+    def _take_again(self, hearing: Hearing) -> None:
+        self._again.discard(hearing)
+        self.queue(hearing)
+
     async def _attempt(self, hearing: Hearing) -> float | None:
         """None when the record is heard or buried; else seconds until it is tried again."""
+        hearing.left = None  # of an attempt that failed after it
         try:
             if hearing.fault is not None:
                 await self._bury(hearing.record, hearing.fault)

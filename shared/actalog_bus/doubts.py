@@ -18,8 +18,9 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from actalog_bus.dispatch import Dispatcher, Partition
+from actalog_bus.dispatch import Dispatcher
 from actalog_bus.holes import Holes
+from actalog_bus.positions import Partition
 from actalog_bus.records import Found, heard
 from actalog_bus.watermark import Beside
 from actalog_bus.wiring import (

@@ -20,8 +20,9 @@ from typing import TypeAlias
 
 import structlog
 
-from actalog_bus.dispatch import Dispatcher, Partition
+from actalog_bus.dispatch import Dispatcher
 from actalog_bus.ports import Fault, Headers, Listen, Outgoing, Record
+from actalog_bus.positions import Partition
 from actalog_bus.publisher import Stored
 from actalog_bus.settings import MAX_BYTES
 from actalog_bus.share import Hearing, Share

@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError, UnknownError
 from actalog_bus import connections, header_names, unpacking
 from actalog_bus.burial import bury_over
 from actalog_bus.compressed import publish_compressed
+from actalog_bus.departures import Departures
 from actalog_bus.dispatch import Bury
 from actalog_bus.early import Near
 from actalog_bus.ports import Headers, Listen, Outgoing
@@ -19,8 +20,6 @@ from actalog_bus.subscription import Subscription
 from actalog_bus.wiring import Consumers
 from actalog_core.errors import Transient
 from actalog_core.waiting import Waiting
-
-FIRST_S = 0.001  # what was handed over is at work, before this process works for Kafka's copy
 
 
 class TopicUnknown(Transient):
@@ -38,7 +37,7 @@ class KafkaBus:
         self._listens: list[Listen] = []
         self._running: list[Subscription] = []
         self._publisher = Publisher(settings)
-        self._near = Near()
+        self._near, self._departures = Near(), Departures()
         self._consumers: Consumers | None = None
         self._missing: str | None = "bus: not started"
 
@@ -58,12 +57,8 @@ class KafkaBus:
         """See `Bus.publish_many`."""
         near = self._near
         handed = near.expect(records)
-        if not handed:
-            await self._publisher.publish_many(records)
-            return
         try:
-            if near.begun(handed, records):
-                await asyncio.sleep(FIRST_S)  # nobody waits for Kafka's copy
+            await self._departures.turn(waits=near.begun(handed, records))
             sent = partial(near.sent, handed) if near.waits(handed) else None
             stored = await self._publisher.publish_many(records, sent=sent)
         except BaseException:
@@ -140,6 +135,7 @@ class KafkaBus:
 
     async def _hear_nothing(self, grace_s: float) -> None:
         self._near.clear()
+        self._departures.go()
         running, self._running = self._running, []
         await asyncio.gather(*(subscription.stop(grace_s) for subscription in running))
         consumers, self._consumers = self._consumers, None

@@ -8,8 +8,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
-from actalog_bus.dispatch import Partition
 from actalog_bus.ports import Marking
+from actalog_bus.positions import Partition
 from actalog_bus.watermark import Beside, Stamp
 from actalog_bus.wiring import committed
 from actalog_core.errors import Transient

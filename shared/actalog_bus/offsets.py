@@ -10,8 +10,8 @@ from aiokafka import AIOKafkaConsumer, OffsetAndMetadata, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from actalog_bus.dispatch import Partition
 from actalog_bus.ports import Record
+from actalog_bus.positions import Partition
 from actalog_bus.provision import partitions_of
 from actalog_bus.records import Found, heard
 from actalog_bus.security import security

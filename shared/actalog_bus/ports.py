@@ -1,9 +1,9 @@
 """The bus as services see it. Topic names are full names (`actalog.tasks`)."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
 Headers = tuple[tuple[str, bytes], ...]
 
@@ -61,6 +61,11 @@ class Delivery(Protocol):
     def settle(self) -> None:
         """The record counts as heard for its offset from now on, although the work goes on:
         a claim stands, so the lease recovers it (protocol 6.1)."""
+        ...
+
+    def leave(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        """Once this hearing has ended well the next of its lane may be heard, and the record counts
+        as heard when the work is done. If the work fails the record is heard again. Once."""
         ...
 
 

@@ -1,7 +1,9 @@
 """What the dispatcher knows of one partition, and of one record on its way."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from typing import Any
 
 from actalog_bus.ports import Fault, Record
 from actalog_bus.watermark import Stamp, Watermark
@@ -77,12 +79,18 @@ class Hearing:
     early: bool = False  # its record has not come yet: it has no offset
     begun: bool = False  # it is in its lane, or was
     over: bool = False  # heard, or given up
+    left: asyncio.Task[None] | None = None  # goes on while the next of the lane is heard
 
     def settle(self) -> None:
         """Let the watermark pass; the work and its place in the lane go on."""
         if not self.passed:
             self.passed = True
             self._pass()
+
+    def leave(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """See `Delivery.leave`."""
+        self.left = asyncio.create_task(work)
+        return self.left
 
     def came(self, record: Record, share: Share) -> None:
         """What was heard early is there."""

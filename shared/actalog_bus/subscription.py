@@ -11,13 +11,14 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaError
 
-from actalog_bus.dispatch import Bury, Dispatcher, Partition
+from actalog_bus.dispatch import Bury, Dispatcher
 from actalog_bus.doubts import Doubts
 from actalog_bus.early import Early
 from actalog_bus.growth import Growth
 from actalog_bus.lag import Lag
 from actalog_bus.marks import OffsetMarks
 from actalog_bus.ports import Listen
+from actalog_bus.positions import Partition
 from actalog_bus.records import Found, heard
 from actalog_bus.settings import KafkaSettings
 from actalog_bus.suspicion import Suspicion

@@ -19,8 +19,9 @@ from typing import Protocol
 
 import structlog
 
-from actalog_bus.dispatch import Dispatcher, Partition
+from actalog_bus.dispatch import Dispatcher
 from actalog_bus.ports import Fault, Record
+from actalog_bus.positions import Partition
 
 DEATHS = 3
 WARY_FOR = 500  # offsets behind a death that are heard one at a time

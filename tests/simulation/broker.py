@@ -59,6 +59,7 @@ class SimBroker:
     ) -> None:  # fmt: skip
         self.loop, self.clock, self.hook, self.skew_s = loop, clock, hook, skew_s
         self.dice = random.Random(f"broker {seed}")
+        self.goes_on = random.Random(f"goes on {seed}").random() < 0.5
         self.context = loop.within(loop.world)
         self.topics: dict[str, list[Partition]] = {}
         self.offsets: dict[tuple[str, str, int], int] = {}
@@ -150,7 +151,7 @@ class SimBroker:
     # Faults.
 
     def wipe(self, *, down_s: float) -> None:
-        """All topics, offsets and groups are gone; an empty broker comes back."""
+        """All topics, offsets and groups are gone; an empty broker comes back, over new connections."""
         self.losses += 1
         self.topics.clear()
         self.offsets.clear()
@@ -159,6 +160,7 @@ class SimBroker:
         self.down_until = max(self.down_until, self.loop.now + down_s)
         for consumer in self.consumers:
             consumer.member_of = None
+            consumer.connects_anew()
             self.ask_to_rejoin(consumer, after_s=down_s)
 
     def cut_off(self, topic: str, *, within_s: float, offsets: bool, down_s: float) -> int:

@@ -353,7 +353,7 @@ SABOTAGES = (
     Sabotage(
         "a log that ends before us is trusted",
         a_log_that_ends_before_us_is_trusted,
-        21,
+        117,
         the_newest_records_are_lost,
     ),
     Sabotage("tools act before their claim stands", acts_before_its_claim, 1, workers_die_acting),

@@ -106,10 +106,10 @@ async def test_an_answer_that_breaks_the_conductor_ends_its_run(world: World, mo
     """A fault of ours must not leave a run that waits for its deadline."""
     whole = ConductorHandlers.hear_reply
 
-    async def hear_reply(self: ConductorHandlers, record: Record) -> None:
+    async def hear_reply(self: ConductorHandlers, record: Record, *more: Any) -> None:
         if b'"model.replied.v1"' in (record.value or b""):
             raise KeyError("colour")
-        await whole(self, record)
+        await whole(self, record, *more)
 
     monkeypatch.setattr(ConductorHandlers, "hear_reply", hear_reply)
     await world.start()

@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from actalog_bus.dispatch import Dispatcher, Partition
+from actalog_bus.dispatch import Dispatcher
 from actalog_bus.ports import Delivery, Fault, Record
+from actalog_bus.positions import Partition
 from actalog_bus.suspicion import MOST_WAITING, WARY_FOR, Suspicion
 
 AT, OTHER = ("t", 0), ("t", 1)

@@ -131,3 +131,20 @@ async def test_what_is_full_is_not_fetched_until_there_is_room():
             await asyncio.sleep(0.01)
         assert consumer.waits_ms[-1] == 200
     task.cancel()
+
+
+async def test_a_record_before_which_one_is_missing_waits_for_it():
+    """As the embedded broker shows them."""
+    consumer, heard = Consumer(), list[int]()
+    consumer.found = [_record(0), _record(2)]
+
+    async def hear(delivery: Delivery) -> None:
+        heard.append(delivery.record.offset)
+
+    _, task = polling(consumer, hear)
+    await asyncio.sleep(0.1)
+    assert heard == [0]
+    consumer.found = [_record(1), _record(2)]
+    await asyncio.sleep(0.1)
+    assert heard == [0, 1, 2]
+    task.cancel()

@@ -1,6 +1,9 @@
 """Which trace a message belongs to: pure, over contexts that are made up."""
 
+import asyncio
+from collections.abc import Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from opentelemetry.trace import SpanContext, TraceFlags, TraceState
@@ -21,6 +24,9 @@ class Alone:
     record: Record
 
     def settle(self) -> None: ...
+
+    def leave(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        raise AssertionError(work)
 
 
 def told(kind: str, topic: str, *, begun: int | None = HEARD, more: Headers = ()) -> dict[str, str]:

@@ -1,9 +1,10 @@
 """A process that answers commands over the ledger in memory, with time and faults at hand."""
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from actalog_bus.envelope import AGAIN, Postman, body
 from actalog_bus.memory import MemoryBus
@@ -113,6 +114,9 @@ class Heard:
 
     def settle(self) -> None:
         self.settled = True
+
+    def leave(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        raise AssertionError(work)
 
 
 # Who died in the middle of its work is referred to by nobody else: a loop keeps no task alive.

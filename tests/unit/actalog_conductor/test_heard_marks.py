@@ -1,6 +1,8 @@
 """Marks of what was heard: they go up, and back once with a broker that lost its data."""
 
-from actalog_conductor.heard_marks import HeardMarks
+import pytest
+
+from actalog_conductor.heard_marks import HeardMarks, OpenRunsFirst
 from actalog_log.memory import MemoryLog
 
 ONE, TWO = ("tasks", 0), ("tasks", 1)
@@ -12,7 +14,7 @@ def heard(log: MemoryLog) -> dict[int, int]:
 
 async def test_marks_go_up_alone_until_the_broker_begins_anew():
     log = MemoryLog()
-    marks = HeardMarks(log, "g")
+    marks = HeardMarks(log, "g", lambda: True)
     await marks.note({ONE: 1_000, TWO: 500})
     await marks.note({ONE: 3})
     assert heard(log) == {0: 1_000, 1: 500}
@@ -26,3 +28,15 @@ async def test_marks_go_up_alone_until_the_broker_begins_anew():
     marks.broker_began_anew()
     await marks.note({ONE: 1})
     assert heard(log) == {0: 1, 1: 2}
+
+
+async def test_nothing_counts_as_heard_before_what_was_lost_is_asked_again():
+    log, looked = MemoryLog(), False
+    marks = HeardMarks(log, "g", lambda: looked)
+    marks.broker_began_anew()
+    with pytest.raises(OpenRunsFirst):
+        await marks.note({ONE: 5})
+    assert heard(log) == {}
+    looked = True
+    await marks.note({ONE: 5})
+    assert heard(log) == {0: 5}
