@@ -48,7 +48,7 @@ def build_app(
         clock=sure, monotonic=monotonic, lease_s=settings.lease_ms / 1_000,
     )  # fmt: skip
     group = f"{prefix}.conductor"
-    marks = HeardMarks(log, group, supervisor.looked)
+    marks = HeardMarks(log, group, supervisor.ask_again)
 
     def began_anew() -> None:
         marks.broker_began_anew()

@@ -1,28 +1,23 @@
 """How far topics were heard, in the database before the broker is told (protocol 15)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
-from actalog_core.errors import Transient
 from actalog_log.ports import RunLog
 
 Partition = tuple[str, int]
-
-
-class OpenRunsFirst(Transient):
-    """The broker began anew, and what it took with it has not been asked again."""
 
 
 @dataclass
 class HeardMarks:
     """Marks go up, and back once with a broker that lost its data: else those of the old one would
     be ahead of everything that the new one is told, and a database put back by an older one not
-    be noticed. Nothing is marked, and so committed, before every open run was `looked` at: where
-    whoever noticed dies first, the group knows nothing yet, and the next notices as well."""
+    be noticed. Nothing is marked, and so committed, before what went with it is due (`ask_again`):
+    where whoever noticed dies first, the group knows nothing yet, and the next notices as well."""
 
     log: RunLog
     group: str
-    looked: Callable[[], bool]
+    ask_again: Callable[[], Awaitable[None]]
     _behind: bool = False  # some marks may be those of a broker that is gone
     _followed: set[Partition] = field(default_factory=set[Partition])
 
@@ -35,10 +30,8 @@ class HeardMarks:
 
         Raises:
             Transient: the database does not answer.
-            OpenRunsFirst: not yet.
         """
-        if not self.looked():
-            raise OpenRunsFirst("open runs are looked at first")
+        await self.ask_again()
         back = {at: offset for at, offset in offsets.items() if at not in self._followed}
         if not self._behind or not back:
             return await self.log.mark_heard(self.group, offsets)

@@ -105,9 +105,20 @@ class Supervisor:
         """What was asked went with the broker's data: every open run is looked at soon."""
         self._all = True
 
-    def looked(self) -> bool:
-        """Whether every open run is due since the broker began anew, as the database knows it."""
-        return not self._all
+    async def ask_again(self) -> None:
+        """Where the broker began anew every open run is due, and the database knows it.
+
+        Raises:
+            Transient: the database does not answer.
+        """
+        if not self._all:
+            return
+        self._all = False
+        try:
+            await self.log.wake_all(self.clock())
+        except BaseException:
+            self._all = True
+            raise
 
     def ready(self) -> str | None:
         """None: what it cannot reach, others miss as well."""
@@ -142,10 +153,8 @@ class Supervisor:
             Transient: the database or the broker does not answer.
         """
         await self._keep_ranges()
+        await self.ask_again()
         now = self.clock()
-        if self._all:
-            await self.log.wake_all(now)
-            self._all = False
         looming = await self.log.looming(now, self.clock.theirs() - INBOX_AFTER)
         self.reach.reached()
         self.clock.compare(looming.at)

@@ -196,6 +196,7 @@ class Dispatcher(Positions):
     def _failed(self, hearing: Hearing, error: BaseException) -> float | None:
         record, kind = hearing.record, type(error).__name__
         if hearing.early:
+            log.info("heard again when it comes", error=f"{kind}: {error}", topic=record.topic)
             hearing.fault = Fault("unexpected", f"{kind}: {error}", hearing.attempts)
             return None
         where = {"topic": record.topic, "partition": record.partition, "offset": record.offset}

@@ -38,6 +38,7 @@ class KafkaBus:
         self._running: list[Subscription] = []
         self._publisher = Publisher(settings)
         self._near, self._departures = Near(), Departures()
+        self._order = asyncio.Lock()  # of what one run tells while it goes on
         self._consumers: Consumers | None = None
         self._missing: str | None = "bus: not started"
 
@@ -60,7 +61,8 @@ class KafkaBus:
         try:
             await self._departures.turn(waits=near.begun(handed, records))
             sent = partial(near.sent, handed) if near.waits(handed) else None
-            stored = await self._publisher.publish_many(records, sent=sent)
+            order = self._order if handed else None
+            stored = await self._publisher.publish_many(records, sent=sent, order=order)
         except BaseException:
             near.lost(handed, records)
             raise

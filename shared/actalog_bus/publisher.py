@@ -116,17 +116,17 @@ class Publisher:
 
     async def publish_many(
         self, records: Sequence[Outgoing], *, most_bytes: int = MAX_BYTES,
-        sent: Callable[[], None] | None = None,
+        sent: Callable[[], None] | None = None, order: asyncio.Lock | None = None,
     ) -> list[Stored]:  # fmt: skip
-        """See `Bus.publish_many`. `most_bytes` of a value; `sent` is called when all have left.
-        Where each record is now."""
+        """See `Bus.publish_many`. `most_bytes` of a value; `sent` is called when all have left; who
+        has the same `order` sends nothing between these. Where each record is now."""
         producer = self._producer
         if producer is None:
             raise NotAcknowledged("not connected")
         topic = records[-1].topic if records else ""
         try:
             async with asyncio.timeout(self._settings.publish_timeout_s):
-                return await _acknowledged(producer, records, most_bytes, sent)
+                return await _acknowledged(producer, records, most_bytes, sent, order)
         except TimeoutError as error:
             raise NotAcknowledged(topic) from error
         except MessageSizeTooLargeError as error:
@@ -150,17 +150,21 @@ class Publisher:
                 await self.learn()  # a new one knows no topic but those it sends to
 
 
+NO_ORDER = contextlib.nullcontext()
+
+
 async def _acknowledged(
     producer: AIOKafkaProducer, records: Sequence[Outgoing], most_bytes: int,
-    told: Callable[[], None] | None = None,
+    told: Callable[[], None] | None = None, order: asyncio.Lock | None = None,
 ) -> list[Stored]:  # fmt: skip
     """Send all, then wait for all: what was sent is waited for, whatever became of the next."""
     sent: list[asyncio.Future[Stored]] = []
     stored: list[Stored] = []
     refused: list[Exception] = []
     try:
-        for one in records:
-            sent.append(await _send(producer, one, most_bytes))
+        async with order or NO_ORDER:  # it waits only where the producer is full
+            for one in records:
+                sent.append(await _send(producer, one, most_bytes))
     except Exception as error:  # noqa: BLE001 - raised below, once the others are told
         refused.append(error)
     try:

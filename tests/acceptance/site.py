@@ -77,10 +77,13 @@ def new_prefix() -> str:
     return f"t{uuid.uuid4().hex[:10]}"
 
 
-def kafka_settings(settings: Settings, *, embedded: bool) -> KafkaSettings:
+def kafka_settings(
+    settings: Settings, *, embedded: bool, one_process: bool | None = None
+) -> KafkaSettings:
     return KafkaSettings.of(
-        settings, bootstrap=settings.kafka or "", embedded=embedded, one_process=embedded
-    )
+        settings, bootstrap=settings.kafka or "", embedded=embedded,
+        one_process=embedded if one_process is None else one_process,
+    )  # fmt: skip
 
 
 async def topics_there(settings: Settings, kafka: KafkaSettings) -> None:
@@ -90,9 +93,11 @@ async def topics_there(settings: Settings, kafka: KafkaSettings) -> None:
 
 
 @asynccontextmanager
-async def site(bootstrap: str, dsn: str, app: App, *, embedded: bool) -> AsyncGenerator[Site]:
-    """A running platform; groups of consumers on Apache Kafka, by assignment on the embedded
-    broker, as `actalog up` does."""
+async def site(
+    bootstrap: str, dsn: str, app: App, *, embedded: bool, one_process: bool | None = None
+) -> AsyncGenerator[Site]:
+    """A running platform; unless it is said, groups of consumers on Apache Kafka, and by assignment
+    on the embedded broker, as `actalog up` does on both."""
     models = ScriptedServer()
     base_url = await models.start()
     settings = Settings(
@@ -100,7 +105,7 @@ async def site(bootstrap: str, dsn: str, app: App, *, embedded: bool) -> AsyncGe
         port=free_port(), openai_api_key="none", openai_base_url=f"{base_url}/v1",
         anthropic_api_key="none", anthropic_base_url=base_url,
     )  # fmt: skip
-    kafka = kafka_settings(settings, embedded=embedded)
+    kafka = kafka_settings(settings, embedded=embedded, one_process=one_process)
     await topics_there(settings, kafka)
     log = PostgresLog(dsn)
     await log.start()

@@ -63,3 +63,35 @@ async def test_what_is_too_large_is_not_sent():
     with pytest.raises(TooLarge):
         await acknowledged(slow, most_bytes=0)
     assert slow.sent == []
+
+
+class Full(Slow):
+    """A producer that has no room for one record for a while."""
+
+    def __init__(self, full: bytes) -> None:
+        super().__init__()
+        self.full, self.room, self.taken = full, asyncio.Event(), list[bytes]()
+
+    async def send(self, *_: Any, value: bytes, **__: Any) -> "asyncio.Future[object]":
+        if value == self.full:
+            await self.room.wait()
+        self.taken.append(value)
+        done = asyncio.get_running_loop().create_future()
+        done.set_result(None)
+        return done
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+async def test_nothing_is_sent_between_records_that_wait_for_room(ordered: bool):
+    full, order = Full(b"2"), asyncio.Lock() if ordered else None
+    producer = cast(AIOKafkaProducer, full)
+    tasks = [
+        asyncio.create_task(
+            publisher._acknowledged(producer, [Outgoing("t", one) for one in many], 10, None, order)  # pyright: ignore[reportPrivateUsage]
+        )
+        for many in ([b"1", b"2", b"3"], [b"4", b"5"])
+    ]
+    await asyncio.sleep(0.01)
+    full.room.set()
+    await asyncio.wait_for(asyncio.gather(*tasks), 1)
+    assert (full.taken == sorted(full.taken)) == ordered
