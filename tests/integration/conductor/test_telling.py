@@ -92,6 +92,16 @@ async def all_told(world: World) -> int:
     return both[1]
 
 
+async def tells_something(world: World, near: Near) -> None:
+    """A run has asked, and goes no further."""
+    world.deaf = {"llm"}
+    await world.start()
+    await world.task()
+    async with asyncio.timeout(5):
+        while not near.gates:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
 def committed(world: World) -> int:
     topics = ("actalog.tasks", "actalog.replies")
     return sum(sum(world.bus.committed("actalog.conductor", one).values()) for one in topics)
@@ -156,12 +166,7 @@ async def test_a_run_whose_telling_failed_at_its_end_is_read_anew(world: World, 
 
 
 async def test_who_hears_a_message_again_waits_for_what_followed_from_it(world: World, near: Near):
-    world.deaf = {"llm"}
-    await world.start()
-    await world.task()
-    async with asyncio.timeout(5):
-        while not near.gates:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+    await tells_something(world, near)
     await world.task()  # the same again
     await asyncio.sleep(0.05)
     assert committed(world) == 0
@@ -172,12 +177,7 @@ async def test_who_hears_a_message_again_waits_for_what_followed_from_it(world: 
 
 
 async def test_who_ends_waits_for_what_was_told_and_commits_it(world: World, near: Near):
-    world.deaf = {"llm"}
-    await world.start()
-    await world.task()
-    async with asyncio.timeout(5):
-        while not near.gates:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+    await tells_something(world, near)
     stopping = asyncio.create_task(world.bus.stop())
     await asyncio.sleep(0.05)
     assert not stopping.done()
