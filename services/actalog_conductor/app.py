@@ -46,6 +46,7 @@ def build_app(
         log=log, waking=Waking(log, runs, teller, postman, sure), hear_row=outside.hear_row,
         hear_answer=handlers.hear_answer, bury_row=outside.bury_row, lagging=handlers.lagging,
         clock=sure, monotonic=monotonic, lease_s=settings.lease_ms / 1_000,
+        hears_itself=lambda: bus.near(replies),
     )  # fmt: skip
     group = f"{prefix}.conductor"
     marks = HeardMarks(log, group, supervisor.ask_again)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Literal
 
 import structlog
 
@@ -63,7 +64,8 @@ class Patience:
 
 @dataclass
 class Supervisor:
-    """A part of the conductor's service. Several share the work by SKIP LOCKED."""
+    """A part of the conductor's service. Several share the work by SKIP LOCKED. `hears_itself`: what
+    it asks is heard in its own process, and may have gone with the one before it."""
 
     log: RunLog
     waking: Waking
@@ -75,11 +77,13 @@ class Supervisor:
     monotonic: Callable[[], float] = time.monotonic
     every_s: float = EVERY_S
     lease_s: float = 6.0
+    hears_itself: Callable[[], bool] = lambda: False
     _task: asyncio.Task[None] | None = None
     _silent_s: float = 0.0
     _waits: bool = False
     _ranges_at: float = 0.0
-    _all: bool = False
+    _asks: Literal["nothing", "working", "all"] = "nothing"  # of open runs, once more
+    _goes_on: bool = False  # from where another one stopped
 
     def __post_init__(self) -> None:
         self._patience = Patience(self.monotonic)
@@ -103,21 +107,22 @@ class Supervisor:
 
     def broker_began_anew(self) -> None:
         """What was asked went with the broker's data: every open run is looked at soon."""
-        self._all = True
+        self._asks = "all"
 
     async def ask_again(self) -> None:
-        """Where the broker began anew every open run is due, and the database knows it.
+        """Where what was asked may be gone open runs are due, and the database knows it.
 
         Raises:
             Transient: the database does not answer.
         """
-        if not self._all:
+        asks = self._asks
+        if asks == "nothing":
             return
-        self._all = False
+        self._asks = "nothing"
         try:
-            await self.log.wake_all(self.clock())
+            await self.log.wake_all(self.clock(), paused=asks == "all")
         except BaseException:
-            self._all = True
+            self._asks = asks if self._asks == "nothing" else "all"
             raise
 
     def ready(self) -> str | None:
@@ -153,6 +158,9 @@ class Supervisor:
             Transient: the database or the broker does not answer.
         """
         await self._keep_ranges()
+        if not self._goes_on and self.hears_itself():
+            self._goes_on = True
+            self._asks = "working" if self._asks == "nothing" else "all"
         await self.ask_again()
         now = self.clock()
         looming = await self.log.looming(now, self.clock.theirs() - INBOX_AFTER)

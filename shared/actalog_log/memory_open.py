@@ -72,8 +72,9 @@ class MemoryOpen(MemoryBeside):
         if row is not None and row.settled and row.outcome == answer:
             row.outcome = None
 
-    async def wake_all(self, at: datetime) -> int:
-        hears = [one for one in self.open.values() if one.standing != "lost"]
+    async def wake_all(self, at: datetime, *, paused: bool = True) -> int:
+        leave = ("lost",) if paused else ("lost", "paused")
+        hears = [one for one in self.open.values() if one.standing not in leave]
         later = [one for one in hears if one.wake_at is None or one.wake_at > at]
         for one in later:
             one.wake_at = at

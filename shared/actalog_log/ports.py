@@ -280,8 +280,9 @@ class RunLog(BesideLog, WatchedCalls, Protocol):
         A run that changed meanwhile keeps its own."""
         ...
 
-    async def wake_all(self, at: datetime) -> int:
-        """Look at every open run at that time, or before; how many it was."""
+    async def wake_all(self, at: datetime, *, paused: bool = True) -> int:
+        """Look at every open run at that time, or before; how many it was. Not `paused`: at those
+        that wait for nobody but the platform."""
         ...
 
     async def keep_ranges_ahead(self) -> int:

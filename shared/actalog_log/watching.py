@@ -165,14 +165,15 @@ class Watching:
         )  # fmt: skip
 
     @reaching
-    async def wake_all(self, at: datetime) -> int:
+    async def wake_all(self, at: datetime, *, paused: bool = True) -> int:
         # In the order in which all take these rows; what somebody holds just now is waited for,
         # because nobody else would wake it.
         said = await self.pool.execute(
             "update open_runs o set wake_at = $1 from (select run_no from open_runs"
-            " where standing <> 'lost' and (wake_at is null or wake_at > $1)"
+            " where standing <> 'lost' and (standing <> 'paused' or $2)"
+            " and (wake_at is null or wake_at > $1)"
             " order by run_no for update) k"
-            " where o.run_no = k.run_no", at,
+            " where o.run_no = k.run_no", at, paused,
         )  # fmt: skip
         return int(said.rpartition(" ")[2])
 

@@ -55,7 +55,8 @@ async def test_16_3_after_a_broker_began_anew_all_are_woken_once(world: World):
     await world.waits_for("llm")
     wake_all, woken = world.log.wake_all, list[datetime]()
 
-    async def counted(now: datetime) -> None:
+    async def counted(now: datetime, *, paused: bool) -> None:
+        assert paused
         woken.append(now)
         await wake_all(now)
 

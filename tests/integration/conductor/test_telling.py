@@ -184,3 +184,35 @@ async def test_who_ends_waits_for_what_was_told_and_commits_it(world: World, nea
     near.acknowledge()
     await asyncio.wait_for(stopping, 5)
     assert committed(world) == 1
+
+
+@pytest.mark.parametrize("hears_itself", [True, False])
+async def test_what_went_with_a_process_that_heard_itself_is_asked_by_the_next_at_once(
+    log: Log, hears_itself: bool
+):
+    """A command that was handed over, and that neither its service nor the broker had yet."""
+    dead = World(log)
+    await dead.waits_for("llm")
+    await dead.bus.crash()
+    with mock.patch.object(MemoryBus, "near", return_value=hears_itself):
+        world = World(log)
+        await world.start()
+        await world.look()
+        assert await world.statuses() == ({"completed"} if hears_itself else set())
+        asked = len(world.asked)
+        await world.look()
+        assert len(world.asked) == asked
+        await world.bus.stop()
+
+
+async def test_who_begins_anew_looks_at_no_run_that_waits_for_a_person(world: World):
+    world.script = {1: ["refund"]}
+    await world.start()
+    await world.task()
+    assert await world.statuses() == {"paused"}
+    with mock.patch.object(world.supervisor.waking, "wake", return_value=None) as wake:
+        await world.look()
+        assert wake.call_count == 0
+        world.supervisor.broker_began_anew()
+        await world.look()
+        assert wake.call_count == 1

@@ -130,6 +130,7 @@ async def test_all_open_runs_are_woken_but_those_that_hear_nothing_any_more(log:
     await log.pool.execute(
         "update open_runs set standing = 'lost', wake_at = null where run_no = $1", lost
     )
+    assert await log.wake_all(NOW, paused=False) == 0
     assert await log.wake_all(NOW) == 1
     assert [due.row.run_no for due in await log.due_runs(NOW, 10)] == [rests]
 

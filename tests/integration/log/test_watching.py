@@ -193,3 +193,15 @@ async def test_children_are_told_by_their_numbers(log: Log):
 async def test_a_run_that_hears_nothing_any_more_is_not_woken(log: Log):
     await log.append(Decision((first(row(await log.reserve_run_no()), standing="lost"),)))
     assert await log.wake_all(NOW - timedelta(seconds=1)) == 0
+
+
+async def test_those_that_wait_for_a_person_are_woken_only_where_that_is_meant(log: Log):
+    numbers = [await log.reserve_run_no() for _ in range(2)]
+    for run_no, standing in zip(numbers, ("active", "paused"), strict=True):
+        new = row(run_no, session=str(run_no))
+        await log.append(Decision((first(new, standing=standing),)))
+    at = NOW - timedelta(seconds=1)
+    assert await log.wake_all(at, paused=False) == 1
+    assert await log.wake_all(at, paused=False) == 0
+    assert await log.wake_all(at) == 1
+    assert {due.row.run_no for due in await log.due_runs(at, 10)} == set(numbers)
