@@ -173,7 +173,6 @@ class Dispatcher(Positions):
 
     async def _attempt(self, hearing: Hearing) -> float | None:
         """None when the record is heard or buried; else seconds until it is tried again."""
-        hearing.left = None  # of an attempt that failed after it
         try:
             if hearing.fault is not None:
                 await self._bury(hearing.record, hearing.fault)
@@ -187,6 +186,7 @@ class Dispatcher(Positions):
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task is None or task.cancelling():
+                hearing.leave_nothing()
                 raise
             return self._failed(hearing, error)  # something inside was cancelled, not we
         except Exception as error:  # noqa: BLE001
@@ -195,6 +195,7 @@ class Dispatcher(Positions):
 
     def _failed(self, hearing: Hearing, error: BaseException) -> float | None:
         record, kind = hearing.record, type(error).__name__
+        hearing.leave_nothing()  # whoever hears it again leaves it again
         if hearing.early:
             log.info("heard again when it comes", error=f"{kind}: {error}", topic=record.topic)
             hearing.fault = Fault("unexpected", f"{kind}: {error}", hearing.attempts)

@@ -92,6 +92,12 @@ class Hearing:
         self.left = asyncio.create_task(work)
         return self.left
 
+    def leave_nothing(self) -> None:
+        """Of an attempt that failed, or was cancelled, after it had left something."""
+        left, self.left = self.left, None
+        if left is not None:
+            left.cancel()
+
     def came(self, record: Record, share: Share) -> None:
         """What was heard early is there."""
         if not self.over:

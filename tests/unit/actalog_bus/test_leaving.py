@@ -180,3 +180,32 @@ async def test_a_hearing_that_fails_although_it_left_something_is_heard_again():
     await asyncio.sleep(0.05)
     assert done == [0, 1]
     assert dispatcher.commits() == {WHERE: 1}
+
+
+@pytest.mark.parametrize("ends", [True, False])
+async def test_an_attempt_that_comes_to_nothing_takes_with_it_what_it_left(ends: bool):
+    lefts: list[asyncio.Task[None]] = []
+
+    async def works() -> None:
+        await asyncio.Event().wait()
+
+    async def hear(delivery: Delivery) -> None:
+        if lefts:
+            return
+        lefts.append(delivery.leave(works()))
+        if ends:
+            await asyncio.Event().wait()
+        raise Transient("no")
+
+    async def bury(_: Record, fault: Fault) -> None:
+        raise AssertionError(fault)
+
+    dispatcher = Dispatcher(
+        hear=hear, lane=lambda _: "one", bury=bury, backoff=Backoff(first_s=0.001, most_s=0.001)
+    )
+    dispatcher.take(Record(*WHERE, 0, 0, b"k", b"x", ()))
+    await asyncio.sleep(0.03)
+    await dispatcher.drain(0.01)
+    await asyncio.wait_for(asyncio.wait(lefts), 1)
+    assert lefts[0].cancelled()
+    assert dispatcher.commits() == ({WHERE: 0} if ends else {WHERE: 1})
