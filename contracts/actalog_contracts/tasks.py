@@ -15,6 +15,12 @@ from actalog_contracts.base import (
     Value,
 )  # fmt: skip
 
+Values = dict[str, JsonValue]
+# A default that can change is copied deeply for each message, which takes longer than to read one:
+# it is made anew, and the schema shows it all the same.
+NO_LIST: dict[str, JsonValue] = {"default": []}
+NO_VALUES: dict[str, JsonValue] = {"default": {}}
+
 
 class Media(FromOutside):
     """What goes with the input: by address, as base64, or by the id of a blob; one of these."""
@@ -37,10 +43,10 @@ class TaskSubmit(FromOutside):
     tenant_id: Identifier | None = None
     target: Identifier
     input: str | dict[str, JsonValue]
-    media: list[Media] = []
-    session_state: dict[str, JsonValue] = {}
-    dependencies: dict[str, JsonValue] = {}
-    metadata: dict[str, JsonValue] = {}
+    media: list[Media] = Field(default_factory=list[Media], json_schema_extra=NO_LIST)
+    session_state: Values = Field(default_factory=Values, json_schema_extra=NO_VALUES)
+    dependencies: Values = Field(default_factory=Values, json_schema_extra=NO_VALUES)
+    metadata: Values = Field(default_factory=Values, json_schema_extra=NO_VALUES)
     output_schema: dict[str, JsonValue] | None = None
     deadline: str | None = None
     priority: int = 0

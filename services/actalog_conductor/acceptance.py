@@ -25,6 +25,7 @@ from actalog_contracts.tasks import TaskSubmit
 from actalog_core.errors import DataRefused, RunExists, SequenceTaken, TurnTaken
 from actalog_core.json_schemas import fault
 from actalog_core.misfits import some
+from actalog_core.values import frozen
 from actalog_log.beside_ports import Held
 from actalog_log.ports import FoundRun, Opening, RunLog, RunRow
 
@@ -32,7 +33,7 @@ TARGETS = ("agent", "team", "workflow")
 FRESH = Opening(turn=0, busy=False, known=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Asked:
     """A task with what makes it the same task again."""
 

@@ -1,7 +1,6 @@
 """Where a sender wants its result, and which of its headers come back with it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from actalog_bus.ports import Headers, Record
@@ -9,6 +8,7 @@ from actalog_conductor.refused import Refused
 from actalog_contracts.tasks import TaskSubmit
 from actalog_core.addresses import listed
 from actalog_core.reply_topics import ReplyTopics
+from actalog_core.values import frozen
 
 # Spring's request and reply over Kafka names them so.
 REPLY_TOPIC, CORRELATION = "kafka_replyTopic", "kafka_correlationId"
@@ -18,7 +18,7 @@ OURS = ("ce_", "content-type", "traceparent", "tracestate", "actalog-", "dlq-", 
 LONGEST_ECHO = 4_096  # bytes, of all echoed headers
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Address:
     reply_to: str | None = None
     correlation_id: str | None = None

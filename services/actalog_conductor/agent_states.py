@@ -1,17 +1,18 @@
 """What an agent's run can be: a closed union. Together these states are the flow."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal, TypeAlias
 
 from actalog_contracts.base import Error, TextRef, Usage
 from actalog_contracts.definitions import AgentDefinition
 from actalog_contracts.runs import ModelReplied, RunAccepted, ToolCalled
+from actalog_core.values import frozen
 
 Status: TypeAlias = Literal["completed", "failed", "blocked", "cancelled"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Identity:
     """Which run this is."""
 
@@ -23,7 +24,7 @@ class Identity:
     user_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Facts:
     """What every state of an accepted run knows. `seq` is that of its last event."""
 
@@ -42,41 +43,41 @@ class Facts:
     """(call, epoch) of what a model's calls came to, and of what was refused: their cost stands."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NotStarted:
     run: Identity
     definition: AgentDefinition
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Waiting:
     """For the session's turn (protocol 3.2)."""
 
     facts: Facts
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Checking:
     """The input, by the rules of the definition."""
 
     facts: Facts
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Gathering:
     """What the model shall see beside the input."""
 
     facts: Facts
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Thinking:
     """The model is asked."""
 
     facts: Facts
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reviewing:
     """A text of the model waits beside the log until it was checked (protocol 9)."""
 
@@ -85,7 +86,7 @@ class Reviewing:
     held: TextRef
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Doubt:
     """Nobody knows whether a call has acted, up to this epoch of it."""
 
@@ -93,7 +94,7 @@ class Doubt:
     epoch: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Acting:
     """Tools run. `awaiting` are calls that a person must confirm."""
 
@@ -103,7 +104,7 @@ class Acting:
     doubts: Mapping[str, Doubt] = field(default_factory=dict[str, Doubt])
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Paused:
     """Nothing is left but what a person must confirm or know. `usage` is that of when it paused:
     what is told of that does not change with what comes late."""
@@ -114,7 +115,7 @@ class Paused:
     usage: Usage = field(default_factory=Usage)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finished:
     """`unsettled` are calls whose late outcome is still recorded with its cost (protocol 6.5);
     of those in `doubted` a doubt is recorded already, and only an outcome settles it."""

@@ -3,7 +3,6 @@ that an end starts. No I/O: what it needs to know is given."""
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import reduce
 
@@ -27,6 +26,7 @@ from actalog_core.clock import parse_time, rfc3339
 from actalog_core.decider import Due
 from actalog_core.errors import DataRefused
 from actalog_core.events import RULES_VERSION, encode
+from actalog_core.values import frozen
 from actalog_log import chain
 from actalog_log.beside_ports import Held
 from actalog_log.call_ports import ledger_key
@@ -37,7 +37,7 @@ WAKE_AFTER = timedelta(seconds=30)
 NAMESPACE = uuid.UUID("0b1b6f0e-6c0f-4a55-9d53-9f1c4de3a1c7")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Beside:
     """What a decision carries beside its events."""
 
@@ -46,7 +46,7 @@ class Beside:
     ops: tuple[StateOp, ...] = ()  # of the session's state, made by the first event
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Told:
     """What a run has to say after its commit: commands that were not asked before, and events
     with their payloads."""
@@ -57,7 +57,7 @@ class Told:
     moved: bool  # its standing changed
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Drafted:
     append: Append
     told: Told

@@ -149,9 +149,10 @@ def finished(
         output = facts.said if event.output_seq is not None else event.output
         is_json = event.output_is_json
         cut = facts.cut and not is_json
+    error = event.error if isinstance(event, RunFailed | RunBlocked) else None
     status = cast(Status, event.type.removeprefix("run.").removesuffix(".v1"))
     return Finished(
-        facts, status, usage=event.usage, error=getattr(event, "error", None), output=output,
+        facts, status, usage=event.usage, error=error, output=output,
         output_is_json=is_json, truncated=cut, unsettled=unsettled, doubted=doubted,
     )  # fmt: skip
 

@@ -1,6 +1,5 @@
 """What a run can hear beside the outcomes of its calls."""
 
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from actalog_contracts.calls import Outcome
@@ -12,9 +11,10 @@ from actalog_contracts.runs import (
     ToolInDoubt,
     ToolReturned,
 )
+from actalog_core.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StartRun:
     """A task was accepted. `free`: no earlier run of the session is active (protocol 3.2)."""
 
@@ -22,25 +22,25 @@ class StartRun:
     free: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TurnCame:
     """The session's turn has come."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TimeIs:
     """RFC 3339 UTC, six digits: texts sort as times do."""
 
     now: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Cancel:
     reason: str | None = None
     by: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Resolve:
     """A person's answer to a requirement. `arguments` is JSON text that replaces the model's."""
 
@@ -53,21 +53,21 @@ class Resolve:
     by: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Broken:
     """What was heard cannot be kept: it ends this run and no other (protocol 4.2)."""
 
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Late:
     """An outcome that the ledger refused: the call was somebody else's by then (protocol 6.5)."""
 
     outcome: ToolReturned | ToolFailed | ToolInDoubt | ModelReplied | ModelFailed
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Buried:
     """A command of the run, or an answer to one, went to the dead letters. `call_id` is None
     where the message was about no call; `epoch` that of its last claim, 0 where nobody has any.
@@ -79,7 +79,7 @@ class Buried:
     after_epoch: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Deadline:
     """A timer among what is due: nobody is asked, time has to pass."""
 

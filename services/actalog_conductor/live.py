@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from actalog_conductor.agent_states import Finished, Identity
@@ -14,6 +13,7 @@ from actalog_core import crashpoints
 from actalog_core.decider import Due
 from actalog_core.errors import Permanent, Transient
 from actalog_core.events import decode
+from actalog_core.values import frozen
 from actalog_log import chain
 from actalog_log.ports import FoundRun, Head, RunLog, RunRow, StoredEvent
 
@@ -24,7 +24,7 @@ class RunIsLost(Permanent):
     """A restored database has lost events of this run that the world has seen: it goes on no more."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Live:
     """A run as it stands.
 

@@ -4,7 +4,7 @@ It is started with its parent's end, in the same decision, and can neither delay
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeAlias, assert_never
 
 from actalog_conductor import calls, endings
@@ -39,9 +39,10 @@ from actalog_contracts.runs import (
     ToolReturned,
 )  # fmt: skip
 from actalog_core.decider import Due
+from actalog_core.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Remembering:
     """The memory service is asked: for a step's first time, or with what the model said."""
 
@@ -53,7 +54,7 @@ class Remembering:
     error: Error | None = None  # of the first step that failed
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Consulting:
     """The memory service needs a model (design law 11)."""
 
@@ -64,7 +65,7 @@ class Consulting:
     error: Error | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reviewing:
     """What the model said waits beside the log until it was checked (protocol 9)."""
 

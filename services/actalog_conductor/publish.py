@@ -1,6 +1,7 @@
 """What the world is told of a run: each event of the log, and a result when it ends or pauses."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import orjson
 import structlog
@@ -34,7 +35,7 @@ class Publisher:
         return [
             self._home(
                 topic, row, *event_record(row, *one), type=one[0].type,
-                causation_id=one[0].causation_id,
+                causation_id=one[0].causation_id, at=one[0].recorded_at,
             )
             for one in stored
         ]  # fmt: skip
@@ -93,10 +94,11 @@ class Publisher:
     def _home(
         self, topic: str, row: RunRow, id: str, value: bytes, *, type: str,
         correlation_id: str | None = None, causation_id: str | None = None, echo: Headers = (),
+        at: datetime | None = None,
     ) -> Outgoing:  # fmt: skip
         said = headers(
             type=type, id=id, tenant_id=row.tenant_id, run_id=row.run_id,
-            correlation_id=correlation_id, causation_id=causation_id,
+            correlation_id=correlation_id, causation_id=causation_id, at=at,
         )  # fmt: skip
         return Outgoing(
             topic, value, row.session_id.encode(), (*said, *echo),

@@ -3,11 +3,11 @@
 import asyncio
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 from actalog_contracts.definitions import ModelChoice
 from actalog_core import crashpoints
+from actalog_core.values import frozen
 from actalog_llm.failures import failure
 from actalog_llm.ports import Adapter, Opened
 from actalog_llm.providers import Endpoint
@@ -16,7 +16,7 @@ from actalog_llm.whole import ALIVE, Accumulator, Broken, Whole
 Show = Callable[[Literal["text", "reasoning"], str], None]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answered:
     """A whole message, the provider's name for the request, and when its first token came."""
 

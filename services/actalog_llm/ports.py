@@ -1,14 +1,14 @@
 """How the service reaches a provider."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any, Protocol
 
+from actalog_core.values import frozen
 from actalog_llm.providers import Endpoint
 from actalog_llm.whole import Accumulator, Kind
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Opened:
     """A response that has begun. `chunks` are parsed JSON, or `ALIVE`."""
 
@@ -17,7 +17,7 @@ class Opened:
     request_id: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Failure:
     """Why a request failed. `retry`: another one may succeed."""
 

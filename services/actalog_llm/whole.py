@@ -4,13 +4,14 @@ import contextlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal, Protocol, TypeAlias, cast
 
 import orjson
 
 from actalog_contracts.base import Usage
 from actalog_core.canonical import clean_text
+from actalog_core.values import frozen
 
 Kind = Literal[
     "auth", "rate_limited", "overloaded", "timeout", "connection", "invalid_request",
@@ -24,7 +25,7 @@ _LONG = re.compile("[0-9]{19}")
 CHARS_PER_TOKEN = 4  # a rule of thumb, used where a provider reports nothing
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CallText:
     """A tool call as the model wrote it."""
 
@@ -33,7 +34,7 @@ class CallText:
     arguments: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Whole:
     """A whole message. `usage` is None where the provider reported none that can be true.
     `extra` is JSON text: what the provider wants back with the next turn."""

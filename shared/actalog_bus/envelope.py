@@ -10,7 +10,7 @@ from actalog_bus.ports import Bus, Headers, Outgoing, Record
 from actalog_bus.ready import PRIORITY
 from actalog_contracts import topics
 from actalog_contracts.base import Message
-from actalog_contracts.calls import AnyReply, Command
+from actalog_contracts.calls import AnyReply, Command, Remember
 from actalog_contracts.streams import Delta, Progress
 from actalog_core import crashpoints, homes
 from actalog_core.clock import rfc3339, system_clock
@@ -112,7 +112,8 @@ class Postman:
         table = topics.COMMAND_TOPICS[type(command)]
         topic = topics.full_name(table, self.prefix)
         key = command.call_id if table.key == "call" else command.run_id
-        message_id = stable_id(command.tenant_id, command.call_id, getattr(command, "reply", None))
+        reply = command.reply if isinstance(command, Remember) else None
+        message_id = stable_id(command.tenant_id, command.call_id, reply)
         return Outgoing(
             topic,
             value=body(command),

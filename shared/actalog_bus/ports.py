@@ -5,10 +5,12 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, Self
 
+from actalog_core.values import frozen
+
 Headers = tuple[tuple[str, bytes], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Record:
     """A record as it came: bytes, whatever its producer made of them. `timestamp_ms` is Kafka's."""
 
@@ -43,7 +45,7 @@ class Sealed(bytes):
 Reason = Literal["refused", "permanent", "unexpected", "killed"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Fault:
     """Why a record is given up, after how many hearings."""
 
@@ -69,7 +71,7 @@ class Delivery(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Outgoing:
     """A record to publish."""
 

@@ -15,6 +15,7 @@ from actalog_contracts.calls import (
     CallStored,
     Command,
     Outcome,
+    RunTool,
     answer,
     lies_in_ledger,
 )
@@ -100,7 +101,8 @@ class _Answering:
     @property
     def after(self) -> int:
         """The epoch up to which a person has said that nothing has acted."""
-        return getattr(self.command, "after_epoch", None) or 0
+        command = self.command
+        return (command.after_epoch or 0) if isinstance(command, RunTool) else 0
 
     async def _claim(self) -> Claim:
         return await self.claims.claim(

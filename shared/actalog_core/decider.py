@@ -1,16 +1,17 @@
 """Decisions are pure: `decide`, `evolve`, `due`. No clock, no randomness, no I/O inside."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import reduce
 from typing import Protocol, TypeVar
+
+from actalog_core.values import frozen
 
 S = TypeVar("S")
 M_contra = TypeVar("M_contra", contravariant=True)
 E = TypeVar("E")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Due:
     """What a run waits for: a command, not before a time (RFC 3339; None: now)."""
 

@@ -4,8 +4,8 @@ import gc
 
 # Nearly all of what a run makes is freed by its reference count. Python's own threshold (700 new
 # containers) looks for cycles several times in each run, a fifth of a platform's CPU time; at
-# these a cycle lives some tens of runs longer.
-YOUNG, MIDDLE, OLD = 10_000, 20, 50
+# these a cycle lives some hundreds of runs longer.
+YOUNG, MIDDLE, OLD = 50_000, 10, 50
 
 
 def collect_seldom() -> None:

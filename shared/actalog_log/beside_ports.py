@@ -1,12 +1,14 @@
 """What lies beside the log, as services see it: inbox, tombstones, held text, definitions, blobs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
+from actalog_core.values import frozen
 
-@dataclass(frozen=True, slots=True)
+
+@frozen
 class Held:
     """Unchecked text beside the log (protocol 9)."""
 
@@ -16,7 +18,7 @@ class Held:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class InboxRow:
     tenant_id: str
     inbox_id: str  # the run id of a task; else an id of the message
@@ -26,7 +28,7 @@ class InboxRow:
     tries: int = 0  # hearings of it that came to no end, as far as is known
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tombstone:
     """A cancel that came before its run (protocol 2.3)."""
 

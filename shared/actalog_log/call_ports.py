@@ -1,9 +1,11 @@
 """The effect ledger as services see it. Memory and PostgreSQL satisfy it; one suite runs over both."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Literal, Protocol
+
+from actalog_core.values import frozen
 
 
 def ledger_key(run_no: int, call_id: str) -> str:
@@ -15,7 +17,7 @@ def ledger_key(run_no: int, call_id: str) -> str:
 ClaimState = Literal["claimed", "answered", "busy", "expired"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Claim:
     """What stands for a call. `claimed`: it is ours under `epoch`, run it. `expired`: it was
     somebody else's whose lease ran out; it is now ours under a new epoch and the declaration
@@ -30,7 +32,7 @@ class Claim:
     deaths: int = 0  # of workers that held it: the third counts where it ran alone
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Renewed:
     """`ended`: still ours, but its run has ended. `lost`: no longer ours to answer. `at`: the
     database's time."""

@@ -1,10 +1,11 @@
 """The event store as services see it. Memory and PostgreSQL satisfy it; one suite runs over both."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple, Protocol
 
+from actalog_core.values import frozen
 from actalog_log.beside_ports import BesideLog, FoundSession, Held
 from actalog_log.call_ports import WatchedCalls
 
@@ -15,7 +16,7 @@ WAKE_MOST = timedelta(minutes=1)  # after an append, by the log's own clock
 WAKE_CLAIM = timedelta(seconds=4)  # that a supervisor has for what it was told is due
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunRow:
     """The immutable row of a run. Its digest is the previous hash of seq 1 (protocol 11.2)."""
 
@@ -36,7 +37,7 @@ class RunRow:
     fork_hash: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NewEvent:
     """An event to append. `payload` is canonical JSON; the store puts it into the envelope."""
 
@@ -47,7 +48,7 @@ class NewEvent:
     rules_version: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Head:
     """Where a run's log ends: `seq` 0 and the row's digest before the first event."""
 
@@ -71,7 +72,7 @@ class StoredEvent(NamedTuple):
     xid: int = 0  # told by the tail alone
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Append:
     """Events for one run at an expected head. `row` is given with a new run's first events."""
 
@@ -84,7 +85,7 @@ class Append:
     linked: tuple[StoredEvent, ...] = ()  # as `chain.link` makes them, so that it is done once
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SessionOp:
     """Operations on a session's state, JSON text, made by (run_no, seq) (protocol 10)."""
 
@@ -96,7 +97,7 @@ class SessionOp:
     ops: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Decision:
     """What one hearing produced, of however many runs: committed whole or not at all (4.1)."""
 
@@ -108,7 +109,7 @@ class Decision:
     clear_calls: tuple[str, ...] = ()  # ledger keys whose stored outcome the log now has (6.6)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FoundRun:
     row: RunRow
     head: Head
@@ -116,7 +117,7 @@ class FoundRun:
     published_seq: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OpenRun:
     row: RunRow
     standing: Standing
@@ -125,7 +126,7 @@ class OpenRun:
     wakes: int  # how often it was woken since its standing changed
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Opening:
     """What a new run finds. `user_id` is that of the first of the session's runs that
     the log has: a restored one may have lost those before."""
@@ -140,7 +141,7 @@ class Opening:
         return not self.turn or self.user_id == user_id
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Looming:
     """What there is for a supervisor to do, and what time it is for the log: one cheap question."""
 

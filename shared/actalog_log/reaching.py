@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from functools import wraps
 from types import CoroutineType
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import asyncpg
 
@@ -14,6 +14,7 @@ from actalog_log.refusing import OF_THE_DATA, refused
 
 P = ParamSpec("P")
 T = TypeVar("T")
+FAULTS = (*OF_THE_DATA, *CONNECTION_LOST, asyncpg.PostgresError)
 
 
 def reaching(call: Callable[P, Awaitable[T]]) -> "Callable[P, CoroutineType[Any, Any, T]]":
@@ -22,8 +23,10 @@ def reaching(call: Callable[P, Awaitable[T]]) -> "Callable[P, CoroutineType[Any,
 
     @wraps(call)
     async def reaches(*args: P.args, **kwargs: P.kwargs) -> T:
-        with reached():
+        try:  # not `with reached()`: every call of the log passes here
             return await call(*args, **kwargs)
+        except FAULTS as error:
+            _told(error)
 
     return reaches
 
@@ -33,7 +36,11 @@ def reached() -> Generator[None]:
     """The same for what is done within."""
     try:
         yield
-    except OF_THE_DATA as error:
+    except FAULTS as error:
+        _told(error)
+
+
+def _told(error: BaseException) -> NoReturn:
+    if isinstance(error, OF_THE_DATA):
         raise refused(error) from None
-    except (*CONNECTION_LOST, asyncpg.PostgresError) as error:
-        raise Transient(f"PostgreSQL: {error or type(error).__name__}") from error
+    raise Transient(f"PostgreSQL: {error or type(error).__name__}") from error

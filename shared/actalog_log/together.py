@@ -49,8 +49,7 @@ class Together(Generic[A, R]):
         self.waiting.append((one, done))
         if self.task is None:
             self.task = asyncio.create_task(self._run(), name="ledger statements")
-        # Whoever gives up does not undo what may be on its way already.
-        return await asyncio.shield(done)
+        return await done  # whoever gives up does not undo what may be on its way already
 
     async def _run(self) -> None:
         while self.waiting:
@@ -61,7 +60,8 @@ class Together(Generic[A, R]):
             try:
                 answers = await self.send([one for one, _ in batch])
                 for (_, done), answer in zip(batch, answers, strict=True):
-                    done.set_result(answer)
+                    if not done.done():
+                        done.set_result(answer)
             except Exception as error:  # noqa: BLE001 - it belongs to those who asked
                 for _, done in batch:
                     _fail(done, error)

@@ -23,7 +23,7 @@ class AnthropicMessages:
 
     def __init__(self, clients: Clients) -> None:
         self.clients = clients
-        self.posting = Posting(clients.http, anthropic)
+        self.posting = Posting(clients, anthropic)
 
     def accumulator(self) -> AnthropicAccumulator:
         return AnthropicAccumulator()

@@ -1,4 +1,4 @@
-"""The SDKs' clients, one for each endpoint, over one pool of connections."""
+"""The SDKs' clients, one for each endpoint, over pools of connections."""
 
 import asyncio
 from typing import TYPE_CHECKING
@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     import httpx2
     import openai
 
+    from actalog_llm.adapters.direct import Direct
+
 MOST_CONNECTIONS = 1_000
 IDLE_CONNECTIONS = 256
 
@@ -20,6 +22,7 @@ class Clients:
     def __init__(self, transport: "httpx2.AsyncBaseTransport | None" = None) -> None:
         self.transport = transport
         self._http: httpx2.AsyncClient | None = None
+        self._direct: Direct | None = None
         self._openai: dict[Endpoint, openai.AsyncOpenAI] = {}
         self._anthropic: dict[Endpoint, anthropic.AsyncAnthropic] = {}
 
@@ -43,6 +46,19 @@ class Clients:
                 ),
             )
         return self._http
+
+    @property
+    def networked(self) -> bool:
+        """Whether requests leave over the network."""
+        return self.transport is None
+
+    def direct(self) -> "Direct":
+        """The pool of requests whose head is known."""
+        if self._direct is None:
+            from actalog_llm.adapters.direct import Direct
+
+            self._direct = Direct(MOST_CONNECTIONS)
+        return self._direct
 
     def openai(self, endpoint: Endpoint) -> "openai.AsyncOpenAI":
         known = self._openai.get(endpoint)
@@ -72,9 +88,12 @@ class Clients:
         return known
 
     async def close(self) -> None:
-        """Close the pool."""
+        """Close the pools."""
         http, self._http = self._http, None
+        direct, self._direct = self._direct, None
         self._openai.clear()
         self._anthropic.clear()
         if http is not None:
             await asyncio.shield(http.aclose())
+        if direct is not None:
+            await asyncio.shield(direct.close())

@@ -11,6 +11,7 @@ from openai import APIError
 
 from actalog_llm.accumulate_openai import OpenAIAccumulator
 from actalog_llm.adapters.clients import Clients
+from actalog_llm.adapters.direct import Body
 from actalog_llm.adapters.events import (
     COMMENT,
     Event,
@@ -36,7 +37,7 @@ class OpenAIChat:
 
     def __init__(self, clients: Clients) -> None:
         self.clients = clients
-        self.posting = Posting(clients.http, openai)
+        self.posting = Posting(clients, openai)
 
     def accumulator(self) -> OpenAIAccumulator:
         return OpenAIAccumulator()
@@ -61,7 +62,7 @@ async def _chunks(
             yield ALIVE
             continue
         if data.startswith(DONE):
-            await _rest(coming)
+            await _rest(response, coming)
             return
         chunk = parsed(data)
         if told := mapping(chunk).get("error") or (chunk if name == "error" else None):
@@ -90,7 +91,9 @@ def _error(response: httpx2.Response, told: object) -> APIError:
     return APIError(said, request=response.request, body=told)
 
 
-async def _rest(coming: AsyncIterator[Event]) -> None:
+async def _rest(response: httpx2.Response, coming: AsyncIterator[Event]) -> None:
+    if isinstance(response.stream, Body) and response.stream.whole:
+        return
     with contextlib.suppress(TimeoutError, httpx2.HTTPError):
         async with asyncio.timeout(REST_S):
             async for _ in coming:

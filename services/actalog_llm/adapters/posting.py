@@ -1,8 +1,8 @@
 """Requests to an endpoint: its SDK makes and sends the first, and the next ones have its head.
 
-For each request an SDK makes address and headers anew, out of options that do not change. That
-costs more than to send the request and to read its answer. What a failure is called stays the
-SDK's to say.
+For each request an SDK makes address and headers anew, out of options that do not change, and its
+client looks for redirects, cookies and whom to ask. That costs more than to send the request and to
+read its answer. What a failure is called stays the SDK's to say.
 """
 
 from collections.abc import Callable
@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Protocol
 
 import httpx2
 
+from actalog_llm.adapters.answers import admit
+from actalog_llm.adapters.clients import Clients
+from actalog_llm.adapters.direct import Head, head_of, proxied
 from actalog_llm.providers import Endpoint
 
 if TYPE_CHECKING:
@@ -31,11 +34,11 @@ class Errors(Protocol):
 
 
 class Posting:
-    """Sends bodies to endpoints. `http` is the pool of connections that the SDK sends over, too."""
+    """Sends bodies to endpoints, over the pools of `clients`."""
 
-    def __init__(self, http: Callable[[], httpx2.AsyncClient], errors: Errors) -> None:
-        self._http, self._errors = http, errors
-        self._heads: dict[Endpoint, tuple[httpx2.URL, httpx2.Headers]] = {}
+    def __init__(self, clients: Clients, errors: Errors) -> None:
+        self._clients, self._errors = clients, errors
+        self._heads: dict[Endpoint, Head] = {}
 
     async def post(
         self, endpoint: Endpoint, sdk: "Sdk", path: str, content: bytes, *, connect_s: float
@@ -47,7 +50,10 @@ class Posting:
         """
         head = self._heads.get(endpoint)
         if head is not None:
-            return await self._send(self._again(head, content, connect_s), sdk)
+            response = await self._directly(head, content, sdk, connect_s)
+            if response is not None:
+                return response
+            self._heads.pop(endpoint, None)
         timeout = httpx2.Timeout(None, connect=connect_s)
         response = await sdk.post(
             path, cast_to=httpx2.Response, content=content, options={"timeout": timeout},
@@ -57,35 +63,29 @@ class Posting:
         return response
 
     def _learn(self, endpoint: Endpoint, response: httpx2.Response) -> None:
-        """Of the request as it was sent, before it was sent elsewhere."""
-        sent = (response.history or [response])[0].request
+        """Of what was answered where it was asked."""
+        sent = response.request
+        if response.history or not self._clients.networked or proxied(sent.url):
+            return
         if len(self._heads) >= MOST_KNOWN:
             self._heads.clear()
-        head = sent.headers.copy()
-        head.pop("Cookie", None)  # of that moment; each request has its own
-        self._heads[endpoint] = sent.url, head
+        self._heads[endpoint] = head_of(sent)
 
-    def _again(
-        self, head: tuple[httpx2.URL, httpx2.Headers], content: bytes, connect_s: float
-    ) -> httpx2.Request:
-        url, headers = head[0], head[1].copy()
-        headers["Content-Length"] = str(len(content))
-        timeout = {"connect": connect_s, "read": None, "write": None, "pool": None}
-        request = httpx2.Request(
-            "POST", url, headers=headers, stream=httpx2.ByteStream(content),
-            cookies=self._http().cookies, extensions={"timeout": timeout},
-        )  # fmt: skip
-        request.read()
-        return request
-
-    async def _send(self, request: httpx2.Request, sdk: "Sdk") -> httpx2.Response:
+    async def _directly(
+        self, head: Head, content: bytes, sdk: "Sdk", connect_s: float
+    ) -> httpx2.Response | None:
+        """The response, or None where it leads elsewhere now: its SDK follows."""
         try:
-            response = await self._http().send(request, stream=True)
+            response = await self._clients.direct().post(head, content, connect_s=connect_s)
         except httpx2.TimeoutException as error:
-            raise self._errors.APITimeoutError(request=request) from error
+            raise self._errors.APITimeoutError(request=head.request) from error
         except httpx2.RequestError as error:
-            raise self._errors.APIConnectionError(request=request) from error
-        if not response.is_success:
-            await response.aread()
-            raise sdk._make_status_error_from_response(response)  # pyright: ignore[reportPrivateUsage]
-        return response
+            raise self._errors.APIConnectionError(request=head.request) from error
+        if response.is_success:
+            return response
+        await admit(response)
+        if response.has_redirect_location:
+            await response.aclose()
+            return None
+        await response.aread()
+        raise sdk._make_status_error_from_response(response)  # pyright: ignore[reportPrivateUsage]

@@ -20,6 +20,7 @@ from actalog_contracts.runs import (
 )
 from actalog_core.errors import NewerBuild
 from actalog_core.events import UPCASTERS, decode, written_by_newer
+from actalog_core.values import frozen
 from actalog_llm.prompt.ids import role_of_call, tool_name, wished
 from actalog_llm.prompt.parts import (
     ASSISTANT,
@@ -46,7 +47,7 @@ HEARD = frozenset(
 NO_OUTCOME = "Nothing is known about what came of this call."
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Cut:
     """Where an earlier prompt of the run ended: its reply's seq, its record's digest and renderer,
     and how many of the run's own parts it had."""

@@ -6,10 +6,11 @@ from typing import Any, TypeAlias, cast
 
 import orjson
 
+from actalog_core.values import frozen
 from actalog_llm.prompt.parts import EARLIER, EXTRA, TOOL_CALL, TOOL_ERROR, Part
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Attached:
     """An image, a sound, a video or a file: by address, as base64, or by a blob's id. `where` it
     stands in the task. `earlier`: another run brought it."""
@@ -24,13 +25,13 @@ class Attached:
     blob: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class User:
     text: str
     media: tuple[Attached, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AskedCall:
     """`arguments` is always a JSON object: providers take no other."""
 
@@ -46,7 +47,7 @@ class Assistant:
     calls: list[AskedCall] = field(default_factory=list[AskedCall])
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ToolOutcome:
     id: str
     text: str

@@ -8,12 +8,13 @@ In a record `prompt` stands for all parts of an earlier prompt of the same run.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import orjson
 
 from actalog_contracts.runs import PromptPart, PromptRecord
 from actalog_core.canonical import content_digest
+from actalog_core.values import frozen
 
 RENDERER = "actalog/1"
 """Version of the rendering. 1: the first."""
@@ -24,7 +25,7 @@ EARLIER = f"{MEDIA}:earlier"
 TOOL_CALL, TOOL, TOOL_ERROR, QUOTE = "tool_call", "tool", "tool_error", "quote"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CallKey:
     """Names a tool call whatever ids the model gives: the reply's place and the call's in it.
     `wished` is the model's own id, as far as providers take it; it may repeat."""
@@ -35,7 +36,7 @@ class CallKey:
     wished: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Part:
     """`recorded` says the same without the text where the text is an event's field."""
 
@@ -50,7 +51,7 @@ class Part:
         return self.role.partition(":")[0]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Prompt:
     """What a model is sent, and its record."""
 
