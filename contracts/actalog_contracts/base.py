@@ -62,6 +62,8 @@ class Usage(Value):
         """The two together; each model is named once."""
         if not self.model_fields_set:  # most runs have a single call, and nothing before it
             return other
+        if not other.model_fields_set:
+            return self
         return Usage(
             input_tokens=self.input_tokens + other.input_tokens,
             output_tokens=self.output_tokens + other.output_tokens,

@@ -111,15 +111,19 @@ def event_record(row: RunRow, event: StoredEvent, payload: bytes) -> tuple[str, 
     id = f"{row.run_id}:{event.seq}"
     said: dict[str, object] = {
         "id": id, "run_id": row.run_id, "seq": event.seq, "session_id": row.session_id,
-        "tenant_id": row.tenant_id, "user_id": row.user_id, "parent_run_id": row.parent_run_id,
-        "type": event.type, "recorded_at": rfc3339(event.recorded_at),
-        "run_no": row.run_no, "turn": row.turn, "rules_version": event.rules_version,
-        "causation_id": event.causation_id, "previous_hash": event.previous_hash.hex(),
-        "hash": event.hash.hex(),
+        "tenant_id": row.tenant_id, "type": event.type, "recorded_at": rfc3339(event.recorded_at),
+        "run_no": row.run_no, "rules_version": event.rules_version,
+        "previous_hash": event.previous_hash.hex(), "hash": event.hash.hex(),
     }  # fmt: skip
-    said = {name: value for name, value in said.items() if value is not None}
+    for name, value in (
+        ("user_id", row.user_id), ("parent_run_id", row.parent_run_id), ("turn", row.turn),
+        ("causation_id", event.causation_id),
+    ):  # fmt: skip
+        if value is not None:
+            said[name] = value
     if len(payload) <= LIMIT_BYTES:
-        return id, orjson.dumps({**said, "payload": orjson.Fragment(payload)})
+        said["payload"] = orjson.Fragment(payload)
+        return id, orjson.dumps(said)
     place = ("v1", "runs", row.run_id, "log")
     url = located(*place, tenant_id=row.tenant_id, after=event.seq - 1, limit=1)
     ref = {"digest": event.hash.hex(), "bytes": len(payload), "url": url}

@@ -50,6 +50,8 @@ def blobs_of(parts: Sequence[Part]) -> dict[str, bool]:
 
 def filled(messages: Messages, blobs: Blobs) -> Messages:
     """The same messages, with the bytes of blobs in place of their ids, as far as they are there."""
+    if not blobs:
+        return messages
     said = [
         replace(one, media=tuple(_filled(each, blobs) for each in one.media))
         if isinstance(one, User) and one.media else one

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -119,6 +120,7 @@ def whereabouts(choice: ModelChoice, endpoint: Endpoint) -> str:
     return f"{choice.provider} at {url.scheme}://{host}{url.path}: {setting}base_url says where"
 
 
+@lru_cache(1_024)
 def _is_address(text: str) -> bool:
     try:
         url = urlsplit(text)

@@ -93,7 +93,7 @@ class _Answering:
         if not await self._ours(claim):
             return
         self.delivery.settle()
-        reply, told = await self._worked(asyncio.ensure_future(self._run(claim)))
+        reply, told = await self._worked(asyncio.create_task(self._run(claim)))
         await self._tell(reply, told, stored=await self._store(told))
         if claim.deaths >= DEATHS:
             raise KilledItsWorkers(self.key)
@@ -127,13 +127,13 @@ class _Answering:
                 await self._again(outcome)
             self.delivery.settle()
             return
-        claiming = asyncio.ensure_future(self._claim())
+        claiming = asyncio.create_task(self._claim())
         work: asyncio.Future[Outcome] | None = None
         again = self.heard_before or self.delivery.record.header(AGAIN) is not None
         try:
             await asyncio.sleep(0)  # `stands` knows of the claim, which leaves before the request
             if not claiming.done() and not again:  # else somebody may be at it
-                work = asyncio.ensure_future(self._run(Claim(self.key, "claimed", self.after + 1)))
+                work = asyncio.create_task(self._run(Claim(self.key, "claimed", self.after + 1)))
             claim = await claiming
             if work is not None and claim.state != "claimed":
                 await self._begun_in_vain(work)
@@ -146,7 +146,7 @@ class _Answering:
                 await _abort(work)
             raise
         self.delivery.settle()
-        await self._finish(work or asyncio.ensure_future(self._run(claim)))
+        await self._finish(work or asyncio.create_task(self._run(claim)))
         if claim.deaths >= DEATHS:
             raise KilledItsWorkers(self.key)
 

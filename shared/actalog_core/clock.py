@@ -14,8 +14,19 @@ def system_clock() -> datetime:
     return datetime.now(UTC)
 
 
+_last = (datetime.min, "")
+
+
 def rfc3339(moment: datetime) -> str:
     """`2026-11-24T16:00:00.123456Z`: always six digits, so that texts sort as times do."""
+    global _last
+    last = _last
+    if moment is not last[0]:  # the events of a decision have one moment, and it is told often
+        last = _last = moment, _rfc3339(moment)
+    return last[1]
+
+
+def _rfc3339(moment: datetime) -> str:
     if moment.tzinfo is not UTC:
         moment = moment.astimezone(UTC)
     if moment.microsecond:  # a fraction that is nought would be left out

@@ -96,10 +96,12 @@ class PostgresLog(Watching, PostgresBeside):
     # --- appending
 
     async def reserve_run_no(self) -> int:
-        async with self.reserving:
-            if not self.numbers:
-                await self._reserve()
-            return self.numbers.pop()
+        if not self.numbers:
+            async with self.reserving:
+                if not self.numbers:
+                    await self._reserve()
+                return self.numbers.pop()
+        return self.numbers.pop()
 
     @reaching
     async def _reserve(self) -> None:
