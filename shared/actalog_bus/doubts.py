@@ -74,6 +74,7 @@ class Doubts:
             told = await committed(self._consumer, partitions)
         self._doubted = self._tells_ends  # what was committed may lie behind the end
         acknowledged, lost = self._dispatcher.acknowledged(), 0
+        unheard: list[TopicPartition] = []
         for at in partitions:
             where = (at.topic, at.partition)
             offset, metadata = told.get(at, (-1, ""))
@@ -85,9 +86,11 @@ class Doubts:
                 self._dispatcher.resume(where, stamp)
             # Told and not left to the consumer: it may have handed out records meanwhile.
             if offset < 0:
-                await self._begin(at)
+                unheard.append(at)
             else:
                 self._seek(at, offset if stamp is None else stamp.offset)
+        if unheard:  # at once: each time it waits for a fetch that is parked at the broker
+            await self._begin(*unheard)
         if lost:
             self._began_anew(lost)
         return any(offset >= 0 for offset, _ in told.values())

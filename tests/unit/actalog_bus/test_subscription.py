@@ -30,6 +30,7 @@ class Broker:
     def __init__(self, committed: Mapping[TopicPartition, int | None], *, down: bool = False):
         self.offsets, self.down = committed, down
         self.positions: dict[TopicPartition, int] = {}
+        self.begun: list[tuple[TopicPartition, ...]] = []
         self._coordinator = self
         self._client = SimpleNamespace(
             _conns=dict[object, object](),
@@ -39,8 +40,9 @@ class Broker:
     def seek(self, where: TopicPartition, offset: int) -> None:
         self.positions[where] = offset
 
-    async def seek_to_beginning(self, where: TopicPartition) -> None:
-        self.positions[where] = 0
+    async def seek_to_beginning(self, *partitions: TopicPartition) -> None:
+        self.begun.append(partitions)
+        self.positions |= dict.fromkeys(partitions, 0)
 
     async def fetch_committed_offsets(
         self, wanted: Sequence[TopicPartition]
@@ -112,6 +114,19 @@ async def test_it_is_heard_from_where_the_broker_says(known: int | None, positio
     made, broker = await subscription(heard=8, acknowledged=5), Broker({HERE: known})
     assert not await goes_on(made, broker)
     assert broker.positions == {HERE: position}
+
+
+async def test_what_nobody_has_heard_is_begun_all_at_once():
+    """Each time the consumer waits for a fetch that is parked at the broker: a platform that was
+    new heard nothing for half a second of each of its partitions."""
+    made, broker = await subscription(heard=0, acknowledged=None), Broker({OTHER: 3})
+    doubts = Doubts(
+        cast(Any, broker), made.dispatcher, topics=["t"], group="g", told_of_changes=False,
+        forget=made._forget,
+    )  # fmt: skip
+    assert await doubts.resume([HERE, OTHER, GONE])
+    assert broker.begun == [(HERE, GONE)]
+    assert broker.positions == {HERE: 0, OTHER: 3, GONE: 0}
 
 
 async def test_what_was_fetched_meanwhile_waits_and_is_fetched_again():
