@@ -9,6 +9,7 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
     KafkaError,
+    KafkaTimeoutError,
     MessageSizeTooLargeError,
     OutOfOrderSequenceNumber,
     ProducerFenced,
@@ -124,11 +125,9 @@ class Publisher:
         if producer is None:
             raise NotAcknowledged("not connected")
         topic = records[-1].topic if records else ""
+        within_s = self._settings.publish_timeout_s
         try:
-            async with asyncio.timeout(self._settings.publish_timeout_s):
-                return await _acknowledged(producer, records, most_bytes, sent, order)
-        except TimeoutError as error:
-            raise NotAcknowledged(topic) from error
+            return await _acknowledged(producer, records, most_bytes, within_s, sent, order)
         except MessageSizeTooLargeError as error:
             raise TooLarge(topic) from error
         except (OutOfOrderSequenceNumber, ProducerFenced) as error:
@@ -154,10 +153,11 @@ NO_ORDER = contextlib.nullcontext()
 
 
 async def _acknowledged(
-    producer: AIOKafkaProducer, records: Sequence[Outgoing], most_bytes: int,
+    producer: AIOKafkaProducer, records: Sequence[Outgoing], most_bytes: int, within_s: float,
     told: Callable[[], None] | None = None, order: asyncio.Lock | None = None,
 ) -> list[Stored]:  # fmt: skip
-    """Send all, then wait for all: what was sent is waited for, whatever became of the next."""
+    """Send all, then wait for all: what was sent is waited for, whatever became of the next. The
+    producer itself gives up what it cannot send."""
     sent: list[asyncio.Future[Stored]] = []
     stored: list[Stored] = []
     refused: list[Exception] = []
@@ -167,6 +167,8 @@ async def _acknowledged(
                 sent.append(await _send(producer, one, most_bytes))
     except Exception as error:  # noqa: BLE001 - raised below, once the others are told
         refused.append(error)
+    # A time-out around it all would cost five times that, and each step of a run has one.
+    late = asyncio.get_running_loop().call_later(within_s, _give_up, sent)
     try:
         if told is not None and not refused:
             await gathered()  # the producer's own task writes them
@@ -180,9 +182,17 @@ async def _acknowledged(
         for acknowledgement in sent:
             acknowledgement.cancel()
         raise
+    finally:
+        late.cancel()
     for error in refused:
         raise error
     return stored
+
+
+def _give_up(sent: Sequence["asyncio.Future[Stored]"]) -> None:
+    for acknowledgement in sent:
+        if not acknowledgement.done():
+            acknowledgement.set_exception(KafkaTimeoutError())
 
 
 async def _send(

@@ -4,8 +4,9 @@ import gc
 
 # Nearly all of what a run makes is freed by its reference count. Python's own threshold (700 new
 # containers) looks for cycles several times in each run, a fifth of a platform's CPU time; at
-# these a cycle lives some hundreds of runs longer.
-YOUNG, MIDDLE, OLD = 50_000, 10, 50
+# these a cycle lives some tens of runs longer. Looked at more seldom still, what has gathered takes
+# longer to be looked at, in the middle of somebody's run.
+YOUNG, MIDDLE, OLD = 20_000, 20, 50
 
 
 def collect_seldom() -> None:
