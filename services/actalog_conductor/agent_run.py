@@ -60,7 +60,10 @@ from actalog_contracts.runs import (
     ToolReturned,
 )  # fmt: skip
 from actalog_core.decider import Due
+from actalog_core.events import same
 
+STARTED = same(RunStarted())
+NO_CONTEXT = same(ContextBuilt(reasons=("nothing was asked for",)))
 CUT = "length"  # how a message finishes that a provider cut
 
 
@@ -116,12 +119,12 @@ def decide(state: State, heard: Heard) -> Sequence[RunEvent]:
 def _opening(definition: AgentDefinition) -> list[RunEvent]:
     """The turn has come. Stages that the definition does not ask for cost no hop."""
     if definition.input_checks:
-        return [RunStarted()]
-    return [RunStarted(), *_context(definition)]
+        return [STARTED]
+    return [STARTED, *_context(definition)]
 
 
 def _context(definition: AgentDefinition) -> list[RunEvent]:
-    return [] if calls.gathers(definition) else [ContextBuilt(reasons=("nothing was asked for",))]
+    return [] if calls.gathers(definition) else [NO_CONTEXT]
 
 
 def _checked(facts: Facts, heard: InputChecked) -> list[RunEvent]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 from pydantic import TypeAdapter, ValidationError
@@ -41,6 +41,18 @@ def known_types() -> frozenset[str]:
     return frozenset(member.model_fields["type"].default for member in members)
 
 
+_same: dict[int, tuple[RunEvent, tuple[str, bytes] | None]] = {}
+"""By its identity, an event that says the same in every run, and what it is encoded to."""
+
+E = TypeVar("E", bound=RunEvent)
+
+
+def same(event: E) -> E:
+    """The event, of which this one object stands for all: it is encoded once."""
+    _same[id(event)] = event, None
+    return event
+
+
 def encode(event: RunEvent) -> tuple[str, bytes]:
     """(type, payload). Fields that are None are left out, so that a new optional field does not
     change the bytes of old events.
@@ -48,6 +60,16 @@ def encode(event: RunEvent) -> tuple[str, bytes]:
     Raises:
         TypeError: the event holds what has no canonical form (floats, lone surrogates).
     """
+    known = _same.get(id(event))
+    if known is None:
+        return _encoded(event)
+    if known[1] is None:
+        known = _same[id(event)] = event, _encoded(event)
+    assert known[1] is not None
+    return known[1]
+
+
+def _encoded(event: RunEvent) -> tuple[str, bytes]:
     told = event.model_dump(mode="json", exclude_none=True)
     kind = told.pop("type")
     return kind, canonical(told)

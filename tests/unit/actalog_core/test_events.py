@@ -2,7 +2,7 @@ from typing import get_args
 
 import pytest
 
-from actalog_contracts.runs import Event, RunCancelled, RunEvent, ToolReturned
+from actalog_contracts.runs import ContextBuilt, Event, RunCancelled, RunEvent, ToolReturned
 from actalog_core import events
 from actalog_core.errors import NewerBuild, Undecodable
 
@@ -48,3 +48,10 @@ def test_a_field_that_may_be_none_may_also_be_left_out(kind: type[Event]):
     # `encode` leaves None out, so such a field without a default could not be read again.
     for name, field in kind.model_fields.items():
         assert not (type(None) in get_args(field.annotation) and field.is_required()), name
+
+
+def test_an_event_that_is_the_same_in_all_runs_is_encoded_as_every_other_one():
+    one = events.same(ContextBuilt(reasons=("nothing",)))
+    told = events.encode(one)
+    assert told == events.encode(ContextBuilt(reasons=("nothing",)))
+    assert events.encode(one) is told
