@@ -32,7 +32,8 @@ async def test_a_task_becomes_a_run_with_a_result_and_every_step_in_the_log(worl
         "tool.called", "tool.returned", "tool.returned", "model.replied", "run.completed",
     ]  # fmt: skip
     for one in world.bus.records("actalog.events"):
-        PublishedEvent.model_validate_json(one.value or b"")
+        told = PublishedEvent.model_validate_json(one.value or b"")
+        assert one.header("ce_time") == told.recorded_at.encode()  # and not of when it was told
     published = [json.loads(one.value or b"") for one in world.bus.records("actalog.events")]
     assert [one["seq"] for one in published] == list(range(1, 11))
     assert [one["previous_hash"] for one in published[1:]] == [
