@@ -14,7 +14,7 @@ def system_clock() -> datetime:
     return datetime.now(UTC)
 
 
-_last = (datetime.min, "")
+_last: tuple[datetime | None, str] = (None, "")  # told last; a pair, because threads tell times too
 
 
 def rfc3339(moment: datetime) -> str:

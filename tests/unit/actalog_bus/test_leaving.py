@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from actalog_bus.dispatch import Dispatcher
-from actalog_bus.ports import Delivery, Fault, Record
+from actalog_bus.ports import Delivery, Fault, Hear, Record
 from actalog_bus.retry import Backoff
 from actalog_core.errors import Permanent, Transient
 
@@ -158,6 +158,19 @@ async def test_what_fails_while_a_process_ends_is_left_to_the_next():
     assert ground.committable() == 0
 
 
+def hearing(hear: Hear) -> Dispatcher:
+    """Of one record, which is tried again at once and never given up."""
+
+    async def bury(_: Record, fault: Fault) -> None:
+        raise AssertionError(fault)
+
+    made = Dispatcher(
+        hear=hear, lane=lambda _: "one", bury=bury, backoff=Backoff(first_s=0.001, most_s=0.001)
+    )
+    made.take(Record(*WHERE, 0, 0, b"k", b"x", ()))
+    return made
+
+
 async def test_a_hearing_that_fails_although_it_left_something_is_heard_again():
     done: list[int] = []
 
@@ -170,13 +183,7 @@ async def test_a_hearing_that_fails_although_it_left_something_is_heard_again():
         if len(done) < 2:
             raise Transient("no")
 
-    async def bury(_: Record, fault: Fault) -> None:
-        raise AssertionError(fault)
-
-    dispatcher = Dispatcher(
-        hear=hear, lane=lambda _: "one", bury=bury, backoff=Backoff(first_s=0.001, most_s=0.001)
-    )
-    dispatcher.take(Record(*WHERE, 0, 0, b"k", b"x", ()))
+    dispatcher = hearing(hear)
     await asyncio.sleep(0.05)
     assert done == [0, 1]
     assert dispatcher.commits() == {WHERE: 1}
@@ -197,13 +204,7 @@ async def test_an_attempt_that_comes_to_nothing_takes_with_it_what_it_left(ends:
             await asyncio.Event().wait()
         raise Transient("no")
 
-    async def bury(_: Record, fault: Fault) -> None:
-        raise AssertionError(fault)
-
-    dispatcher = Dispatcher(
-        hear=hear, lane=lambda _: "one", bury=bury, backoff=Backoff(first_s=0.001, most_s=0.001)
-    )
-    dispatcher.take(Record(*WHERE, 0, 0, b"k", b"x", ()))
+    dispatcher = hearing(hear)
     await asyncio.sleep(0.03)
     await dispatcher.drain(0.01)
     await asyncio.wait_for(asyncio.wait(lefts), 1)

@@ -28,6 +28,12 @@ def test_texts_sort_as_times_do(one: datetime, other: datetime):
     assert (clock.rfc3339(one) < clock.rfc3339(other)) == (one < other)
 
 
+@given(moments, moments)
+def test_what_was_told_before_changes_no_time(one: datetime, other: datetime):
+    told = [clock.rfc3339(each) for each in (one, one, other, one)]
+    assert told == [clock.rfc3339(each + timedelta()) for each in (one, one, other, one)]
+
+
 def test_a_time_without_zone_is_refused():
     with pytest.raises(ValueError, match="time zone"):
         clock.parse_time("2026-11-24T16:00:00")
